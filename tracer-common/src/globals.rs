@@ -1,0 +1,260 @@
+//! The block of constants that user space resolves before load and the programs read.
+//!
+//! It lands in the object's frozen `.rodata`: the verifier knows every value, prunes what is switched off,
+//! and accepts the field offsets in direct loads through BTF-typed pointers.
+
+use crate::family::Family;
+use crate::point::{ARGUMENT_ABSENT, MAX_ARGUMENTS, Point};
+
+/// An offset that this kernel does not have.
+pub const OFFSET_ABSENT: u32 = u32::MAX;
+
+/// Most process-name patterns.
+pub const MAX_PATTERNS: usize = 4;
+
+/// A process-name pattern: `*` and `?`, NUL-terminated when shorter.
+pub type Pattern = [u8; 16];
+
+/// Constants of one session on one kernel.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Globals {
+    /// Which events to send, and what with.
+    pub options: Options,
+    /// Where the fields are.
+    pub layout: Layout,
+    /// How a swap entry sits in a page-table entry.
+    pub entry: EntryFormat,
+    /// Position of each named argument of each point, [`ARGUMENT_ABSENT`] where it has none.
+    pub arguments: [[u8; MAX_ARGUMENTS]; Point::COUNT],
+    /// Number of arguments of each point's function: the slot of the result in an fexit context.
+    pub arity: [u8; Point::COUNT],
+}
+
+/// Which events to send, and what with. Every switch is 0 or 1.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Options {
+    /// Events of functions that took less are not sent; 0 sends all. Needs `latency`.
+    pub min_latency: u64,
+    /// cgroup v2 id to look for at `cgroup_level`; 0 for any.
+    pub cgroup: u64,
+    /// Depth of that cgroup below the root.
+    pub cgroup_level: u32,
+    /// The tracer's own process id: its events are not sent.
+    pub tracer_pid: u32,
+    /// The ring is worth a wake-up from this many bytes on.
+    pub wakeup_bytes: u32,
+    /// Number of `patterns` in use; 0 for any name.
+    pub pattern_count: u32,
+    /// A process's name must match one of them.
+    pub patterns: [Pattern; MAX_PATTERNS],
+    /// Only processes in the map `PROCESSES`.
+    pub filter_process: u8,
+    /// Only threads in the map `THREADS`.
+    pub filter_thread: u8,
+    /// A child of a process in `PROCESSES` joins it.
+    pub follow_children: u8,
+    /// Measure the time in functions.
+    pub latency: u8,
+    /// Take kernel stacks.
+    pub stacks: u8,
+    /// `bpf_probe_read_kernel` may be used (not under lockdown=confidentiality).
+    pub read_kernel: u8,
+    /// Send [`Family`] `i` when `families[i]` is 1.
+    pub families: [u8; Family::COUNT],
+    /// Zero padding.
+    pub reserved: [u8; 3],
+}
+
+macro_rules! layout {
+    ($($(#[$doc:meta])* $field:ident = $path:literal,)*) => {
+        /// Byte offsets of fields, [`OFFSET_ABSENT`] where the kernel has no such field.
+        #[derive(Clone, Copy, Debug)]
+        #[repr(C)]
+        pub struct Layout { $($(#[$doc])* pub $field: u32,)* }
+
+        impl Layout {
+            /// Nothing known.
+            pub const ABSENT: Self = Self { $($field: OFFSET_ABSENT,)* };
+
+            /// Every field: its name here and its path in the kernel's types, as `type.member.member`;
+            /// alternatives are separated by `|`, `sizeof(type)` is a size.
+            pub const PATHS: &'static [(&'static str, &'static str)] = &[$((stringify!($field), $path)),*];
+
+            /// The offset of the field of that name.
+            pub fn get(&self, name: &str) -> Option<u32> {
+                match name { $(stringify!($field) => Some(self.$field),)* _ => None }
+            }
+
+            /// Sets the offset of the field of that name; `false` when there is none.
+            pub fn set(&mut self, name: &str, offset: u32) -> bool {
+                match name { $(stringify!($field) => self.$field = offset,)* _ => return false }
+                true
+            }
+        }
+    };
+}
+
+layout! {
+    /// Raw page flags.
+    page_flags = "page.flags",
+    /// Mappings of an order-0 folio, less 1.
+    page_mapcount = "page._mapcount",
+    /// References.
+    page_refcount = "page._refcount",
+    /// Address space, with the anon and KSM bits.
+    page_mapping = "page.mapping",
+    /// Head page | 1 in a tail page.
+    page_compound_head = "page.compound_head",
+    /// Mappings of a large folio, less 1 (6.10 on).
+    folio_large_mapcount = "folio._large_mapcount",
+    /// Size of `struct page`.
+    page_size = "sizeof(page)",
+    /// First address of a VMA.
+    vma_start = "vm_area_struct.vm_start",
+    /// Address after its last.
+    vma_end = "vm_area_struct.vm_end",
+    /// Its address space.
+    vma_mm = "vm_area_struct.vm_mm",
+    /// Its VM_* flags.
+    vma_flags = "vm_area_struct.vm_flags",
+    /// VMA of a fault.
+    fault_vma = "vm_fault.vma",
+    /// Its address.
+    fault_address = "vm_fault.address",
+    /// Its FAULT_FLAG_*.
+    fault_flags = "vm_fault.flags",
+    /// The entry it found.
+    fault_entry = "vm_fault.orig_pte",
+    /// Thread id.
+    task_pid = "task_struct.pid",
+    /// Process id.
+    task_tgid = "task_struct.tgid",
+    /// Name.
+    task_comm = "task_struct.comm",
+    /// Status of an ended task.
+    task_exit_code = "task_struct.exit_code",
+    /// VMA of a device migration.
+    migrate_vma_vma = "migrate_vma.vma",
+    /// Its first address.
+    migrate_vma_start = "migrate_vma.start",
+    /// Address after its last.
+    migrate_vma_end = "migrate_vma.end",
+    /// Its pages.
+    migrate_vma_npages = "migrate_vma.npages",
+    /// Pages collected.
+    migrate_vma_cpages = "migrate_vma.cpages",
+    /// Name of a device.
+    device_name = "device.kobj.name",
+    /// Name of a device before it is registered.
+    device_init_name = "device.init_name",
+    /// Its bounce-buffer pool.
+    device_io_tlb_mem = "device.dma_io_tlb_mem",
+    /// First physical address of a pool.
+    pool_start = "io_tlb_mem.start|io_tlb_mem.defpool.start",
+    /// Address after its last.
+    pool_end = "io_tlb_mem.end|io_tlb_mem.defpool.end",
+    /// Its slots.
+    pool_slots = "io_tlb_mem.slots|io_tlb_mem.defpool.slots",
+    /// Every mapping bounces.
+    pool_force_bounce = "io_tlb_mem.force_bounce",
+    /// Serves coherent memory too.
+    pool_for_alloc = "io_tlb_mem.for_alloc",
+    /// First physical address of the pool that a function gets as an argument (6.11 on).
+    argument_pool_start = "io_tlb_pool.start",
+    /// Its slots.
+    argument_pool_slots = "io_tlb_pool.slots",
+    /// Size of a slot's record.
+    slot_size = "sizeof(io_tlb_slot)",
+    /// Original address in a slot's record.
+    slot_original = "io_tlb_slot.orig_addr",
+    /// Size of the mapping in a slot's record.
+    slot_alloc_size = "io_tlb_slot.alloc_size",
+}
+
+/// How a swap entry sits in a page-table entry of this architecture and kernel:
+/// `type = entry >> type_shift & type_mask`, `pfn = (invert ? !entry : entry) << up >> down & pfn_mask`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct EntryFormat {
+    /// Masks the page frame number (the bits above it may hold young and dirty).
+    pub pfn_mask: u64,
+    /// Bits of which any means that the entry is present.
+    pub present_mask: u64,
+    /// Right shift to the swap type.
+    pub type_shift: u32,
+    /// Mask of the swap type after the shift.
+    pub type_mask: u32,
+    /// Left shift that drops the bits above the offset.
+    pub up: u32,
+    /// Right shift that brings the offset down.
+    pub down: u32,
+    /// 1 where the offset is stored inverted (x86).
+    pub invert: u32,
+    /// Lowest swap type of a device-exclusive entry; above `exclusive_last` where there is none.
+    pub exclusive_first: u32,
+    /// Highest swap type of a device-exclusive entry.
+    pub exclusive_last: u32,
+    /// Number of the PG_head bit.
+    pub head_bit: u32,
+    /// Address of the kernel's variable `vmemmap_base`; 0 when unknown.
+    pub vmemmap_symbol: u64,
+}
+
+impl EntryFormat {
+    /// The swap type of a raw entry; `None` for an empty or present one.
+    #[inline(always)]
+    pub const fn swap_type(&self, entry: u64) -> Option<u32> {
+        if entry == 0 || entry & self.present_mask != 0 {
+            return None;
+        }
+        Some((entry >> self.type_shift) as u32 & self.type_mask)
+    }
+
+    /// The page frame number of a raw entry that holds one.
+    #[inline(always)]
+    pub const fn pfn(&self, entry: u64) -> u64 {
+        let stored = if self.invert != 0 { !entry } else { entry };
+        (stored << (self.up & 63)) >> (self.down & 63) & self.pfn_mask
+    }
+}
+
+impl Globals {
+    /// Everything off and unknown; what the object holds until user space fills it in.
+    pub const EMPTY: Self = Self {
+        options: Options {
+            min_latency: 0,
+            cgroup: 0,
+            cgroup_level: 0,
+            tracer_pid: 0,
+            wakeup_bytes: 0,
+            pattern_count: 0,
+            patterns: [[0; 16]; MAX_PATTERNS],
+            filter_process: 0,
+            filter_thread: 0,
+            follow_children: 0,
+            latency: 0,
+            stacks: 0,
+            read_kernel: 0,
+            families: [0; Family::COUNT],
+            reserved: [0; 3],
+        },
+        layout: Layout::ABSENT,
+        entry: EntryFormat {
+            pfn_mask: 0,
+            present_mask: 0,
+            type_shift: 0,
+            type_mask: 0,
+            up: 0,
+            down: 0,
+            invert: 0,
+            exclusive_first: 1,
+            exclusive_last: 0,
+            head_bit: 0,
+            vmemmap_symbol: 0,
+        },
+        arguments: [[ARGUMENT_ABSENT; MAX_ARGUMENTS]; Point::COUNT],
+        arity: [0; Point::COUNT],
+    };
+}

@@ -1,0 +1,10 @@
+//! The library behind the program `rmapscope`: facts of a kernel, probes on it, sessions, events, trace files.
+
+pub mod error;
+pub mod event;
+pub mod kernel;
+pub mod probe;
+pub mod session;
+pub mod trace_file;
+
+pub use error::{Error, ExitCode};

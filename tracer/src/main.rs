@@ -1,0 +1,2 @@
+//! `rmapscope`: watches who owns a page and why.
+fn main() {}

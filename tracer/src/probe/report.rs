@@ -1,0 +1,102 @@
+//! What became of each probe point; stored in the trace file and repeated in every summary.
+
+use serde::{Deserialize, Serialize};
+
+/// How a program hangs on its point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AttachMethod {
+    /// fentry and/or fexit.
+    Fentry,
+    /// kprobe and/or kretprobe.
+    Kprobe,
+    /// A tracepoint through BTF (`tp_btf`).
+    Tracepoint,
+    /// A raw tracepoint, arguments read with `bpf_probe_read_kernel`.
+    RawTracepoint,
+}
+
+/// The end of the story of one point.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Outcome {
+    /// Its first choice can be (in a plan) or was (in a session) attached.
+    Attached {
+        /// Kernel symbol or tracepoint.
+        symbol: String,
+        /// How.
+        method: AttachMethod,
+    },
+    /// Another choice than the first, and what is lost by it.
+    Fallback {
+        /// Kernel symbol or tracepoint.
+        symbol: String,
+        /// How.
+        method: AttachMethod,
+        /// What the first choice would have told and this one does not.
+        lost: String,
+    },
+    /// No candidate exists in this kernel.
+    Absent {
+        /// Why that is, for people: version range, configuration option.
+        reason: String,
+    },
+    /// The function's code is only inside its callers.
+    Inlined {
+        /// Where its work can be seen instead.
+        reason: String,
+    },
+    /// The kernel forbids probing it (blacklist, lockdown, notrace).
+    Denied {
+        /// Why.
+        reason: String,
+    },
+    /// Load or attach failed.
+    Refused {
+        /// errno of the failed call; 0 when there is none.
+        errno: i32,
+        /// What was tried and what the kernel said, one line.
+        reason: String,
+    },
+    /// A kernel type lacks what the program needs.
+    Unresolved {
+        /// The missing fields or arguments, by name.
+        missing: Vec<String>,
+    },
+    /// The session did not ask for its events.
+    NotAsked,
+}
+
+impl Outcome {
+    /// Whether events come from the point.
+    pub const fn is_attached(&self) -> bool {
+        matches!(self, Self::Attached { .. } | Self::Fallback { .. })
+    }
+}
+
+/// One candidate that was looked at and not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Kernel symbol or tracepoint.
+    pub symbol: String,
+    /// How it would have been attached.
+    pub method: AttachMethod,
+    /// Why it was not.
+    pub reason: String,
+}
+
+/// One probe point and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointReport {
+    /// The point's name: its first candidate.
+    pub point: String,
+    /// Its family's name.
+    pub family: String,
+    /// Names of the events that it makes.
+    pub events: Vec<String>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Candidates passed over, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+}

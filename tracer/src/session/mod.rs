@@ -1,0 +1,1 @@
+//! Live sessions: programs loaded and attached, the ring read, losses counted, the traced command run.
