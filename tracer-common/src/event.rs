@@ -130,8 +130,7 @@ macro_rules! kinds {
             }
         }
 
-        $(const _: () = assert!(size_of::<$body>() % 8 == 0 && align_of::<$body>() <= 8);
-        impl Plain for $body {})*
+        $(const _: () = assert!(size_of::<$body>() % 8 == 0 && align_of::<$body>() <= 8);)*
     };
 }
 
@@ -243,7 +242,8 @@ macro_rules! bodies {
         $($(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(C)]
-        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* })*
+        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+        impl Plain for $name {})*
     };
 }
 
