@@ -1,0 +1,148 @@
+//! What a handler sees of one call, and the three moments at which programs run: a function's entry where
+//! that is all there is to know, its beginning, its return.
+
+use aya_log_ebpf::debug;
+use tracer_common::counters::Counters;
+use tracer_common::event::Kind;
+use tracer_common::point::{ARGUMENT_ABSENT, Point};
+
+use crate::context::Context;
+use crate::emit::{counters, emit, now};
+use crate::filter::admits;
+use crate::globals::{argument_position, global};
+use crate::memory::{Memory, Plain};
+use crate::pairing::{self, Begun};
+
+/// One call of a probed function.
+pub struct Call<'a, C: Context> {
+    /// The program's context.
+    pub context: &'a C,
+    /// This CPU's counters.
+    pub counters: &'a mut Counters,
+    /// When the program ran.
+    pub time: u64,
+    /// Nanoseconds in the function; 0 when that is not measured.
+    pub duration: u64,
+    /// What was kept at the beginning; nothing where beginnings are not noted.
+    pub begun: Option<&'a mut Begun>,
+    /// The probed function that the task is still inside, where beginnings are noted.
+    pub outer: Option<&'a mut Begun>,
+    point: Point,
+}
+
+impl<C: Context> Call<'_, C> {
+    /// The argument that the point calls number `index`; `None` when this kernel's function has none.
+    #[inline(always)]
+    pub fn find(&self, index: usize) -> Option<u64> {
+        if C::HAS_ARGUMENTS {
+            return self.context.argument(self.point, index);
+        }
+        if argument_position(self.point, index) == ARGUMENT_ABSENT {
+            return None;
+        }
+        Some(self.begun.as_ref()?.arguments[index])
+    }
+
+    /// The same for an argument that the plan made sure of.
+    #[inline(always)]
+    pub fn argument(&self, index: usize) -> u64 {
+        self.find(index).unwrap_or(0)
+    }
+
+    /// The function's result, all 64 bits; narrower results have rubbish above.
+    #[inline(always)]
+    pub fn result(&self) -> u64 {
+        self.context.result(self.point)
+    }
+
+    /// Sends one record of this call.
+    #[inline(always)]
+    pub fn emit<B: 'static>(&mut self, kind: Kind, fill: impl FnOnce() -> B) -> bool {
+        emit(self.context, self.counters, kind, self.time, fill)
+    }
+}
+
+/// A field of an object that an argument points to; 0 where it cannot be read.
+#[inline(always)]
+pub fn field<C: Context, T: Plain + Default>(base: u64, offset: u32) -> T {
+    C::Memory::load(base, offset).unwrap_or_default()
+}
+
+/// Runs a handler that knows all at the entry.
+#[inline(always)]
+pub fn on_entry<C: Context>(context: &C, point: Point, handler: impl FnOnce(&mut Call<'_, C>)) {
+    let Some(counters) = counters() else { return };
+    counters.hits[point as usize] += 1;
+    if admits(point.family()) {
+        handler(&mut Call { context, counters, time: now(), duration: 0, begun: None, outer: None, point });
+    }
+}
+
+/// Notes a beginning, and what its end needs of it.
+#[inline(always)]
+pub fn on_begin<C: Context>(context: &C, point: Point, keep: impl FnOnce(&C, &mut Begun)) {
+    let Some(counters) = counters() else { return };
+    if !admits(point.family()) {
+        return;
+    }
+    let Some(begun) = pairing::begin(point, counters) else {
+        counters.unpaired[point.family() as usize] += 1;
+        return;
+    };
+    if !C::Memory::IS_DIRECT {
+        for index in 0..point.arguments().len() {
+            begun.arguments[index] = context.argument(point, index).unwrap_or(0);
+        }
+    }
+    keep(context, begun);
+    begun.time = if global!(options.latency) != 0 { now() } else { 0 };
+}
+
+/// Whether a point's end needs its beginning.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Pairs {
+    /// Always: the beginning keeps something.
+    Always,
+    /// Only for the time between them, and where the end cannot see the arguments.
+    ForLatency,
+    /// Never.
+    Never,
+}
+
+/// Runs a handler at a function's return.
+#[inline(always)]
+pub fn on_return<C: Context>(context: &C, point: Point, pairs: Pairs, handler: impl FnOnce(&mut Call<'_, C>)) {
+    let Some(counters) = counters() else { return };
+    counters.hits[point as usize] += 1;
+    if !admits(point.family()) {
+        return;
+    }
+    let latency = global!(options.latency) != 0;
+    let paired = match pairs {
+        Pairs::Always => true,
+        Pairs::ForLatency => latency || !C::HAS_ARGUMENTS,
+        Pairs::Never => false,
+    };
+    if !paired {
+        handler(&mut Call { context, counters, time: now(), duration: 0, begun: None, outer: None, point });
+        return;
+    }
+    let Some(mut ended) = pairing::end(point, counters) else {
+        debug!(context, "point {} ended without its beginning", point as u8);
+        return;
+    };
+    let time = now();
+    let duration = if latency { time.saturating_sub(ended.begun.time) } else { 0 };
+    if duration >= global!(options.min_latency) {
+        handler(&mut Call {
+            context,
+            counters,
+            time,
+            duration,
+            begun: Some(&mut *ended.begun),
+            outer: ended.outer.as_deref_mut(),
+            point,
+        });
+    }
+    ended.release();
+}

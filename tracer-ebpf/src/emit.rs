@@ -1,0 +1,116 @@
+//! The ring: reserve, count a failed reserve, fill, submit.
+
+use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_smp_processor_id, bpf_ktime_get_ns};
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{PerCpuArray, RingBuf, StackTrace};
+use tracer_common::counters::Counters;
+use tracer_common::event::{Header, Kind, STACK_NONE};
+
+use crate::context::Context;
+use crate::globals::global;
+
+/// Records on their way to user space, which sets the size.
+#[map]
+static EVENTS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
+
+#[map]
+static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
+
+/// Kernel stacks by their id. User space sets the number.
+#[map]
+static STACKS: StackTrace = StackTrace::with_max_entries(16384, 0);
+
+/// One record in the ring.
+#[repr(C)]
+struct Record<B> {
+    header: Header,
+    body: B,
+}
+
+/// This CPU's counters.
+#[inline(always)]
+pub fn counters() -> Option<&'static mut Counters> {
+    // SAFETY: the value is this CPU's own; a nested program on the same CPU only adds to it.
+    COUNTERS.get_ptr_mut(0).map(|counters| unsafe { &mut *counters })
+}
+
+/// Every this many records of a CPU its program looks whether the reader should be woken.
+const WAKEUP_CHECK: u64 = 128;
+
+/// Sends one record, taken at `time`, if its family is asked for. `fill` makes the body, and runs only when there is room.
+/// `false` when the ring had none.
+///
+/// The reader is woken when much waits, else it looks on its own every few ten milliseconds: a wake-up for
+/// each record costs more than all the rest.
+#[inline(always)]
+pub fn emit<C: Context, B: 'static>(
+    context: &C,
+    counters: &mut Counters,
+    kind: Kind,
+    time: u64,
+    fill: impl FnOnce() -> B,
+) -> bool {
+    let family = kind.family() as usize;
+    if !is_asked(kind) {
+        return true;
+    }
+    let stack = stack(context, counters);
+    counters.emitted[family] += 1;
+    let Some(mut record) = EVENTS.reserve::<Record<B>>(0) else {
+        counters.lost[family] += 1;
+        return false;
+    };
+    let pid_tgid = bpf_get_current_pid_tgid();
+    record.write(Record {
+        header: Header {
+            time,
+            tid: pid_tgid as u32,
+            pid: (pid_tgid >> 32) as u32,
+            kind: kind as u16,
+            cpu: cpu() as u16,
+            stack,
+        },
+        body: fill(),
+    });
+    let check = counters.emitted[family] % WAKEUP_CHECK == 0;
+    let wake = check && EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) >= u64::from(global!(options.wakeup_bytes));
+    record.submit(u64::from(if wake { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP }));
+    true
+}
+
+/// Number of the CPU that the program runs on.
+#[inline(always)]
+pub fn cpu() -> u32 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_get_smp_processor_id() }
+}
+
+/// Nanoseconds of `CLOCK_MONOTONIC`.
+#[inline(always)]
+pub fn now() -> u64 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_ktime_get_ns() }
+}
+
+#[inline(always)]
+fn is_asked(kind: Kind) -> bool {
+    // SAFETY: a family's number is below the array's length.
+    unsafe {
+        core::ptr::read_volatile(
+            (&raw const (*crate::globals::block()).options.families).cast::<u8>().add(kind.family() as usize),
+        ) != 0
+    }
+}
+
+#[inline(always)]
+fn stack<C: Context>(context: &C, counters: &mut Counters) -> i32 {
+    if global!(options.stacks) == 0 {
+        return STACK_NONE;
+    }
+    let id = context.stack(&STACKS);
+    if id < 0 {
+        counters.stacks_lost += 1;
+    }
+    id
+}

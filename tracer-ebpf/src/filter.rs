@@ -1,0 +1,65 @@
+//! Who is watched.
+//!
+//! Bounce buffers belong to devices: what runs on the CPU when a device's interrupt maps or unmaps says
+//! nothing about whose I/O it is. So the swiotlb family is not filtered by process, only by being asked for.
+
+use aya_ebpf::helpers::generated::bpf_get_current_ancestor_cgroup_id;
+use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid};
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::HashMap;
+use tracer_common::family::Family;
+use tracer_common::glob;
+use tracer_common::globals::{MAX_PATTERNS, Pattern};
+
+use crate::globals::{block, global};
+
+/// Process ids that are watched, with the number of their live threads.
+#[map]
+pub static PROCESSES: HashMap<u32, u64> = HashMap::with_max_entries(16384, 0);
+
+/// Thread ids that are watched.
+#[map]
+static THREADS: HashMap<u32, u64> = HashMap::with_max_entries(1024, 0);
+
+/// Whether events of `family` by the current task are to be sent.
+#[inline(always)]
+pub fn admits(family: Family) -> bool {
+    if matches!(family, Family::Swiotlb) {
+        return true;
+    }
+    let pid_tgid = bpf_get_current_pid_tgid();
+    let (pid, tid) = ((pid_tgid >> 32) as u32, pid_tgid as u32);
+    pid != global!(options.tracer_pid)
+        && (global!(options.filter_process) == 0 || PROCESSES.get_ptr(pid).is_some())
+        && (global!(options.filter_thread) == 0 || THREADS.get_ptr(tid).is_some())
+        && in_cgroup()
+        && has_name()
+}
+
+/// Whether a process is watched, when only some are.
+#[inline(always)]
+pub fn is_watched(pid: u32) -> bool {
+    global!(options.filter_process) == 0 || PROCESSES.get_ptr(pid).is_some()
+}
+
+#[inline(always)]
+fn in_cgroup() -> bool {
+    let (wanted, level) = (global!(options.cgroup), global!(options.cgroup_level) as i32);
+    // SAFETY: the helper takes any level and answers 0 where there is no such ancestor.
+    wanted == 0 || wanted == unsafe { bpf_get_current_ancestor_cgroup_id(level) }
+}
+
+#[inline(always)]
+fn has_name() -> bool {
+    let count = global!(options.pattern_count) as usize;
+    if count == 0 {
+        return true;
+    }
+    let Ok(name) = bpf_get_current_comm() else { return false };
+    (0..MAX_PATTERNS).any(|index| {
+        // SAFETY: the index is below the array's length.
+        let pattern: Pattern =
+            unsafe { core::ptr::read_volatile((&raw const (*block()).options.patterns).cast::<Pattern>().add(index)) };
+        index < count && glob::matches(&pattern, &name)
+    })
+}

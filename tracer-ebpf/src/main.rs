@@ -1,0 +1,36 @@
+//! rmapscope's eBPF programs.
+//!
+//! One object holds every program; user space loads those that its plan names. A program is called
+//! `{method}_{point}`, for example `fexit_try_to_unmap` (see [`programs`]). They read values in the kernel,
+//! filter, and send records; whatever user space can do is done there.
+//!
+//! * [`context`]: arguments and results, the same for every way to attach;
+//! * [`memory`]: reads through BTF-typed pointers or `bpf_probe_read_kernel`;
+//! * [`filter`], [`pairing`], [`emit`]: who is watched, which end belongs to which beginning, the ring;
+//! * [`probes`]: one file a family.
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+
+mod calibrate;
+mod call;
+mod context;
+mod emit;
+mod filter;
+mod globals;
+mod memory;
+mod page;
+mod pairing;
+mod probes;
+mod programs;
+
+/// The kernel gives GPL-only helpers (probe reads, stacks) to programs that say they are compatible.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // Never reached: a program in which a panic can be reached does not load.
+    loop {}
+}

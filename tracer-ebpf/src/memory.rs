@@ -1,0 +1,68 @@
+//! Two ways to read kernel memory.
+
+use core::mem::MaybeUninit;
+
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use tracer_common::globals::OFFSET_ABSENT;
+
+use crate::globals::global;
+
+/// A number that any bytes are a value of.
+pub trait Plain: Copy {}
+impl Plain for u8 {}
+impl Plain for u16 {}
+impl Plain for u32 {}
+impl Plain for i32 {}
+impl Plain for u64 {}
+impl Plain for [u64; 2] {}
+
+/// A way to read a field of a kernel object.
+pub trait Memory {
+    /// Whether it follows typed pointers, as programs do that still see the arguments at a return.
+    const IS_DIRECT: bool;
+
+    /// The value at `base + offset`; `None` when the offset or the way is absent, or the read failed.
+    fn load<T: Plain>(base: u64, offset: u32) -> Option<T>;
+}
+
+/// Plain loads through pointers whose BTF type the verifier knows (fentry, fexit, BTF tracepoints). A bad
+/// address reads as 0 (the JIT's exception table). Works under lockdown=confidentiality.
+pub struct Direct;
+
+/// `bpf_probe_read_kernel`, for addresses that are plain numbers to the verifier.
+pub struct Probed;
+
+impl Memory for Direct {
+    const IS_DIRECT: bool = true;
+
+    #[inline(always)]
+    fn load<T: Plain>(base: u64, offset: u32) -> Option<T> {
+        if offset == OFFSET_ABSENT {
+            return None;
+        }
+        // SAFETY: the verifier accepts the load only where the pointer's BTF type has such a field.
+        Some(unsafe { core::ptr::read_volatile((base as *const u8).wrapping_add(offset as usize).cast::<T>()) })
+    }
+}
+
+impl Memory for Probed {
+    const IS_DIRECT: bool = false;
+
+    #[inline(always)]
+    fn load<T: Plain>(base: u64, offset: u32) -> Option<T> {
+        if offset == OFFSET_ABSENT || global!(options.read_kernel) == 0 {
+            return None;
+        }
+        let mut value = MaybeUninit::<T>::uninit();
+        // SAFETY: the helper checks the source and fills the whole destination, with zeros when it fails.
+        let status = unsafe {
+            bpf_probe_read_kernel(
+                value.as_mut_ptr().cast(),
+                size_of::<T>() as u32,
+                (base as *const u8).wrapping_add(offset as usize).cast(),
+            )
+        };
+        // SAFETY: filled above.
+        if status == 0 { Some(unsafe { value.assume_init() }) } else { None }
+    }
+}

@@ -1,0 +1,191 @@
+//! Device-exclusive entries: made, restored, revoked by a fault.
+
+use aya_ebpf::helpers::generated::bpf_get_func_arg;
+use tracer_common::event::{
+    ExclusiveFault, ExclusivePage, Kind, MakeDeviceExclusive, MAPCOUNT_UNKNOWN, RestoreExclusive, UNKNOWN,
+};
+use tracer_common::point::Point;
+
+use crate::call::{Call, field};
+use crate::context::Context;
+use crate::globals::{argument_position, global};
+use crate::memory::{Memory, Probed};
+use crate::page;
+use crate::pairing::Begun;
+use crate::probes::fork::RESTORED;
+
+/// Most pages of one call that are looked at. The kernel's own test driver asks for 64 at a time, GPU
+/// drivers for one.
+const MOST_PAGES: u64 = 128;
+
+/// Bytes of a page on the architectures that can make pages exclusive.
+const PAGE_SIZE: u64 = 4096;
+
+/// Results from here on are -errno (include/linux/err.h, `MAX_ERRNO`).
+const FIRST_ERRNO: u64 = -4095i64 as u64;
+
+/// `make_device_exclusive_range` at return: `pages[i]` is set for each page that became exclusive.
+#[inline(always)]
+pub fn made_range<C: Context>(call: &mut Call<'_, C>) {
+    let (mm, start, end, owner) = (call.argument(0), call.argument(1), call.argument(2), call.argument(4));
+    let (result, duration) = (call.result() as i32, call.duration);
+    let pages = pages_argument(call);
+    let found = if result > 0 { result as u64 } else { 0 };
+    let mut made = 0;
+    for index in 0..MOST_PAGES {
+        if index >= found {
+            break;
+        }
+        let Some(page) = Probed::load::<u64>(pages, index as u32 * 8) else { break };
+        if page != 0 {
+            made += 1;
+            send_page(call, mm, start + index * PAGE_SIZE, page);
+        }
+    }
+    call.emit(Kind::MakeDeviceExclusive, || MakeDeviceExclusive {
+        mm,
+        start,
+        end,
+        owner,
+        result: i64::from(result),
+        made,
+        unchecked: found.saturating_sub(MOST_PAGES) as u32,
+        duration,
+    });
+}
+
+/// The argument `pages`, as a number: a trampoline program may not load a pointer to pointers itself
+/// (kernel/bpf/btf.c, `btf_ctx_access`), but the helper gives it (since 5.17).
+#[inline(always)]
+fn pages_argument<C: Context>(call: &Call<'_, C>) -> u64 {
+    if !C::Memory::IS_DIRECT {
+        return call.argument(3);
+    }
+    let position = argument_position(Point::MakeDeviceExclusiveRange, 3);
+    let mut pages = 0;
+    // SAFETY: the helper writes one word, and leaves it alone when there is no such argument.
+    unsafe { bpf_get_func_arg(call.context.as_ptr(), u32::from(position), &raw mut pages) };
+    pages
+}
+
+/// `make_device_exclusive` (6.15 on) at return: the page, or an error as a pointer.
+#[inline(always)]
+pub fn made_single<C: Context>(call: &mut Call<'_, C>) {
+    let (mm, start, owner) = (call.argument(0), call.argument(1), call.argument(2));
+    let (page, duration) = (call.result(), call.duration);
+    let failed = page == 0 || page >= FIRST_ERRNO;
+    if !failed {
+        send_page(call, mm, start, page);
+    }
+    call.emit(Kind::MakeDeviceExclusive, || MakeDeviceExclusive {
+        mm,
+        start,
+        end: start + PAGE_SIZE,
+        owner,
+        result: if failed { page as i64 } else { 0 },
+        made: u32::from(!failed),
+        unchecked: 0,
+        duration,
+    });
+}
+
+/// One page handed to the driver; its address is a plain number here.
+#[inline(always)]
+fn send_page<C: Context>(call: &mut Call<'_, C>, mm: u64, address: u64, page: u64) {
+    call.emit(Kind::ExclusivePage, || {
+        let state = page::state_of_any::<Probed>(page);
+        let head = page::tail_head::<Probed>(page).unwrap_or(page);
+        let mapping = Probed::load::<u64>(head, global!(layout.page_mapping)).unwrap_or(0);
+        ExclusivePage {
+            mm,
+            address,
+            page,
+            flags: state.flags,
+            mapping_bits: mapping as u32 & 3,
+            mapcount: state.mapcount,
+            refcount: Probed::load(head, global!(layout.page_refcount)).unwrap_or(MAPCOUNT_UNKNOWN),
+            reserved: 0,
+        }
+    });
+}
+
+/// `restore_exclusive_pte` at entry: the page table still holds the exclusive entry.
+#[inline(always)]
+pub fn keep_entry<C: Context>(context: &C, begun: &mut Begun) {
+    const POINT: Point = Point::RestoreExclusivePte;
+    begun.kept[0] = match context.argument(POINT, 4) {
+        // Since 6.15 the caller hands the entry over (mm/memory.c).
+        Some(entry) => entry,
+        None => entry_at::<C>(context.argument(POINT, 3).unwrap_or(0)),
+    };
+}
+
+/// `restore_exclusive_pte` at return: the entry is present again.
+#[inline(always)]
+pub fn restored<C: Context>(call: &mut Call<'_, C>) {
+    let Some(old_entry) = call.begun.as_ref().map(|begun| begun.kept[0]) else { return };
+    let (vma, page, address, entry) = (call.argument(0), call.argument(1), call.argument(2), call.argument(3));
+    let duration = call.duration;
+    let in_fork = match call.outer.as_mut() {
+        Some(outer) if outer.is(Point::CopyPageRange) => {
+            outer.kept[RESTORED] += 1;
+            1
+        }
+        _ => 0,
+    };
+    call.emit(Kind::RestoreExclusive, || {
+        let state = page::state_of_any::<C::Memory>(page);
+        RestoreExclusive {
+            mm: field::<C, u64>(vma, global!(layout.vma_mm)),
+            address,
+            page,
+            flags: state.flags,
+            vm_flags: field::<C, u64>(vma, global!(layout.vma_flags)),
+            old_entry,
+            new_entry: entry_at::<C>(entry),
+            mapcount: state.mapcount,
+            in_fork,
+            duration,
+        }
+    });
+}
+
+#[inline(always)]
+fn entry_at<C: Context>(pointer: u64) -> u64 {
+    C::Memory::load(pointer, 0).unwrap_or(UNKNOWN)
+}
+
+/// VM_FAULT_RETRY (include/linux/mm_types.h, `enum vm_fault_reason`): the lock that kept the VMA is gone.
+const VM_FAULT_RETRY: u32 = 0x400;
+
+/// `do_swap_page` at return, when it was about an exclusive entry.
+#[inline(always)]
+pub fn faulted<C: Context>(call: &mut Call<'_, C>) {
+    let fault = call.argument(0);
+    let entry: u64 = field::<C, u64>(fault, global!(layout.fault_entry));
+    if !is_exclusive(entry) {
+        return;
+    }
+    let (result, duration) = (call.result() as u32, call.duration);
+    call.emit(Kind::ExclusiveFault, || {
+        let vma = field::<C, u64>(fault, global!(layout.fault_vma));
+        let mm = if result & VM_FAULT_RETRY == 0 { field::<C, u64>(vma, global!(layout.vma_mm)) } else { UNKNOWN };
+        ExclusiveFault {
+            mm,
+            address: field::<C, u64>(fault, global!(layout.fault_address)),
+            entry,
+            fault_flags: field::<C, u32>(fault, global!(layout.fault_flags)),
+            result,
+            duration,
+        }
+    });
+}
+
+#[inline(always)]
+fn is_exclusive(entry: u64) -> bool {
+    if entry == 0 || entry & global!(entry.present_mask) != 0 {
+        return false;
+    }
+    let swap_type = (entry >> (global!(entry.type_shift) & 63)) as u32 & global!(entry.type_mask);
+    swap_type >= global!(entry.exclusive_first) && swap_type <= global!(entry.exclusive_last)
+}

@@ -1,0 +1,99 @@
+//! Migration entries, set and removed, and the migrations around them.
+
+use tracer_common::event::{Kind, MigratePages, MigrateVmaSetup, MigrationEntry, RemoveMigrationPte, UNKNOWN};
+use tracer_common::point::Point;
+
+use crate::calibrate::vmemmap_base;
+use crate::call::{Call, field};
+use crate::context::Context;
+use crate::globals::global;
+use crate::memory::{Memory, Probed};
+use crate::page;
+use crate::pairing::Begun;
+
+/// Tracepoints `migrate:set_migration_pte` and `migrate:remove_migration_pte`: a raw entry. What it points
+/// to is looked up while the page-table lock is held.
+#[inline(always)]
+pub fn entry<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
+    let (address, entry, order) = (call.argument(0), call.argument(1), call.argument(2));
+    call.emit(kind, || {
+        let page = page_of_swap_entry(entry);
+        let flags = if page == UNKNOWN { UNKNOWN } else { page::state_of_any::<Probed>(page).flags };
+        MigrationEntry { address, entry, page, flags, order: order as u32, reserved: 0 }
+    });
+}
+
+/// The `struct page` that a not present entry holds, or [`UNKNOWN`].
+#[inline(always)]
+fn page_of_swap_entry(entry: u64) -> u64 {
+    let (base, size) = (vmemmap_base(), global!(layout.page_size));
+    if base == 0 || entry & global!(entry.present_mask) != 0 {
+        return UNKNOWN;
+    }
+    let stored = if global!(entry.invert) != 0 { !entry } else { entry };
+    let pfn = (stored << (global!(entry.up) & 63)) >> (global!(entry.down) & 63) & global!(entry.pfn_mask);
+    base + pfn * u64::from(size)
+}
+
+/// `remove_migration_pte` at entry: the source page and its flags. 5.15 and 6.1 hand it over as the walk's
+/// argument, 6.12 as the first member of one (mm/migrate.c, `struct rmap_walk_arg`); a page address is
+/// told from an address on the stack by the memory map it lies in.
+#[inline(always)]
+pub fn keep_source<C: Context>(context: &C, begun: &mut Begun) {
+    let argument = context.argument(Point::RemoveMigrationPte, 3).unwrap_or(0);
+    let page = if is_page(argument) { argument } else { Probed::load(argument, 0).unwrap_or(UNKNOWN) };
+    begun.kept[0] = page;
+    begun.kept[1] = if page == UNKNOWN { UNKNOWN } else { page::state_of_any::<Probed>(page).flags };
+}
+
+/// Whether an address lies in the memory map: above its base and as far as pfns reach.
+#[inline(always)]
+fn is_page(address: u64) -> bool {
+    let base = vmemmap_base();
+    base != 0
+        && address >= base
+        && address - base <= global!(entry.pfn_mask).wrapping_mul(u64::from(global!(layout.page_size)))
+}
+
+/// `remove_migration_pte` at return: one VMA visited.
+#[inline(always)]
+pub fn removed<C: Context>(call: &mut Call<'_, C>) {
+    let Some([old_page, old_flags, ..]) = call.begun.as_ref().map(|begun| begun.kept) else { return };
+    let (new_page, vma, address, duration) = (call.argument(0), call.argument(1), call.argument(2), call.duration);
+    call.emit(Kind::RemoveMigrationPte, || RemoveMigrationPte {
+        mm: field::<C, u64>(vma, global!(layout.vma_mm)),
+        address,
+        old_page,
+        old_flags,
+        new_page,
+        new_flags: page::state_of_any::<C::Memory>(new_page).flags,
+        duration,
+    });
+}
+
+/// Tracepoint `migrate:mm_migrate_pages`.
+#[inline(always)]
+pub fn pages<C: Context>(call: &mut Call<'_, C>) {
+    let (succeeded, failed) = (call.argument(0), call.argument(1));
+    let (mode, reason) = (call.argument(2) as u32, call.argument(3) as u32);
+    call.emit(Kind::MigratePages, || MigratePages { succeeded, failed, mode, reason });
+}
+
+/// `migrate_vma_setup` at return.
+#[inline(always)]
+pub fn vma_set_up<C: Context>(call: &mut Call<'_, C>) {
+    let (arguments, result, duration) = (call.argument(0), call.result() as i32, call.duration);
+    call.emit(Kind::MigrateVmaSetup, || {
+        let vma = field::<C, u64>(arguments, global!(layout.migrate_vma_vma));
+        MigrateVmaSetup {
+            mm: field::<C, u64>(vma, global!(layout.vma_mm)),
+            start: field::<C, u64>(arguments, global!(layout.migrate_vma_start)),
+            end: field::<C, u64>(arguments, global!(layout.migrate_vma_end)),
+            npages: field::<C, u64>(arguments, global!(layout.migrate_vma_npages)),
+            collected: field::<C, u64>(arguments, global!(layout.migrate_vma_cpages)),
+            result,
+            reserved: 0,
+            duration,
+        }
+    });
+}

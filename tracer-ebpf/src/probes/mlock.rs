@@ -1,0 +1,49 @@
+//! mlock and munlock of folios and of VMA ranges.
+
+use tracer_common::event::{FolioMlock, Kind, MlockFixup};
+
+use crate::call::{Call, field};
+use crate::context::Context;
+use crate::globals::global;
+use crate::page;
+use crate::pairing::Begun;
+use tracer_common::point::Point;
+
+/// `mlock_folio` and its like at entry: PG_mlocked is as it was before.
+#[inline(always)]
+pub fn folio<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
+    let page = call.argument(0);
+    call.emit(kind, || {
+        let state = page::state_of_any::<C::Memory>(page);
+        FolioMlock { page, flags: state.flags, mapcount: state.mapcount, reserved: 0 }
+    });
+}
+
+/// `mlock_fixup` may merge or split the VMA: what it was is kept from the beginning.
+#[inline(always)]
+pub fn keep_vma<C: Context>(context: &C, begun: &mut Begun) {
+    let vma = context.argument(Point::MlockFixup, 0).unwrap_or(0);
+    begun.kept = [
+        field::<C, u64>(vma, global!(layout.vma_flags)),
+        field::<C, u64>(vma, global!(layout.vma_mm)),
+        context.argument(Point::MlockFixup, 1).unwrap_or(0),
+        context.argument(Point::MlockFixup, 2).unwrap_or(0),
+    ];
+}
+
+/// `mlock_fixup` at return.
+#[inline(always)]
+pub fn fixed_up<C: Context>(call: &mut Call<'_, C>) {
+    let Some([old_vm_flags, mm, start, end]) = call.begun.as_ref().map(|begun| begun.kept) else { return };
+    let (new_vm_flags, result, duration) = (call.argument(3), call.result() as i32, call.duration);
+    call.emit(Kind::MlockFixup, || MlockFixup {
+        mm,
+        start,
+        end,
+        old_vm_flags,
+        new_vm_flags,
+        result,
+        reserved: 0,
+        duration,
+    });
+}

@@ -1,0 +1,103 @@
+//! Life of processes: who is who, and which children are watched with their parents.
+
+use tracer_common::event::{COMM_LEN, Kind, ProcessExec, ProcessExit, ProcessFork, ProcessRename};
+
+use crate::call::{Call, field};
+use crate::context::Context;
+use crate::filter::{PROCESSES, is_watched};
+use crate::globals::global;
+use crate::memory::Memory;
+use crate::pairing;
+
+/// Process and thread id of a task.
+#[inline(always)]
+fn ids<C: Context>(task: u64) -> (u32, u32) {
+    (field::<C, u32>(task, global!(layout.task_tgid)), field::<C, u32>(task, global!(layout.task_pid)))
+}
+
+/// Name of a task.
+#[inline(always)]
+fn comm<C: Context>(task: u64) -> [u8; COMM_LEN] {
+    let base = global!(layout.task_comm);
+    let low: u64 = C::Memory::load(task, base).unwrap_or(0);
+    let high: u64 = C::Memory::load(task, base.saturating_add(8)).unwrap_or(0);
+    let (low, high) = (low.to_ne_bytes(), high.to_ne_bytes());
+    [
+        low[0], low[1], low[2], low[3], low[4], low[5], low[6], low[7], high[0], high[1], high[2], high[3], high[4],
+        high[5], high[6], high[7],
+    ]
+}
+
+/// A watched process gained (`+1`) or lost (`-1`) a thread.
+#[inline(always)]
+fn count_threads(pid: u32, change: i64) {
+    if let Some(threads) = PROCESSES.get_ptr_mut(pid) {
+        // SAFETY: the value stays allocated while the program runs. Two threads that come and go on two
+        // CPUs at once can make the count wrong by one; it only decides when the entry is dropped.
+        let left = unsafe { *threads }.wrapping_add_signed(change);
+        unsafe { *threads = left };
+        if left == 0 {
+            let _ = PROCESSES.remove(pid);
+        }
+    }
+}
+
+/// Tracepoint `sched:sched_process_fork`; `current` is the parent.
+#[inline(always)]
+pub fn forked<C: Context>(call: &mut Call<'_, C>) {
+    let (parent, child) = (call.argument(0), call.argument(1));
+    let (parent_pid, _) = ids::<C>(parent);
+    let (child_pid, child_tid) = ids::<C>(child);
+    if global!(options.filter_process) != 0 && PROCESSES.get_ptr(parent_pid).is_some() {
+        if child_pid == parent_pid {
+            count_threads(child_pid, 1);
+        } else if global!(options.follow_children) != 0 {
+            let _ = PROCESSES.insert(child_pid, 1, 0);
+        }
+    }
+    call.emit(Kind::ProcessFork, || ProcessFork { child_pid, child_tid, comm: comm::<C>(child) });
+}
+
+/// Tracepoint `sched:sched_process_exec`; the name is the new one already.
+#[inline(always)]
+pub fn executed<C: Context>(call: &mut Call<'_, C>) {
+    let (task, old_tid) = (call.argument(0), call.argument(1));
+    call.emit(Kind::ProcessExec, || ProcessExec { old_tid: old_tid as u32, reserved: 0, comm: comm::<C>(task) });
+}
+
+/// Tracepoint `sched:sched_process_exit`.
+#[inline(always)]
+pub fn exited<C: Context>(call: &mut Call<'_, C>) {
+    let task = call.argument(0);
+    let (pid, _) = ids::<C>(task);
+    call.emit(Kind::ProcessExit, || ProcessExit {
+        exit_code: field::<C, u32>(task, global!(layout.task_exit_code)),
+        reserved: 0,
+    });
+    if global!(options.filter_process) != 0 {
+        count_threads(pid, -1);
+    }
+    pairing::forget_current();
+}
+
+/// Tracepoint `task:task_rename`: the task still has the old name.
+#[inline(always)]
+pub fn renamed<C: Context>(call: &mut Call<'_, C>) {
+    let (target_pid, target_tid) = ids::<C>(call.argument(0));
+    if !is_watched(target_pid) {
+        return;
+    }
+    let name = call.argument(1);
+    call.emit(Kind::ProcessRename, || ProcessRename { target_pid, target_tid, comm: name_at(name) });
+}
+
+/// The NUL-terminated name at a kernel address that is a plain number; empty where it cannot be read.
+#[inline(always)]
+fn name_at(address: u64) -> [u8; COMM_LEN] {
+    let mut name = [0; COMM_LEN];
+    if global!(options.read_kernel) != 0 {
+        // SAFETY: the helper checks the source, and stops at the NUL or at the destination's end.
+        let _ = unsafe { aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes(address as *const u8, &mut name) };
+    }
+    name
+}

@@ -1,0 +1,191 @@
+//! Bounce buffers: slots taken from and given back to a pool, copies between.
+
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::LruHashMap;
+use tracer_common::event::{
+    DEVICE_NAME_LEN, DeviceName, Kind, SwiotlbMap, SwiotlbMapSingle, SwiotlbPages, SwiotlbSync, SwiotlbUnmapSingle,
+    UNKNOWN,
+};
+
+use crate::call::{Call, field};
+use crate::context::Context;
+use crate::globals::global;
+use crate::memory::{Memory, Probed};
+
+/// log2 of the bytes of a slot (include/linux/swiotlb.h, `IO_TLB_SHIFT`).
+const SLOT_SHIFT: u64 = 11;
+
+/// Devices whose name was sent.
+#[map]
+static DEVICES: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1024, 0);
+
+/// Sends a device's name before its first event.
+#[inline(always)]
+fn introduce<C: Context>(call: &mut Call<'_, C>, device: u64) {
+    if global!(options.read_kernel) == 0 || DEVICES.get_ptr(device).is_some() {
+        return;
+    }
+    // dev_name(), include/linux/device.h: the initial name while there is one, else the kobject's.
+    let mut name = field::<C, u64>(device, global!(layout.device_init_name));
+    if name == 0 {
+        name = field::<C, u64>(device, global!(layout.device_name));
+    }
+    let sent = call.emit(Kind::DeviceName, || {
+        let mut body = DeviceName { device, name: [0; DEVICE_NAME_LEN] };
+        // SAFETY: the helper checks the source, and stops at the NUL or at the destination's end.
+        unsafe { bpf_probe_read_kernel_str(body.name.as_mut_ptr().cast(), DEVICE_NAME_LEN as u32, name as *const _) };
+        body
+    });
+    if sent {
+        let _ = DEVICES.insert(device, 1, 0);
+    }
+}
+
+/// `swiotlb_map` at return.
+#[inline(always)]
+pub fn mapped<C: Context>(call: &mut Call<'_, C>) {
+    let device = call.argument(0);
+    introduce(call, device);
+    let (original, size, direction) = (call.argument(1), call.argument(2), call.argument(3));
+    let (attributes, dma_address, duration) = (call.argument(4), call.result(), call.duration);
+    call.emit(Kind::SwiotlbMap, || SwiotlbMap {
+        device,
+        original,
+        size,
+        dma_address,
+        attributes,
+        direction: direction as u32,
+        reserved: 0,
+        duration,
+    });
+}
+
+/// The pool that a device bounces through.
+#[inline(always)]
+fn pool_of<C: Context>(device: u64) -> u64 {
+    field::<C, u64>(device, global!(layout.device_io_tlb_mem))
+}
+
+/// `swiotlb_tbl_map_single` at return: slots were taken, or there were none.
+#[inline(always)]
+pub fn slots_taken<C: Context>(call: &mut Call<'_, C>) {
+    let device = call.argument(0);
+    introduce(call, device);
+    let (original, size, alloc_size) = (call.argument(1), call.argument(2), call.find(3).unwrap_or(UNKNOWN));
+    let (direction, attributes) = (call.argument(4), call.find(5).unwrap_or(UNKNOWN));
+    let (bounce, duration) = (call.result(), call.duration);
+    call.emit(Kind::SwiotlbMapSingle, || {
+        let pool = pool_of::<C>(device);
+        let force: u8 = field::<C, u8>(pool, global!(layout.pool_force_bounce));
+        let for_alloc: u8 = field::<C, u8>(pool, global!(layout.pool_for_alloc));
+        SwiotlbMapSingle {
+            device,
+            pool,
+            pool_start: C::Memory::load(pool, global!(layout.pool_start)).unwrap_or(UNKNOWN),
+            pool_end: C::Memory::load(pool, global!(layout.pool_end)).unwrap_or(UNKNOWN),
+            original,
+            bounce,
+            size,
+            alloc_size,
+            attributes,
+            direction: direction as u32,
+            pool_bits: u32::from(force & 1) | u32::from(for_alloc & 1) << 1,
+            duration,
+        }
+    });
+}
+
+/// `swiotlb_tbl_unmap_single` and its successor at entry: the slot still says what it holds.
+#[inline(always)]
+pub fn slots_released<C: Context>(call: &mut Call<'_, C>) {
+    let device = call.argument(0);
+    introduce(call, device);
+    let (bounce, size, direction) = (call.argument(1), call.argument(2), call.argument(3));
+    let (attributes, argument_pool) = (call.argument(4), call.find(5));
+    call.emit(Kind::SwiotlbUnmapSingle, || {
+        let (slot_original, slot_size) = slot::<C>(device, argument_pool, bounce);
+        SwiotlbUnmapSingle {
+            device,
+            pool: pool_of::<C>(device),
+            bounce,
+            size,
+            slot_original,
+            slot_size,
+            attributes,
+            direction: direction as u32,
+            reserved: 0,
+        }
+    });
+}
+
+/// Original address and size in the slot of a bounce address (`struct io_tlb_slot`).
+#[inline(always)]
+fn slot<C: Context>(device: u64, argument_pool: Option<u64>, bounce: u64) -> (u64, u64) {
+    // The pool's own address is followed as a plain number: the slot's index is not a constant, which
+    // typed pointers do not allow.
+    let (start, slots) = match argument_pool {
+        Some(pool) => (
+            Probed::load::<u64>(pool, global!(layout.argument_pool_start)),
+            Probed::load::<u64>(pool, global!(layout.argument_pool_slots)),
+        ),
+        None => {
+            let pool = Probed::load::<u64>(device, global!(layout.device_io_tlb_mem)).unwrap_or(0);
+            (Probed::load::<u64>(pool, global!(layout.pool_start)), Probed::load::<u64>(pool, global!(layout.pool_slots)))
+        }
+    };
+    let (Some(start), Some(slots)) = (start, slots) else { return (UNKNOWN, UNKNOWN) };
+    let slot = slots + (bounce.wrapping_sub(start) >> SLOT_SHIFT) * u64::from(global!(layout.slot_size));
+    (
+        Probed::load::<u64>(slot, global!(layout.slot_original)).unwrap_or(UNKNOWN),
+        Probed::load::<u64>(slot, global!(layout.slot_alloc_size)).unwrap_or(UNKNOWN),
+    )
+}
+
+/// `swiotlb_sync_single_for_cpu` and `_for_device` at entry.
+#[inline(always)]
+pub fn synced<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
+    let device = call.argument(0);
+    introduce(call, device);
+    let (bounce, size, direction) = (call.argument(1), call.argument(2), call.argument(3));
+    call.emit(kind, || SwiotlbSync {
+        device,
+        pool: pool_of::<C>(device),
+        bounce,
+        size,
+        direction: direction as u32,
+        reserved: 0,
+    });
+}
+
+/// `swiotlb_alloc` at return: the first page, or none.
+#[inline(always)]
+pub fn pages_taken<C: Context>(call: &mut Call<'_, C>) {
+    let device = call.argument(0);
+    introduce(call, device);
+    let (size, page) = (call.argument(1), call.result());
+    call.emit(Kind::SwiotlbAlloc, || SwiotlbPages {
+        device,
+        pool: pool_of::<C>(device),
+        page,
+        size,
+        result: u32::from(page != 0),
+        reserved: 0,
+    });
+}
+
+/// `swiotlb_free` at return: true when the pages were the pool's.
+#[inline(always)]
+pub fn pages_released<C: Context>(call: &mut Call<'_, C>) {
+    let device = call.argument(0);
+    introduce(call, device);
+    let (page, size, result) = (call.argument(1), call.argument(2), call.result() as u32 & 1);
+    call.emit(Kind::SwiotlbFree, || SwiotlbPages {
+        device,
+        pool: pool_of::<C>(device),
+        page,
+        size,
+        result,
+        reserved: 0,
+    });
+}
