@@ -1,1 +1,3 @@
 //! Workloads and guest tests.
+
+pub mod workload;

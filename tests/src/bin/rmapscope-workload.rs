@@ -1,0 +1,91 @@
+//! Work for the kernel whose number of events is known beforehand.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use rmapscope_tests::workload::{
+    AttachTarget, BlockIo, Children, Demo, DeviceMemory, Exclusive, Facts, Fork, Mlock, MovePages, Pageout,
+    Stress, pin_to_current_cpu,
+};
+
+/// Do an exactly known number of kernel operations and say which, one JSON object a line
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Append the facts to this file instead of writing them to standard output
+    #[arg(long, global = true)]
+    facts: Option<PathBuf>,
+    /// Label of the facts, instead of the name of the workload
+    #[arg(long, global = true)]
+    label: Option<String>,
+    #[command(subcommand)]
+    workload: Workload,
+}
+
+#[derive(Debug, Subcommand)]
+enum Workload {
+    Pageout(Pageout),
+    Exclusive(Exclusive),
+    Migrate(MovePages),
+    HmmMigrate(DeviceMemory),
+    Mlock(Mlock),
+    Fork(Fork),
+    SwiotlbIo(BlockIo),
+    Children(Children),
+    SleepLoop(AttachTarget),
+    Stress(Stress),
+    Demo(Demo),
+}
+
+impl Workload {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Pageout(_) => "pageout",
+            Self::Exclusive(_) => "exclusive",
+            Self::Migrate(_) => "migrate",
+            Self::HmmMigrate(_) => "hmm-migrate",
+            Self::Mlock(_) => "mlock",
+            Self::Fork(_) => "fork",
+            Self::SwiotlbIo(_) => "swiotlb-io",
+            Self::Children(_) => "children",
+            Self::SleepLoop(_) => "sleep-loop",
+            Self::Stress(_) => "stress",
+            Self::Demo(_) => "demo",
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let path = arguments.facts.as_ref();
+    let label = arguments.label.as_deref().unwrap_or(arguments.workload.name());
+    let facts = &mut Facts::open(label, path.map(PathBuf::as_path))?;
+    if !matches!(arguments.workload, Workload::Stress(_)) {
+        pin_to_current_cpu()?;
+    }
+    match &arguments.workload {
+        Workload::Pageout(workload) => workload.run(facts),
+        Workload::Exclusive(workload) => workload.run(facts),
+        Workload::Migrate(workload) => workload.run(facts),
+        Workload::HmmMigrate(workload) => workload.run(facts),
+        Workload::Mlock(workload) => workload.run(facts),
+        Workload::Fork(workload) => workload.run(facts),
+        Workload::SwiotlbIo(workload) => workload.run(facts),
+        Workload::Children(workload) => workload.run(facts, path),
+        Workload::SleepLoop(workload) => workload.run(facts),
+        Workload::Stress(workload) => workload.run(facts),
+        Workload::Demo(workload) => workload.run(facts, path.map(PathBuf::as_path)),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the one place that reports the error")]
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rmapscope-workload {}: {error:#}", arguments.workload.name());
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! An anonymous private mapping of small pages, alone in its VMA.
+
+use anyhow::{Context, ensure};
+
+use super::fact::Page;
+use super::pagemap::page_states;
+use super::system::check;
+
+/// Bytes of a page on x86-64 and, as configured by Debian, on arm64.
+pub(super) const PAGE_SIZE: usize = 4096;
+
+/// Pages with known content. An inaccessible page on each side keeps the VMA from merging with another.
+#[derive(Debug)]
+pub(super) struct Memory {
+    start: *mut u8,
+    pages: usize,
+}
+
+fn map(address: *mut u8, length: usize, protection: i32, flags: i32) -> anyhow::Result<*mut u8> {
+    let flags = flags | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: an anonymous mapping; a fixed address is only given inside a mapping of our own.
+    let mapped = unsafe { libc::mmap(address.cast(), length, protection, flags, -1, 0) };
+    ensure!(mapped != libc::MAP_FAILED, "mmap failed: {}", std::io::Error::last_os_error());
+    Ok(mapped.cast())
+}
+
+impl Memory {
+    /// Maps `pages` pages without touching them; never huge ones.
+    pub(super) fn map(pages: usize) -> anyhow::Result<Self> {
+        ensure!(pages > 0, "the number of pages must not be 0");
+        let length = pages.checked_mul(PAGE_SIZE).context("so many pages do not fit into memory")?;
+        let guarded =
+            map(std::ptr::null_mut(), length + 2 * PAGE_SIZE, libc::PROT_NONE, libc::MAP_NORESERVE)?;
+        let start = guarded.wrapping_add(PAGE_SIZE);
+        let start = map(start, length, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_FIXED)?;
+        let memory = Self { start, pages };
+        // EINVAL from a kernel without transparent huge pages.
+        let _ = memory.advise(libc::MADV_NOHUGEPAGE);
+        Ok(memory)
+    }
+
+    /// Maps `pages` pages and gives each its content.
+    pub(super) fn filled(pages: usize) -> anyhow::Result<Self> {
+        let memory = Self::map(pages)?;
+        memory.fill();
+        Ok(memory)
+    }
+
+    /// First user address.
+    pub(super) fn address(&self) -> u64 {
+        self.start as u64
+    }
+
+    /// First byte.
+    pub(super) const fn start(&self) -> *mut u8 {
+        self.start
+    }
+
+    /// Number of pages.
+    pub(super) const fn pages(&self) -> usize {
+        self.pages
+    }
+
+    /// Length in bytes.
+    pub(super) const fn length(&self) -> usize {
+        self.pages * PAGE_SIZE
+    }
+
+    fn word(&self, page: usize) -> *mut u64 {
+        self.start.wrapping_add(page * PAGE_SIZE).cast()
+    }
+
+    /// Writes to every page; never zero, which zram and swap treat in another way.
+    pub(super) fn fill(&self) {
+        for page in 0..self.pages {
+            // SAFETY: an aligned word in our own writable mapping; volatile because the access itself counts.
+            unsafe { self.word(page).write_volatile(content(page)) };
+        }
+    }
+
+    /// Reads every page; whether all have the content that [`fill`](Self::fill) gave them.
+    pub(super) fn is_intact(&self) -> bool {
+        // SAFETY: an aligned word in our own readable mapping.
+        (0..self.pages).all(|page| unsafe { self.word(page).read_volatile() } == content(page))
+    }
+
+    /// `madvise(2)` for all of it.
+    pub(super) fn advise(&self, advice: i32) -> anyhow::Result<()> {
+        // SAFETY: our own mapping; no advice used here invalidates memory that Rust knows of.
+        let result = unsafe { libc::madvise(self.start.cast(), self.length(), advice) };
+        check("madvise", result.into()).map(drop)
+    }
+
+    /// `mlock(2)` of all of it.
+    pub(super) fn lock(&self) -> anyhow::Result<()> {
+        // SAFETY: our own mapping.
+        let result = unsafe { libc::mlock(self.start.cast(), self.length()) };
+        check("mlock", result.into()).map(drop)
+    }
+
+    /// `munlock(2)` of all of it.
+    pub(super) fn unlock(&self) -> anyhow::Result<()> {
+        // SAFETY: our own mapping.
+        let result = unsafe { libc::munlock(self.start.cast(), self.length()) };
+        check("munlock", result.into()).map(drop)
+    }
+
+    /// `mprotect(2)` of all of it.
+    pub(super) fn protect(&self, protection: i32) -> anyhow::Result<()> {
+        // SAFETY: our own mapping, reached only through raw pointers.
+        let result = unsafe { libc::mprotect(self.start.cast(), self.length(), protection) };
+        check("mprotect", result.into()).map(drop)
+    }
+
+    /// `mremap(2)` to another address.
+    pub(super) fn move_away(&mut self) -> anyhow::Result<()> {
+        let target = Self::map(self.pages)?;
+        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        let length = self.length();
+        // SAFETY: both mappings are our own and do not overlap; the target is untouched and unused.
+        let moved = unsafe { libc::mremap(self.start.cast(), length, length, flags, target.start) };
+        ensure!(moved != libc::MAP_FAILED, "mremap failed: {}", std::io::Error::last_os_error());
+        self.start = moved.cast();
+        Ok(())
+    }
+
+    /// `munmap(2)` of all of it, consuming it.
+    pub(super) fn unmap(self) -> anyhow::Result<()> {
+        // SAFETY: our own mapping, which nobody can use any more.
+        let result = unsafe { libc::munmap(self.start.cast(), self.length()) };
+        check("munmap", result.into()).map(drop)
+    }
+
+    /// Address and page frame of every page, as they are now.
+    pub(super) fn page_list(&self) -> anyhow::Result<Vec<Page>> {
+        let states = page_states(self.address(), self.pages)?;
+        let addresses = (self.address()..).step_by(PAGE_SIZE);
+        Ok(addresses.zip(states).map(|(address, state)| Page { address, pfn: state.pfn() }).collect())
+    }
+
+    /// Number of pages whose entry is a swap entry of any kind.
+    pub(super) fn swapped(&self) -> anyhow::Result<usize> {
+        let states = page_states(self.address(), self.pages)?;
+        Ok(states.iter().filter(|state| state.swapped() && !state.present()).count())
+    }
+}
+
+const fn content(page: usize) -> u64 {
+    0x5ca1_ab1e_0000_0001 + page as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_survives_moving_and_protecting() {
+        let mut memory = Memory::filled(16).unwrap();
+        let before = memory.address();
+        memory.move_away().unwrap();
+        assert_ne!(memory.address(), before);
+        memory.protect(libc::PROT_READ).unwrap();
+        assert!(memory.is_intact());
+        assert_eq!(memory.swapped().unwrap(), 0);
+        assert_eq!(memory.page_list().unwrap().len(), 16);
+        memory.unmap().unwrap();
+    }
+
+    #[test]
+    fn no_pages_is_an_error() {
+        assert!(Memory::map(0).is_err());
+        assert!(Memory::map(usize::MAX).is_err());
+    }
+}

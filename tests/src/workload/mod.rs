@@ -1,0 +1,37 @@
+//! Workloads whose number of kernel operations is known beforehand.
+//!
+//! Each workload does its work in a process of its own and writes [`Fact`]s: how many events of which kind
+//! the kernel must have produced for which process. The guest tests and the demonstration compare them
+//! with what was recorded.
+
+mod attach_target;
+mod block_io;
+mod children;
+mod demo;
+mod device_memory;
+mod exclusive;
+mod fact;
+mod fork;
+mod memory;
+mod mirror;
+mod mlock;
+mod move_pages;
+mod pagemap;
+mod pageout;
+mod stress;
+mod swap;
+mod system;
+
+pub use attach_target::AttachTarget;
+pub use block_io::BlockIo;
+pub use children::Children;
+pub use demo::Demo;
+pub use device_memory::DeviceMemory;
+pub use exclusive::Exclusive;
+pub use fact::{Count, Fact, Facts, Io, Page, Pages, Skipped};
+pub use fork::Fork;
+pub use mlock::Mlock;
+pub use move_pages::MovePages;
+pub use pageout::Pageout;
+pub use stress::Stress;
+pub use system::pin_to_current_cpu;

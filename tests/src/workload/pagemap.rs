@@ -1,0 +1,43 @@
+//! `/proc/PID/pagemap`: where each page of a mapping is (Documentation/admin-guide/mm/pagemap.rst).
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use anyhow::Context;
+
+use super::memory::PAGE_SIZE;
+
+const PRESENT: u64 = 1 << 63;
+const SWAPPED: u64 = 1 << 62;
+const PFN_MASK: u64 = (1 << 55) - 1;
+
+/// The state of one page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PageState(u64);
+
+impl PageState {
+    /// A page-table entry points to memory.
+    pub(super) const fn present(self) -> bool {
+        self.0 & PRESENT != 0
+    }
+
+    /// The entry is a swap entry: of a swap device, or a migration, device-private or device-exclusive one.
+    pub(super) const fn swapped(self) -> bool {
+        self.0 & SWAPPED != 0
+    }
+
+    /// Page frame number; 0 when the page is not present or the process lacks CAP_SYS_ADMIN.
+    pub(super) const fn pfn(self) -> u64 {
+        if self.present() { self.0 & PFN_MASK } else { 0 }
+    }
+}
+
+/// The states of `count` pages from `address` on, in the calling process.
+pub(super) fn page_states(address: u64, count: usize) -> anyhow::Result<Vec<PageState>> {
+    let file = File::open("/proc/self/pagemap").context("cannot open /proc/self/pagemap")?;
+    let mut bytes = vec![0; count * size_of::<u64>()];
+    file.read_exact_at(&mut bytes, address / PAGE_SIZE as u64 * size_of::<u64>() as u64)
+        .context("cannot read /proc/self/pagemap")?;
+    let (words, _) = bytes.as_chunks();
+    Ok(words.iter().map(|word| PageState(u64::from_ne_bytes(*word))).collect())
+}

@@ -1,0 +1,80 @@
+//! The few system calls that the standard library does not have.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Error};
+
+use anyhow::{Context, bail, ensure};
+
+/// Turns the result of a system call into an error that names the call.
+pub(super) fn check(call: &str, result: libc::c_long) -> anyhow::Result<libc::c_long> {
+    if result < 0 {
+        return Err(Error::last_os_error()).with_context(|| format!("{call} failed"));
+    }
+    Ok(result)
+}
+
+/// Keeps the calling thread on the CPU that it runs on.
+///
+/// Freshly faulted pages wait in a batch of the CPU before they are on an LRU list (mm/swap.c), and
+/// `madvise(2)` only drains the batch of the CPU that it runs on. Pages left in the batch of another CPU
+/// would be passed over by MADV_PAGEOUT.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn pin_to_current_cpu() -> anyhow::Result<()> {
+    // SAFETY: no arguments.
+    let cpu = check("sched_getcpu", unsafe { libc::sched_getcpu() }.into())?;
+    // SAFETY: a CPU set is an array of integers; all zeros is the empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set is initialised, and the CPU number comes from the kernel.
+    unsafe { libc::CPU_SET(usize::try_from(cpu)?, &mut set) };
+    // SAFETY: the set lives during the call and its size is given.
+    let result = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
+    check("sched_setaffinity", result.into())?;
+    Ok(())
+}
+
+/// Forks; the child runs `work` and ends at once, without destructors or exit handlers, with status 0 when
+/// that returned true, otherwise 1. The child shares the parent's open files.
+///
+/// Only for processes with one thread.
+pub(super) fn fork_child(work: impl FnOnce() -> bool) -> anyhow::Result<libc::pid_t> {
+    // SAFETY: the process has one thread, so the child may do whatever the parent may.
+    let pid = check("fork", unsafe { libc::fork() }.into())?;
+    if pid == 0 {
+        let status = i32::from(!work());
+        // SAFETY: ends the child; nothing runs after it.
+        unsafe { libc::_exit(status) };
+    }
+    Ok(libc::pid_t::try_from(pid)?)
+}
+
+/// Waits for the end of a child; an error when it did not exit with status 0.
+pub(super) fn wait_for_success(pid: libc::pid_t) -> anyhow::Result<()> {
+    let mut status = 0;
+    loop {
+        // SAFETY: the status word lives during the call.
+        if unsafe { libc::waitpid(pid, &raw mut status, 0) } >= 0 {
+            break;
+        }
+        let error = Error::last_os_error();
+        ensure!(error.raw_os_error() == Some(libc::EINTR), "waitpid failed: {error}");
+    }
+    if libc::WIFSIGNALED(status) {
+        bail!("child {pid} was killed by signal {}", libc::WTERMSIG(status));
+    }
+    ensure!(libc::WEXITSTATUS(status) == 0, "child {pid} ended with status {}", libc::WEXITSTATUS(status));
+    Ok(())
+}
+
+/// Whether the running kernel has a function or variable of that name. The names in /proc/kallsyms can be
+/// read without privilege.
+pub(super) fn kernel_has(symbol: &str) -> anyhow::Result<bool> {
+    let reader = BufReader::new(File::open("/proc/kallsyms").context("cannot open /proc/kallsyms")?);
+    for line in reader.lines() {
+        if line?.split_ascii_whitespace().nth(2) == Some(symbol) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
