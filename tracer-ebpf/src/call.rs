@@ -7,7 +7,7 @@ use tracer_common::event::Kind;
 use tracer_common::point::{ARGUMENT_ABSENT, Point};
 
 use crate::context::Context;
-use crate::emit::{counters, emit, now};
+use crate::emit::{self, Room, counters, now};
 use crate::filter::admits;
 use crate::globals::{argument_position, global};
 use crate::memory::{Memory, Plain};
@@ -55,10 +55,10 @@ impl<C: Context> Call<'_, C> {
         self.context.result(self.point)
     }
 
-    /// Sends one record of this call.
+    /// Room for one record of this call; `None` when it is not asked for or there is none.
     #[inline(always)]
-    pub fn emit<B: 'static>(&mut self, kind: Kind, fill: impl FnOnce() -> B) -> bool {
-        emit(self.context, self.counters, kind, self.time, fill)
+    pub fn reserve<B: 'static>(&mut self, kind: Kind) -> Option<Room<B>> {
+        emit::reserve(self.context, self.counters, kind, self.time)
     }
 }
 
@@ -111,7 +111,12 @@ pub enum Pairs {
 
 /// Runs a handler at a function's return.
 #[inline(always)]
-pub fn on_return<C: Context>(context: &C, point: Point, pairs: Pairs, handler: impl FnOnce(&mut Call<'_, C>)) {
+pub fn on_return<C: Context>(
+    context: &C,
+    point: Point,
+    pairs: Pairs,
+    handler: impl FnOnce(&mut Call<'_, C>),
+) {
     let Some(counters) = counters() else { return };
     counters.hits[point as usize] += 1;
     if !admits(point.family()) {
@@ -123,26 +128,27 @@ pub fn on_return<C: Context>(context: &C, point: Point, pairs: Pairs, handler: i
         Pairs::ForLatency => latency || !C::HAS_ARGUMENTS,
         Pairs::Never => false,
     };
-    if !paired {
-        handler(&mut Call { context, counters, time: now(), duration: 0, begun: None, outer: None, point });
-        return;
+    let mut ended = None;
+    if paired {
+        ended = pairing::end(point, counters);
+        if ended.is_none() {
+            debug!(context, "point {} ended without its beginning", point as u8);
+            return;
+        }
     }
-    let Some(mut ended) = pairing::end(point, counters) else {
-        debug!(context, "point {} ended without its beginning", point as u8);
-        return;
-    };
     let time = now();
-    let duration = if latency { time.saturating_sub(ended.begun.time) } else { 0 };
-    if duration >= global!(options.min_latency) {
-        handler(&mut Call {
-            context,
-            counters,
-            time,
-            duration,
-            begun: Some(&mut *ended.begun),
-            outer: ended.outer.as_deref_mut(),
-            point,
-        });
+    let (mut begun, mut outer, mut duration) = (None, None, 0);
+    if let Some(ended) = ended.as_mut() {
+        if latency {
+            duration = time.saturating_sub(ended.begun.time);
+        }
+        begun = Some(&mut *ended.begun);
+        outer = ended.outer.as_deref_mut();
     }
-    ended.release();
+    if duration >= global!(options.min_latency) {
+        handler(&mut Call { context, counters, time, duration, begun, outer, point });
+    }
+    if let Some(ended) = ended {
+        ended.release();
+    }
 }

@@ -3,6 +3,7 @@
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_smp_processor_id, bpf_ktime_get_ns};
 use aya_ebpf::macros::map;
+use aya_ebpf::maps::ring_buf::RingBufEntry;
 use aya_ebpf::maps::{PerCpuArray, RingBuf, StackTrace};
 use tracer_common::counters::Counters;
 use tracer_common::event::{Header, Kind, STACK_NONE};
@@ -38,45 +39,56 @@ pub fn counters() -> Option<&'static mut Counters> {
 /// Every this many records of a CPU its program looks whether the reader should be woken.
 const WAKEUP_CHECK: u64 = 128;
 
-/// Sends one record, taken at `time`, if its family is asked for. `fill` makes the body, and runs only when there is room.
-/// `false` when the ring had none.
+/// Room for one record in the ring. It must be sent.
+pub struct Room<B: 'static> {
+    record: RingBufEntry<Record<B>>,
+    header: Header,
+    wake: bool,
+}
+
+/// Room for a record of `kind`, taken at `time`. `None` when its family was not asked for or the ring is full.
 ///
 /// The reader is woken when much waits, else it looks on its own every few ten milliseconds: a wake-up for
 /// each record costs more than all the rest.
 #[inline(always)]
-pub fn emit<C: Context, B: 'static>(
+pub fn reserve<C: Context, B: 'static>(
     context: &C,
     counters: &mut Counters,
     kind: Kind,
     time: u64,
-    fill: impl FnOnce() -> B,
-) -> bool {
+) -> Option<Room<B>> {
     let family = kind.family() as usize;
     if !is_asked(kind) {
-        return true;
+        return None;
     }
     let stack = stack(context, counters);
     counters.emitted[family] += 1;
-    let Some(mut record) = EVENTS.reserve::<Record<B>>(0) else {
+    let Some(record) = EVENTS.reserve::<Record<B>>(0) else {
         counters.lost[family] += 1;
-        return false;
+        return None;
     };
+    let wake = counters.emitted[family] % WAKEUP_CHECK == 0
+        && EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) >= u64::from(global!(options.wakeup_bytes));
     let pid_tgid = bpf_get_current_pid_tgid();
-    record.write(Record {
-        header: Header {
-            time,
-            tid: pid_tgid as u32,
-            pid: (pid_tgid >> 32) as u32,
-            kind: kind as u16,
-            cpu: cpu() as u16,
-            stack,
-        },
-        body: fill(),
-    });
-    let check = counters.emitted[family] % WAKEUP_CHECK == 0;
-    let wake = check && EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) >= u64::from(global!(options.wakeup_bytes));
-    record.submit(u64::from(if wake { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP }));
-    true
+    let header = Header {
+        time,
+        tid: pid_tgid as u32,
+        pid: (pid_tgid >> 32) as u32,
+        kind: kind as u16,
+        cpu: cpu() as u16,
+        stack,
+    };
+    Some(Room { record, header, wake })
+}
+
+impl<B: 'static> Room<B> {
+    /// Fills the room and gives the record to the reader.
+    #[inline(always)]
+    pub fn send(self, body: B) {
+        let Self { mut record, header, wake } = self;
+        record.write(Record { header, body });
+        record.submit(u64::from(if wake { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP }));
+    }
 }
 
 /// Number of the CPU that the program runs on.

@@ -58,8 +58,9 @@ fn has_name() -> bool {
     let Ok(name) = bpf_get_current_comm() else { return false };
     (0..MAX_PATTERNS).any(|index| {
         // SAFETY: the index is below the array's length.
-        let pattern: Pattern =
-            unsafe { core::ptr::read_volatile((&raw const (*block()).options.patterns).cast::<Pattern>().add(index)) };
+        let pattern: Pattern = unsafe {
+            core::ptr::read_volatile((&raw const (*block()).options.patterns).cast::<Pattern>().add(index))
+        };
         index < count && glob::matches(&pattern, &name)
     })
 }

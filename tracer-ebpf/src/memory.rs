@@ -41,7 +41,9 @@ impl Memory for Direct {
             return None;
         }
         // SAFETY: the verifier accepts the load only where the pointer's BTF type has such a field.
-        Some(unsafe { core::ptr::read_volatile((base as *const u8).wrapping_add(offset as usize).cast::<T>()) })
+        Some(unsafe {
+            core::ptr::read_volatile((base as *const u8).wrapping_add(offset as usize).cast::<T>())
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use aya_ebpf::helpers::generated::bpf_get_func_arg;
 use tracer_common::event::{
-    ExclusiveFault, ExclusivePage, Kind, MakeDeviceExclusive, MAPCOUNT_UNKNOWN, RestoreExclusive, UNKNOWN,
+    ExclusiveFault, ExclusivePage, Kind, MAPCOUNT_UNKNOWN, MakeDeviceExclusive, RestoreExclusive, UNKNOWN,
 };
 use tracer_common::point::Point;
 
@@ -42,7 +42,8 @@ pub fn made_range<C: Context>(call: &mut Call<'_, C>) {
             send_page(call, mm, start + index * PAGE_SIZE, page);
         }
     }
-    call.emit(Kind::MakeDeviceExclusive, || MakeDeviceExclusive {
+    let Some(room) = call.reserve(Kind::MakeDeviceExclusive) else { return };
+    room.send(MakeDeviceExclusive {
         mm,
         start,
         end,
@@ -77,7 +78,8 @@ pub fn made_single<C: Context>(call: &mut Call<'_, C>) {
     if !failed {
         send_page(call, mm, start, page);
     }
-    call.emit(Kind::MakeDeviceExclusive, || MakeDeviceExclusive {
+    let Some(room) = call.reserve(Kind::MakeDeviceExclusive) else { return };
+    room.send(MakeDeviceExclusive {
         mm,
         start,
         end: start + PAGE_SIZE,
@@ -92,20 +94,19 @@ pub fn made_single<C: Context>(call: &mut Call<'_, C>) {
 /// One page handed to the driver; its address is a plain number here.
 #[inline(always)]
 fn send_page<C: Context>(call: &mut Call<'_, C>, mm: u64, address: u64, page: u64) {
-    call.emit(Kind::ExclusivePage, || {
-        let state = page::state_of_any::<Probed>(page);
-        let head = page::tail_head::<Probed>(page).unwrap_or(page);
-        let mapping = Probed::load::<u64>(head, global!(layout.page_mapping)).unwrap_or(0);
-        ExclusivePage {
-            mm,
-            address,
-            page,
-            flags: state.flags,
-            mapping_bits: mapping as u32 & 3,
-            mapcount: state.mapcount,
-            refcount: Probed::load(head, global!(layout.page_refcount)).unwrap_or(MAPCOUNT_UNKNOWN),
-            reserved: 0,
-        }
+    let Some(room) = call.reserve(Kind::ExclusivePage) else { return };
+    let state = page::state_of_any::<Probed>(page);
+    let head = page::tail_head::<Probed>(page).unwrap_or(page);
+    let mapping = Probed::load::<u64>(head, global!(layout.page_mapping)).unwrap_or(0);
+    room.send(ExclusivePage {
+        mm,
+        address,
+        page,
+        flags: state.flags,
+        mapping_bits: mapping as u32 & 3,
+        mapcount: state.mapcount,
+        refcount: Probed::load(head, global!(layout.page_refcount)).unwrap_or(MAPCOUNT_UNKNOWN),
+        reserved: 0,
     });
 }
 
@@ -124,7 +125,8 @@ pub fn keep_entry<C: Context>(context: &C, begun: &mut Begun) {
 #[inline(always)]
 pub fn restored<C: Context>(call: &mut Call<'_, C>) {
     let Some(old_entry) = call.begun.as_ref().map(|begun| begun.kept[0]) else { return };
-    let (vma, page, address, entry) = (call.argument(0), call.argument(1), call.argument(2), call.argument(3));
+    let (vma, page, address, entry) =
+        (call.argument(0), call.argument(1), call.argument(2), call.argument(3));
     let duration = call.duration;
     let in_fork = match call.outer.as_mut() {
         Some(outer) if outer.is(Point::CopyPageRange) => {
@@ -133,20 +135,19 @@ pub fn restored<C: Context>(call: &mut Call<'_, C>) {
         }
         _ => 0,
     };
-    call.emit(Kind::RestoreExclusive, || {
-        let state = page::state_of_any::<C::Memory>(page);
-        RestoreExclusive {
-            mm: field::<C, u64>(vma, global!(layout.vma_mm)),
-            address,
-            page,
-            flags: state.flags,
-            vm_flags: field::<C, u64>(vma, global!(layout.vma_flags)),
-            old_entry,
-            new_entry: entry_at::<C>(entry),
-            mapcount: state.mapcount,
-            in_fork,
-            duration,
-        }
+    let Some(room) = call.reserve(Kind::RestoreExclusive) else { return };
+    let state = page::state_of_any::<C::Memory>(page);
+    room.send(RestoreExclusive {
+        mm: field::<C, u64>(vma, global!(layout.vma_mm)),
+        address,
+        page,
+        flags: state.flags,
+        vm_flags: field::<C, u64>(vma, global!(layout.vma_flags)),
+        old_entry,
+        new_entry: entry_at::<C>(entry),
+        mapcount: state.mapcount,
+        in_fork,
+        duration,
     });
 }
 
@@ -167,17 +168,17 @@ pub fn faulted<C: Context>(call: &mut Call<'_, C>) {
         return;
     }
     let (result, duration) = (call.result() as u32, call.duration);
-    call.emit(Kind::ExclusiveFault, || {
-        let vma = field::<C, u64>(fault, global!(layout.fault_vma));
-        let mm = if result & VM_FAULT_RETRY == 0 { field::<C, u64>(vma, global!(layout.vma_mm)) } else { UNKNOWN };
-        ExclusiveFault {
-            mm,
-            address: field::<C, u64>(fault, global!(layout.fault_address)),
-            entry,
-            fault_flags: field::<C, u32>(fault, global!(layout.fault_flags)),
-            result,
-            duration,
-        }
+    let Some(room) = call.reserve(Kind::ExclusiveFault) else { return };
+    let vma = field::<C, u64>(fault, global!(layout.fault_vma));
+    let mm =
+        if result & VM_FAULT_RETRY == 0 { field::<C, u64>(vma, global!(layout.vma_mm)) } else { UNKNOWN };
+    room.send(ExclusiveFault {
+        mm,
+        address: field::<C, u64>(fault, global!(layout.fault_address)),
+        entry,
+        fault_flags: field::<C, u32>(fault, global!(layout.fault_flags)),
+        result,
+        duration,
     });
 }
 

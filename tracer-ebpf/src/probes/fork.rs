@@ -34,7 +34,8 @@ pub fn copied<C: Context>(call: &mut Call<'_, C>) {
     let (destination, source) = (call.argument(0), call.argument(1));
     let (result, duration) = (call.result() as i32, call.duration);
     let Some(kept) = call.begun.as_ref().map(|begun| begun.kept) else { return };
-    call.emit(Kind::CopyPageRange, || CopyPageRange {
+    let Some(room) = call.reserve(Kind::CopyPageRange) else { return };
+    room.send(CopyPageRange {
         source_mm: field::<C, u64>(source, global!(layout.vma_mm)),
         destination_mm: field::<C, u64>(destination, global!(layout.vma_mm)),
         source_vma: source,

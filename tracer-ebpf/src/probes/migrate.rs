@@ -1,6 +1,8 @@
 //! Migration entries, set and removed, and the migrations around them.
 
-use tracer_common::event::{Kind, MigratePages, MigrateVmaSetup, MigrationEntry, RemoveMigrationPte, UNKNOWN};
+use tracer_common::event::{
+    Kind, MigratePages, MigrateVmaSetup, MigrationEntry, RemoveMigrationPte, UNKNOWN,
+};
 use tracer_common::point::Point;
 
 use crate::calibrate::vmemmap_base;
@@ -16,11 +18,10 @@ use crate::pairing::Begun;
 #[inline(always)]
 pub fn entry<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
     let (address, entry, order) = (call.argument(0), call.argument(1), call.argument(2));
-    call.emit(kind, || {
-        let page = page_of_swap_entry(entry);
-        let flags = if page == UNKNOWN { UNKNOWN } else { page::state_of_any::<Probed>(page).flags };
-        MigrationEntry { address, entry, page, flags, order: order as u32, reserved: 0 }
-    });
+    let Some(room) = call.reserve(kind) else { return };
+    let page = page_of_swap_entry(entry);
+    let flags = if page == UNKNOWN { UNKNOWN } else { page::state_of_any::<Probed>(page).flags };
+    room.send(MigrationEntry { address, entry, page, flags, order: order as u32, reserved: 0 });
 }
 
 /// The `struct page` that a not present entry holds, or [`UNKNOWN`].
@@ -59,8 +60,10 @@ fn is_page(address: u64) -> bool {
 #[inline(always)]
 pub fn removed<C: Context>(call: &mut Call<'_, C>) {
     let Some([old_page, old_flags, ..]) = call.begun.as_ref().map(|begun| begun.kept) else { return };
-    let (new_page, vma, address, duration) = (call.argument(0), call.argument(1), call.argument(2), call.duration);
-    call.emit(Kind::RemoveMigrationPte, || RemoveMigrationPte {
+    let (new_page, vma, address, duration) =
+        (call.argument(0), call.argument(1), call.argument(2), call.duration);
+    let Some(room) = call.reserve(Kind::RemoveMigrationPte) else { return };
+    room.send(RemoveMigrationPte {
         mm: field::<C, u64>(vma, global!(layout.vma_mm)),
         address,
         old_page,
@@ -76,24 +79,24 @@ pub fn removed<C: Context>(call: &mut Call<'_, C>) {
 pub fn pages<C: Context>(call: &mut Call<'_, C>) {
     let (succeeded, failed) = (call.argument(0), call.argument(1));
     let (mode, reason) = (call.argument(2) as u32, call.argument(3) as u32);
-    call.emit(Kind::MigratePages, || MigratePages { succeeded, failed, mode, reason });
+    let Some(room) = call.reserve(Kind::MigratePages) else { return };
+    room.send(MigratePages { succeeded, failed, mode, reason });
 }
 
 /// `migrate_vma_setup` at return.
 #[inline(always)]
 pub fn vma_set_up<C: Context>(call: &mut Call<'_, C>) {
     let (arguments, result, duration) = (call.argument(0), call.result() as i32, call.duration);
-    call.emit(Kind::MigrateVmaSetup, || {
-        let vma = field::<C, u64>(arguments, global!(layout.migrate_vma_vma));
-        MigrateVmaSetup {
-            mm: field::<C, u64>(vma, global!(layout.vma_mm)),
-            start: field::<C, u64>(arguments, global!(layout.migrate_vma_start)),
-            end: field::<C, u64>(arguments, global!(layout.migrate_vma_end)),
-            npages: field::<C, u64>(arguments, global!(layout.migrate_vma_npages)),
-            collected: field::<C, u64>(arguments, global!(layout.migrate_vma_cpages)),
-            result,
-            reserved: 0,
-            duration,
-        }
+    let Some(room) = call.reserve(Kind::MigrateVmaSetup) else { return };
+    let vma = field::<C, u64>(arguments, global!(layout.migrate_vma_vma));
+    room.send(MigrateVmaSetup {
+        mm: field::<C, u64>(vma, global!(layout.vma_mm)),
+        start: field::<C, u64>(arguments, global!(layout.migrate_vma_start)),
+        end: field::<C, u64>(arguments, global!(layout.migrate_vma_end)),
+        npages: field::<C, u64>(arguments, global!(layout.migrate_vma_npages)),
+        collected: field::<C, u64>(arguments, global!(layout.migrate_vma_cpages)),
+        result,
+        reserved: 0,
+        duration,
     });
 }

@@ -13,10 +13,9 @@ use tracer_common::point::Point;
 #[inline(always)]
 pub fn folio<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
     let page = call.argument(0);
-    call.emit(kind, || {
-        let state = page::state_of_any::<C::Memory>(page);
-        FolioMlock { page, flags: state.flags, mapcount: state.mapcount, reserved: 0 }
-    });
+    let Some(room) = call.reserve(kind) else { return };
+    let state = page::state_of_any::<C::Memory>(page);
+    room.send(FolioMlock { page, flags: state.flags, mapcount: state.mapcount, reserved: 0 });
 }
 
 /// `mlock_fixup` may merge or split the VMA: what it was is kept from the beginning.
@@ -36,14 +35,6 @@ pub fn keep_vma<C: Context>(context: &C, begun: &mut Begun) {
 pub fn fixed_up<C: Context>(call: &mut Call<'_, C>) {
     let Some([old_vm_flags, mm, start, end]) = call.begun.as_ref().map(|begun| begun.kept) else { return };
     let (new_vm_flags, result, duration) = (call.argument(3), call.result() as i32, call.duration);
-    call.emit(Kind::MlockFixup, || MlockFixup {
-        mm,
-        start,
-        end,
-        old_vm_flags,
-        new_vm_flags,
-        result,
-        reserved: 0,
-        duration,
-    });
+    let Some(room) = call.reserve(Kind::MlockFixup) else { return };
+    room.send(MlockFixup { mm, start, end, old_vm_flags, new_vm_flags, result, reserved: 0, duration });
 }

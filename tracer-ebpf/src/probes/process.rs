@@ -23,8 +23,8 @@ fn comm<C: Context>(task: u64) -> [u8; COMM_LEN] {
     let high: u64 = C::Memory::load(task, base.saturating_add(8)).unwrap_or(0);
     let (low, high) = (low.to_ne_bytes(), high.to_ne_bytes());
     [
-        low[0], low[1], low[2], low[3], low[4], low[5], low[6], low[7], high[0], high[1], high[2], high[3], high[4],
-        high[5], high[6], high[7],
+        low[0], low[1], low[2], low[3], low[4], low[5], low[6], low[7], high[0], high[1], high[2], high[3],
+        high[4], high[5], high[6], high[7],
     ]
 }
 
@@ -55,14 +55,16 @@ pub fn forked<C: Context>(call: &mut Call<'_, C>) {
             let _ = PROCESSES.insert(child_pid, 1, 0);
         }
     }
-    call.emit(Kind::ProcessFork, || ProcessFork { child_pid, child_tid, comm: comm::<C>(child) });
+    let Some(room) = call.reserve(Kind::ProcessFork) else { return };
+    room.send(ProcessFork { child_pid, child_tid, comm: comm::<C>(child) });
 }
 
 /// Tracepoint `sched:sched_process_exec`; the name is the new one already.
 #[inline(always)]
 pub fn executed<C: Context>(call: &mut Call<'_, C>) {
     let (task, old_tid) = (call.argument(0), call.argument(1));
-    call.emit(Kind::ProcessExec, || ProcessExec { old_tid: old_tid as u32, reserved: 0, comm: comm::<C>(task) });
+    let Some(room) = call.reserve(Kind::ProcessExec) else { return };
+    room.send(ProcessExec { old_tid: old_tid as u32, reserved: 0, comm: comm::<C>(task) });
 }
 
 /// Tracepoint `sched:sched_process_exit`.
@@ -70,10 +72,8 @@ pub fn executed<C: Context>(call: &mut Call<'_, C>) {
 pub fn exited<C: Context>(call: &mut Call<'_, C>) {
     let task = call.argument(0);
     let (pid, _) = ids::<C>(task);
-    call.emit(Kind::ProcessExit, || ProcessExit {
-        exit_code: field::<C, u32>(task, global!(layout.task_exit_code)),
-        reserved: 0,
-    });
+    let Some(room) = call.reserve(Kind::ProcessExit) else { return };
+    room.send(ProcessExit { exit_code: field::<C, u32>(task, global!(layout.task_exit_code)), reserved: 0 });
     if global!(options.filter_process) != 0 {
         count_threads(pid, -1);
     }
@@ -88,7 +88,8 @@ pub fn renamed<C: Context>(call: &mut Call<'_, C>) {
         return;
     }
     let name = call.argument(1);
-    call.emit(Kind::ProcessRename, || ProcessRename { target_pid, target_tid, comm: name_at(name) });
+    let Some(room) = call.reserve(Kind::ProcessRename) else { return };
+    room.send(ProcessRename { target_pid, target_tid, comm: name_at(name) });
 }
 
 /// The NUL-terminated name at a kernel address that is a plain number; empty where it cannot be read.
@@ -97,7 +98,8 @@ fn name_at(address: u64) -> [u8; COMM_LEN] {
     let mut name = [0; COMM_LEN];
     if global!(options.read_kernel) != 0 {
         // SAFETY: the helper checks the source, and stops at the NUL or at the destination's end.
-        let _ = unsafe { aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes(address as *const u8, &mut name) };
+        let _ =
+            unsafe { aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes(address as *const u8, &mut name) };
     }
     name
 }

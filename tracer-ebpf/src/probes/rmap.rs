@@ -11,9 +11,14 @@ use crate::page;
 #[inline(always)]
 pub fn walked<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
     let (page, ttu_flags, duration) = (call.argument(0), call.find(1).unwrap_or(0), call.duration);
-    call.emit(kind, || {
-        let state = page::state_of_any::<C::Memory>(page);
-        FolioWalk { page, flags: state.flags, mapcount: state.mapcount, ttu_flags: ttu_flags as u32, duration }
+    let Some(room) = call.reserve(kind) else { return };
+    let state = page::state_of_any::<C::Memory>(page);
+    room.send(FolioWalk {
+        page,
+        flags: state.flags,
+        mapcount: state.mapcount,
+        ttu_flags: ttu_flags as u32,
+        duration,
     });
 }
 
@@ -22,19 +27,18 @@ pub fn walked<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
 pub fn visited<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
     let (page, vma, address) = (call.argument(0), call.argument(1), call.argument(2));
     let (ttu_flags, result, duration) = (call.find(3).unwrap_or(0), call.result(), call.duration);
-    call.emit(kind, || {
-        let state = page::state_of_any::<C::Memory>(page);
-        VmaVisit {
-            page,
-            flags: state.flags,
-            mm: field::<C, u64>(vma, global!(layout.vma_mm)),
-            address,
-            vm_flags: field::<C, u64>(vma, global!(layout.vma_flags)),
-            ttu_flags: ttu_flags as u32,
-            result: result as u32 & 0xff,
-            mapcount: state.mapcount,
-            reserved: 0,
-            duration,
-        }
+    let Some(room) = call.reserve(kind) else { return };
+    let state = page::state_of_any::<C::Memory>(page);
+    room.send(VmaVisit {
+        page,
+        flags: state.flags,
+        mm: field::<C, u64>(vma, global!(layout.vma_mm)),
+        address,
+        vm_flags: field::<C, u64>(vma, global!(layout.vma_flags)),
+        ttu_flags: ttu_flags as u32,
+        result: result as u32 & 0xff,
+        mapcount: state.mapcount,
+        reserved: 0,
+        duration,
     });
 }

@@ -4,8 +4,8 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::LruHashMap;
 use tracer_common::event::{
-    DEVICE_NAME_LEN, DeviceName, Kind, SwiotlbMap, SwiotlbMapSingle, SwiotlbPages, SwiotlbSync, SwiotlbUnmapSingle,
-    UNKNOWN,
+    DEVICE_NAME_LEN, DeviceName, Kind, SwiotlbMap, SwiotlbMapSingle, SwiotlbPages, SwiotlbSync,
+    SwiotlbUnmapSingle, UNKNOWN,
 };
 
 use crate::call::{Call, field};
@@ -31,15 +31,14 @@ fn introduce<C: Context>(call: &mut Call<'_, C>, device: u64) {
     if name == 0 {
         name = field::<C, u64>(device, global!(layout.device_name));
     }
-    let sent = call.emit(Kind::DeviceName, || {
-        let mut body = DeviceName { device, name: [0; DEVICE_NAME_LEN] };
-        // SAFETY: the helper checks the source, and stops at the NUL or at the destination's end.
-        unsafe { bpf_probe_read_kernel_str(body.name.as_mut_ptr().cast(), DEVICE_NAME_LEN as u32, name as *const _) };
-        body
-    });
-    if sent {
-        let _ = DEVICES.insert(device, 1, 0);
-    }
+    let Some(room) = call.reserve(Kind::DeviceName) else { return };
+    let mut body = DeviceName { device, name: [0; DEVICE_NAME_LEN] };
+    // SAFETY: the helper checks the source, and stops at the NUL or at the destination's end.
+    unsafe {
+        bpf_probe_read_kernel_str(body.name.as_mut_ptr().cast(), DEVICE_NAME_LEN as u32, name as *const _)
+    };
+    room.send(body);
+    let _ = DEVICES.insert(device, 1, 0);
 }
 
 /// `swiotlb_map` at return.
@@ -49,7 +48,8 @@ pub fn mapped<C: Context>(call: &mut Call<'_, C>) {
     introduce(call, device);
     let (original, size, direction) = (call.argument(1), call.argument(2), call.argument(3));
     let (attributes, dma_address, duration) = (call.argument(4), call.result(), call.duration);
-    call.emit(Kind::SwiotlbMap, || SwiotlbMap {
+    let Some(room) = call.reserve(Kind::SwiotlbMap) else { return };
+    room.send(SwiotlbMap {
         device,
         original,
         size,
@@ -75,24 +75,23 @@ pub fn slots_taken<C: Context>(call: &mut Call<'_, C>) {
     let (original, size, alloc_size) = (call.argument(1), call.argument(2), call.find(3).unwrap_or(UNKNOWN));
     let (direction, attributes) = (call.argument(4), call.find(5).unwrap_or(UNKNOWN));
     let (bounce, duration) = (call.result(), call.duration);
-    call.emit(Kind::SwiotlbMapSingle, || {
-        let pool = pool_of::<C>(device);
-        let force: u8 = field::<C, u8>(pool, global!(layout.pool_force_bounce));
-        let for_alloc: u8 = field::<C, u8>(pool, global!(layout.pool_for_alloc));
-        SwiotlbMapSingle {
-            device,
-            pool,
-            pool_start: C::Memory::load(pool, global!(layout.pool_start)).unwrap_or(UNKNOWN),
-            pool_end: C::Memory::load(pool, global!(layout.pool_end)).unwrap_or(UNKNOWN),
-            original,
-            bounce,
-            size,
-            alloc_size,
-            attributes,
-            direction: direction as u32,
-            pool_bits: u32::from(force & 1) | u32::from(for_alloc & 1) << 1,
-            duration,
-        }
+    let Some(room) = call.reserve(Kind::SwiotlbMapSingle) else { return };
+    let pool = pool_of::<C>(device);
+    let force: u8 = field::<C, u8>(pool, global!(layout.pool_force_bounce));
+    let for_alloc: u8 = field::<C, u8>(pool, global!(layout.pool_for_alloc));
+    room.send(SwiotlbMapSingle {
+        device,
+        pool,
+        pool_start: C::Memory::load(pool, global!(layout.pool_start)).unwrap_or(UNKNOWN),
+        pool_end: C::Memory::load(pool, global!(layout.pool_end)).unwrap_or(UNKNOWN),
+        original,
+        bounce,
+        size,
+        alloc_size,
+        attributes,
+        direction: direction as u32,
+        pool_bits: u32::from(force & 1) | u32::from(for_alloc & 1) << 1,
+        duration,
     });
 }
 
@@ -103,19 +102,18 @@ pub fn slots_released<C: Context>(call: &mut Call<'_, C>) {
     introduce(call, device);
     let (bounce, size, direction) = (call.argument(1), call.argument(2), call.argument(3));
     let (attributes, argument_pool) = (call.argument(4), call.find(5));
-    call.emit(Kind::SwiotlbUnmapSingle, || {
-        let (slot_original, slot_size) = slot::<C>(device, argument_pool, bounce);
-        SwiotlbUnmapSingle {
-            device,
-            pool: pool_of::<C>(device),
-            bounce,
-            size,
-            slot_original,
-            slot_size,
-            attributes,
-            direction: direction as u32,
-            reserved: 0,
-        }
+    let Some(room) = call.reserve(Kind::SwiotlbUnmapSingle) else { return };
+    let (slot_original, slot_size) = slot::<C>(device, argument_pool, bounce);
+    room.send(SwiotlbUnmapSingle {
+        device,
+        pool: pool_of::<C>(device),
+        bounce,
+        size,
+        slot_original,
+        slot_size,
+        attributes,
+        direction: direction as u32,
+        reserved: 0,
     });
 }
 
@@ -131,7 +129,10 @@ fn slot<C: Context>(device: u64, argument_pool: Option<u64>, bounce: u64) -> (u6
         ),
         None => {
             let pool = Probed::load::<u64>(device, global!(layout.device_io_tlb_mem)).unwrap_or(0);
-            (Probed::load::<u64>(pool, global!(layout.pool_start)), Probed::load::<u64>(pool, global!(layout.pool_slots)))
+            (
+                Probed::load::<u64>(pool, global!(layout.pool_start)),
+                Probed::load::<u64>(pool, global!(layout.pool_slots)),
+            )
         }
     };
     let (Some(start), Some(slots)) = (start, slots) else { return (UNKNOWN, UNKNOWN) };
@@ -148,7 +149,8 @@ pub fn synced<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
     let device = call.argument(0);
     introduce(call, device);
     let (bounce, size, direction) = (call.argument(1), call.argument(2), call.argument(3));
-    call.emit(kind, || SwiotlbSync {
+    let Some(room) = call.reserve(kind) else { return };
+    room.send(SwiotlbSync {
         device,
         pool: pool_of::<C>(device),
         bounce,
@@ -164,7 +166,8 @@ pub fn pages_taken<C: Context>(call: &mut Call<'_, C>) {
     let device = call.argument(0);
     introduce(call, device);
     let (size, page) = (call.argument(1), call.result());
-    call.emit(Kind::SwiotlbAlloc, || SwiotlbPages {
+    let Some(room) = call.reserve(Kind::SwiotlbAlloc) else { return };
+    room.send(SwiotlbPages {
         device,
         pool: pool_of::<C>(device),
         page,
@@ -180,12 +183,6 @@ pub fn pages_released<C: Context>(call: &mut Call<'_, C>) {
     let device = call.argument(0);
     introduce(call, device);
     let (page, size, result) = (call.argument(1), call.argument(2), call.result() as u32 & 1);
-    call.emit(Kind::SwiotlbFree, || SwiotlbPages {
-        device,
-        pool: pool_of::<C>(device),
-        page,
-        size,
-        result,
-        reserved: 0,
-    });
+    let Some(room) = call.reserve(Kind::SwiotlbFree) else { return };
+    room.send(SwiotlbPages { device, pool: pool_of::<C>(device), page, size, result, reserved: 0 });
 }
