@@ -1,14 +1,13 @@
 //! A tree of processes, made in turn by fork and by fork and exec.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::{Context, ensure};
 use clap::Args;
 
 use super::fact::Facts;
 use super::mlock::Mlock;
-use super::system::{fork_child, wait_for_success};
+use super::system::{fork_child, this_program, wait_for_success};
 
 /// Lock memory in this process, in a forked child of it, in a child of that runs anew, and so on
 #[derive(Args, Clone, Debug)]
@@ -34,7 +33,7 @@ impl Children {
         if self.depth % 2 == 1 {
             return wait_for_success(fork_child(|| below.run(facts, facts_path).is_ok())?);
         }
-        let mut command = Command::new("/proc/self/exe");
+        let mut command = this_program()?;
         if let Some(path) = facts_path {
             command.arg("--facts").arg(path);
         }

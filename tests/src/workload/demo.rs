@@ -1,7 +1,6 @@
 //! All workloads in order, each in a process of its own.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -10,6 +9,7 @@ use super::fact::Facts;
 use super::mirror::Mirror;
 use super::move_pages::MovePages;
 use super::swap;
+use super::system::this_program;
 
 /// Run all workloads that this machine can run, in order, each in a process of its own
 #[derive(Args, Clone, Debug)]
@@ -84,7 +84,7 @@ impl Demo {
 }
 
 fn run_self(arguments: &[String], label: &str, facts_path: Option<&Path>) -> anyhow::Result<()> {
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = this_program()?;
     command.args(["--label", label]);
     if let Some(path) = facts_path {
         command.arg("--facts").arg(path);

@@ -46,12 +46,14 @@ impl Exclusive {
         let pages = self.pages as u64;
         let mut mlocked = 0;
         let mut munlocked = 0;
+        let mut fixups = 0;
         // To 6.14 an exclusive page leaves the reverse map, and with it the mlocked pages
         // (folio_remove_rmap_pte and folio_add_anon_rmap_pte, 6.12 mm/rmap.c).
         let leaves_rmap = works_in_ranges()?;
         if self.mlock {
             memory.lock()?;
             mlocked += pages;
+            fixups += 1;
         }
 
         facts.pages(memory.page_list()?)?;
@@ -97,11 +99,13 @@ impl Exclusive {
             if self.mlock {
                 memory.unlock()?;
                 munlocked += pages;
+                fixups += 1;
             }
         }
         if self.mlock {
             facts.exactly("mlock_folio", mlocked)?;
             facts.exactly("munlock_folio", munlocked)?;
+            facts.exactly("mlock_fixup", fixups)?;
         }
         Ok(())
     }

@@ -15,10 +15,11 @@ pub struct Count {
     pub label: String,
     /// The event's name, as rmapscope prints it.
     pub event: String,
-    /// Events of the process `pid`.
+    /// How many.
     pub expected: u64,
-    /// The process whose task was running (`current`) when they happened.
-    pub pid: u32,
+    /// The process whose task was running (`current`) when they happened; none when that is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
     /// Whether there must be exactly `expected`; otherwise at least so many.
     pub exact: bool,
     /// Why only a lower bound is known.
@@ -132,23 +133,30 @@ impl Facts {
     /// # Errors
     /// When the fact cannot be written; so for all methods that state a fact.
     pub fn exactly(&mut self, event: &str, expected: u64) -> anyhow::Result<()> {
-        self.count(event, expected, None)
+        self.count(event, expected, Some(std::process::id()), None)
     }
 
-    /// The current process must have caused at least `expected` events; `bound` says why not exactly.
+    /// The whole system must have seen at least `expected` events, whatever task was running; `bound` says
+    /// why it is not known exactly.
     ///
     /// # Errors
     /// When the fact cannot be written.
     pub fn at_least(&mut self, event: &str, expected: u64, bound: &str) -> anyhow::Result<()> {
-        self.count(event, expected, Some(bound.to_owned()))
+        self.count(event, expected, None, Some(bound.to_owned()))
     }
 
-    fn count(&mut self, event: &str, expected: u64, bound: Option<String>) -> anyhow::Result<()> {
+    fn count(
+        &mut self,
+        event: &str,
+        expected: u64,
+        pid: Option<u32>,
+        bound: Option<String>,
+    ) -> anyhow::Result<()> {
         let fact = Fact::Count(Count {
             label: self.label.clone(),
             event: event.to_owned(),
             expected,
-            pid: std::process::id(),
+            pid,
             exact: bound.is_none(),
             bound,
         });

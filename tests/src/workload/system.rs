@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Error};
+use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 
@@ -47,6 +48,11 @@ pub(super) fn fork_child(work: impl FnOnce() -> bool) -> anyhow::Result<libc::pi
         unsafe { libc::_exit(status) };
     }
     Ok(libc::pid_t::try_from(pid)?)
+}
+
+/// A command that runs this program again; by its path, because the kernel names a process after that.
+pub(super) fn this_program() -> anyhow::Result<Command> {
+    Ok(Command::new(std::env::current_exe().context("cannot find the path of this program")?))
 }
 
 /// Waits for the end of a child; an error when it did not exit with status 0.
