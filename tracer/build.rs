@@ -1,0 +1,166 @@
+//! Builds the eBPF object and puts it where `include_bytes_aligned!` finds it.
+//!
+//! * `RMAPSCOPE_EBPF_OBJECT=FILE` takes a prebuilt object instead.
+//! * `RMAPSCOPE_EBPF_RUSTC=RUSTC` names the compiler; else a rustup nightly and then `/usr/bin/rustc`
+//!   (Debian's `rustc-web`) are tried. One that has a prebuilt `core` for the BPF target is used as it is,
+//!   one that has its source (`rust-src`) builds `core` first.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const TARGET: &str = "bpfel-unknown-none";
+
+const HINT: &str = "\
+no Rust compiler here can build for bpfel-unknown-none. One of these helps:
+  cargo xtask setup                       (Debian 12: installs everything)
+  apt-get install rustc-web libstd-rust-web-dev-bpf
+  rustup toolchain install nightly --component rust-src
+or give a prebuilt object: RMAPSCOPE_EBPF_OBJECT=FILE";
+
+const LINKER_HINT: &str = "\
+bpf-linker is neither on PATH nor in ~/.cache/rmapscope/tools/bin. One of these helps:
+  cargo xtask setup
+  cargo install bpf-linker --version 0.13.0   (its LLVM must be the compiler's)";
+
+fn main() {
+    let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let root = manifest.parent().expect("the crate lies in the workspace");
+    for path in ["tracer-ebpf/src", "tracer-ebpf/Cargo.toml", "tracer-ebpf/Cargo.lock", "tracer-common/src"] {
+        println!("cargo::rerun-if-changed={}", root.join(path).display());
+    }
+    for variable in ["RMAPSCOPE_EBPF_OBJECT", "RMAPSCOPE_EBPF_RUSTC", "RMAPSCOPE_CACHE"] {
+        println!("cargo::rerun-if-env-changed={variable}");
+    }
+
+    let object = match env::var_os("RMAPSCOPE_EBPF_OBJECT") {
+        Some(object) => {
+            println!("cargo::rerun-if-changed={}", object.display());
+            PathBuf::from(object)
+        }
+        None => build(root),
+    };
+    let bytes = std::fs::read(&object).unwrap_or_else(|error| panic!("{}: {error}", object.display()));
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("tracer-ebpf.o");
+    std::fs::write(out, without_dwarf(&bytes)).expect("OUT_DIR can be written");
+}
+
+/// How `core` for the BPF target comes about.
+enum Core {
+    Prebuilt,
+    FromSource,
+}
+
+fn build(root: &Path) -> PathBuf {
+    let (rustc, core) = find_compiler().unwrap_or_else(|| panic!("{HINT}"));
+    let linker = find_linker().unwrap_or_else(|| panic!("{LINKER_HINT}"));
+    println!("cargo::rerun-if-changed={}", linker.display());
+    let way = match core {
+        Core::Prebuilt => "its prebuilt core",
+        Core::FromSource => "core built from rust-src",
+    };
+    // A directory of its own beside the outer one: shared by all profiles, and no lock of cargo's is held
+    // by two.
+    let target_dir = target_dir(root).join("ebpf");
+    std::fs::create_dir_all(&target_dir).expect("the target directory can be written");
+    let note = format!("eBPF object: {} with {way}, linked by {}\n", rustc.display(), linker.display());
+    std::fs::write(target_dir.join("toolchain.txt"), &note).expect("the target directory can be written");
+    eprint!("{note}");
+
+    let flags = [
+        format!("--cfg=bpf_target_arch=\"{}\"", env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets it")),
+        format!("-Clinker={}", linker.display()),
+        "-Clink-arg=--btf".into(),
+        "-Cdebuginfo=2".into(),
+        // Not `generic`: that has no 32-bit jumps and no fetching atomics.
+        "-Ctarget-cpu=v3".into(),
+    ];
+    let mut command = Command::new(env::var_os("CARGO").expect("cargo sets it"));
+    command
+        .args(["build", "--release", "--locked", "--target", TARGET, "--target-dir"])
+        .arg(&target_dir)
+        .arg("--manifest-path")
+        .arg(root.join("tracer-ebpf/Cargo.toml"))
+        .env("RUSTC", rustc)
+        // aya-ebpf and we use inline assembly for BPF, which is unstable.
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+    if matches!(core, Core::FromSource) {
+        command.args(["-Z", "build-std=core"]);
+    }
+    for variable in
+        ["RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR"]
+    {
+        command.env_remove(variable);
+    }
+    let status = command.status().expect("cargo can be run");
+    assert!(status.success(), "building the eBPF object failed ({status}); see above");
+    target_dir.join(TARGET).join("release/tracer-ebpf")
+}
+
+/// The outer target directory: the ancestor of OUT_DIR that holds cargo's tag.
+fn target_dir(root: &Path) -> PathBuf {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    out.ancestors()
+        .filter(|path| path.join("CACHEDIR.TAG").is_file())
+        .last()
+        .map_or_else(|| root.join("target"), Path::to_path_buf)
+}
+
+fn find_compiler() -> Option<(PathBuf, Core)> {
+    let named = env::var_os("RMAPSCOPE_EBPF_RUSTC").map(PathBuf::from);
+    let candidates = match named {
+        Some(rustc) => vec![rustc],
+        None => rustup_nightly().into_iter().chain([PathBuf::from("/usr/bin/rustc")]).collect(),
+    };
+    candidates.into_iter().find_map(|rustc| core_of(&rustc).map(|core| (rustc, core)))
+}
+
+fn rustup_nightly() -> Option<PathBuf> {
+    let output = Command::new("rustup").args(["which", "--toolchain", "nightly", "rustc"]).output().ok()?;
+    output.status.success().then(|| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+}
+
+fn core_of(rustc: &Path) -> Option<Core> {
+    let print = |what: &str| {
+        let mut command = Command::new(rustc);
+        let output = command.args(["--print", what, "--target", TARGET]).output().ok()?;
+        output.status.success().then(|| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+    };
+    let prebuilt = print("target-libdir").and_then(|dir| dir.read_dir().ok()).is_some_and(|files| {
+        files.flatten().any(|file| file.file_name().to_string_lossy().starts_with("libcore-"))
+    });
+    if prebuilt {
+        return Some(Core::Prebuilt);
+    }
+    print("sysroot")?.join("lib/rustlib/src/rust/library/core").is_dir().then_some(Core::FromSource)
+}
+
+fn find_linker() -> Option<PathBuf> {
+    let cache = env::var_os("RMAPSCOPE_CACHE").map(PathBuf::from).or_else(|| {
+        let home = env::var_os("HOME").filter(|home| !home.is_empty())?;
+        Some(PathBuf::from(home).join(".cache/rmapscope"))
+    });
+    let path = env::var_os("PATH").unwrap_or_else(OsString::new);
+    cache
+        .map(|cache| cache.join("tools/bin"))
+        .into_iter()
+        .chain(env::split_paths(&path))
+        .map(|directory| directory.join("bpf-linker"))
+        .find(|linker| linker.is_file())
+}
+
+/// The object without its DWARF sections, which are most of it and nobody reads: the kernel takes its
+/// types and lines from BTF.
+fn without_dwarf(object: &[u8]) -> Vec<u8> {
+    let mut builder = object::build::elf::Builder::read(object).expect("the linker wrote an ELF object");
+    for section in &mut builder.sections {
+        let name = section.name.to_string();
+        section.delete = name.starts_with(".debug_") || name.starts_with(".rel.debug_");
+    }
+    builder.delete_orphans();
+    let mut stripped = Vec::new();
+    builder.write(&mut stripped).expect("a smaller object can be written");
+    stripped
+}
