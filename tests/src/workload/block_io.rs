@@ -59,7 +59,9 @@ impl BlockIo {
             self.transfer("pread", &device, &memory, block)?;
         }
         facts.io("read", self.blocks as u64, bytes)?;
-        ensure!(!self.write || memory.is_intact(), "the device gave back other data than was written");
+        if self.write {
+            memory.check().context("the device gave back other data than was written")?;
+        }
         // A worker of the block layer may map for the task that asked. The disk may have other users: udev
         // reads it again after it was open for writing. And a large request has a mapping for each of its
         // physically separate parts.

@@ -31,7 +31,7 @@ impl Children {
         let Some(depth) = self.depth.checked_sub(1) else { return Ok(()) };
         let below = Self { depth, pages: self.pages };
         if self.depth % 2 == 1 {
-            return wait_for_success(fork_child(|| below.run(facts, facts_path).is_ok())?);
+            return wait_for_success(fork_child(|| below.run(facts, facts_path))?);
         }
         let mut command = this_program()?;
         if let Some(path) = facts_path {

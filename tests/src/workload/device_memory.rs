@@ -27,7 +27,7 @@ impl DeviceMemory {
         mirror.migrate_to_device(&memory)?;
         let entries = memory.swapped()?;
         ensure!(entries == self.pages, "{entries} of {} pages are on the device", self.pages);
-        ensure!(memory.is_intact(), "a migrated page lost its content");
+        memory.check()?;
         ensure!(memory.swapped()? == 0, "a page is still on the device");
 
         let pages = self.pages as u64;

@@ -4,7 +4,7 @@ use anyhow::ensure;
 use clap::Args;
 
 use super::fact::Facts;
-use super::fork::count_copied_vmas;
+use super::fork::{SMAPS_LENGTH, count_copied_vmas};
 use super::memory::Memory;
 use super::mirror::{Mirror, exclusive_calls, works_in_ranges};
 use super::system::{fork_child, wait_for_success};
@@ -76,20 +76,21 @@ impl Exclusive {
             memory.move_away()?;
         }
         if self.fork {
-            let vmas = count_copied_vmas()?;
-            let child = fork_child(|| memory.is_intact())?;
+            let mut smaps = vec![0; SMAPS_LENGTH];
+            let vmas = count_copied_vmas(&mut smaps)?;
+            let child = fork_child(|| memory.check())?;
             facts.exactly("copy_page_range", vmas)?;
             wait_for_success(child)?;
         }
         if self.munmap {
-            memory.unmap()?;
+            drop(memory);
             facts.exactly("restore_exclusive", 0)?;
             facts.exactly("exclusive_fault", 0)?;
         } else if self.fork || self.fault {
             if !self.mprotect && !self.fork {
                 memory.fill();
             }
-            ensure!(memory.is_intact(), "an exclusive page lost its content");
+            memory.check()?;
             ensure!(memory.swapped()? == 0, "an exclusive entry is left");
             facts.exactly("restore_exclusive", pages)?;
             facts.exactly("exclusive_fault", if self.fork { 0 } else { pages })?;

@@ -31,21 +31,26 @@ impl Fork {
     /// When fork fails or a child finds other content than its parent's.
     pub fn run(&self, facts: &mut Facts) -> anyhow::Result<()> {
         let mappings = (0..self.vmas).map(|_| Memory::filled(self.pages)).collect::<Result<Vec<_>, _>>()?;
+        let mut smaps = vec![0; SMAPS_LENGTH];
         let mut copied = 0;
         for _ in 0..self.children {
-            copied += count_copied_vmas()?;
-            wait_for_success(fork_child(|| mappings.iter().all(Memory::is_intact))?)?;
+            copied += count_copied_vmas(&mut smaps)?;
+            wait_for_success(fork_child(|| mappings.iter().try_for_each(Memory::check))?)?;
         }
         facts.exactly("copy_page_range", copied)?;
         facts.exactly("restore_exclusive", 0)
     }
 }
 
+/// Room for the `smaps` file of a process of this program, in bytes.
+pub(super) const SMAPS_LENGTH: usize = 1 << 20;
+
 /// Number of `copy_page_range` calls of a fork of the calling process: one for each VMA but those that the
 /// child does not get or gets empty (`dup_mmap`, 6.12 kernel/fork.c).
-pub(super) fn count_copied_vmas() -> anyhow::Result<u64> {
-    // Read in one piece, without an allocation in between that could add a VMA after it was counted.
-    let mut buffer = vec![0; 1 << 20];
+///
+/// The caller gives the buffer and keeps it until the fork, so that no mapping comes or goes between the
+/// count and the fork.
+pub(super) fn count_copied_vmas(buffer: &mut [u8]) -> anyhow::Result<u64> {
     let mut length = 0;
     let mut file = File::open("/proc/self/smaps").context("cannot open /proc/self/smaps")?;
     loop {
@@ -56,10 +61,8 @@ pub(super) fn count_copied_vmas() -> anyhow::Result<u64> {
         length += read;
         ensure!(length < buffer.len(), "the process has too many mappings to count");
     }
-    // The buffer's own mapping was counted, so it has to be there when the caller forks.
-    let count = copied_vmas(&String::from_utf8_lossy(&buffer[..length]));
-    std::mem::forget(buffer);
-    Ok(count)
+    let smaps = str::from_utf8(&buffer[..length]).context("/proc/self/smaps is not UTF-8")?;
+    Ok(copied_vmas(smaps))
 }
 
 fn copied_vmas(smaps: &str) -> u64 {
@@ -95,6 +98,6 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0   [vsyscall]\nVmFlags: e
 
     #[test]
     fn this_process_has_mappings() {
-        assert!(count_copied_vmas().unwrap() > 3);
+        assert!(count_copied_vmas(&mut vec![0; SMAPS_LENGTH]).unwrap() > 3);
     }
 }

@@ -78,10 +78,15 @@ impl Memory {
         }
     }
 
-    /// Reads every page; whether all have the content that [`fill`](Self::fill) gave them.
-    pub(super) fn is_intact(&self) -> bool {
-        // SAFETY: an aligned word in our own readable mapping.
-        (0..self.pages).all(|page| unsafe { self.word(page).read_volatile() } == content(page))
+    /// Reads every page; an error when one has other content than [`fill`](Self::fill) gave it.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        for page in 0..self.pages {
+            // SAFETY: an aligned word in our own readable mapping.
+            let found = unsafe { self.word(page).read_volatile() };
+            let expected = content(page);
+            ensure!(found == expected, "page {page} has {found:#x} instead of {expected:#x}");
+        }
+        Ok(())
     }
 
     /// `madvise(2)` for all of it.
@@ -114,21 +119,15 @@ impl Memory {
 
     /// `mremap(2)` to another address.
     pub(super) fn move_away(&mut self) -> anyhow::Result<()> {
-        let target = Self::map(self.pages)?;
+        let mut target = Self::map(self.pages)?;
         let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
         let length = self.length();
         // SAFETY: both mappings are our own and do not overlap; the target is untouched and unused.
         let moved = unsafe { libc::mremap(self.start.cast(), length, length, flags, target.start) };
         ensure!(moved != libc::MAP_FAILED, "mremap failed: {}", std::io::Error::last_os_error());
-        self.start = moved.cast();
+        // What is dropped now is the old address range: a hole between its two guard pages.
+        std::mem::swap(self, &mut target);
         Ok(())
-    }
-
-    /// `munmap(2)` of all of it, consuming it.
-    pub(super) fn unmap(self) -> anyhow::Result<()> {
-        // SAFETY: our own mapping, which nobody can use any more.
-        let result = unsafe { libc::munmap(self.start.cast(), self.length()) };
-        check("munmap", result.into()).map(drop)
     }
 
     /// Address and page frame of every page, as they are now.
@@ -142,6 +141,15 @@ impl Memory {
     pub(super) fn swapped(&self) -> anyhow::Result<usize> {
         let states = page_states(self.address(), self.pages)?;
         Ok(states.iter().filter(|state| state.swapped() && !state.present()).count())
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: our own mapping with its guard pages, which nobody can use any more.
+        let result =
+            unsafe { libc::munmap(self.start.wrapping_sub(PAGE_SIZE).cast(), self.length() + 2 * PAGE_SIZE) };
+        debug_assert_eq!(result, 0, "munmap of a range of our own cannot fail");
     }
 }
 
@@ -160,10 +168,9 @@ mod tests {
         memory.move_away().unwrap();
         assert_ne!(memory.address(), before);
         memory.protect(libc::PROT_READ).unwrap();
-        assert!(memory.is_intact());
+        memory.check().unwrap();
         assert_eq!(memory.swapped().unwrap(), 0);
         assert_eq!(memory.page_list().unwrap().len(), 16);
-        memory.unmap().unwrap();
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl MovePages {
             ensure!(moved == self.pages, "{moved} of {} pages moved to node {target}", self.pages);
             target = if target == first { second } else { first };
         }
-        ensure!(memory.is_intact(), "a moved page lost its content");
+        memory.check()?;
 
         let moves = self.pages as u64 * u64::from(self.moves);
         for event in
@@ -64,7 +64,7 @@ impl MovePages {
 }
 
 /// Nodes that have memory.
-fn memory_nodes() -> anyhow::Result<Vec<i32>> {
+pub(super) fn memory_nodes() -> anyhow::Result<Vec<i32>> {
     let path = "/sys/devices/system/node/has_memory";
     let Ok(list) = fs::read_to_string(path) else { return Ok(vec![0]) };
     parse_list(list.trim()).with_context(|| format!("unexpected content of {path}: {list}"))
@@ -85,7 +85,7 @@ fn where_are(memory: &Memory) -> anyhow::Result<Vec<i32>> {
 }
 
 /// Moves every page to a node, or only asks; the node or -errno of each page.
-fn move_pages(memory: &Memory, node: Option<i32>) -> anyhow::Result<Vec<i32>> {
+pub(super) fn move_pages(memory: &Memory, node: Option<i32>) -> anyhow::Result<Vec<i32>> {
     let addresses: Vec<u64> = (memory.address()..).step_by(PAGE_SIZE).take(memory.pages()).collect();
     let nodes = node.map(|node| vec![node; memory.pages()]);
     let mut status = vec![0_i32; memory.pages()];

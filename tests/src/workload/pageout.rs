@@ -40,7 +40,7 @@ impl Pageout {
         let folios = self.pages as u64 * u64::from(self.rounds);
         facts.exactly("try_to_unmap", folios)?;
         facts.exactly("try_to_unmap_one", folios)?;
-        ensure!(memory.is_intact(), "the pages came back from swap with other content");
+        memory.check()?;
         Ok(())
     }
 }

@@ -7,14 +7,13 @@ use anyhow::Context;
 use clap::Args;
 
 use super::block_io::BlockIo;
-use super::device_memory::DeviceMemory;
 use super::exclusive::Exclusive;
 use super::fact::Facts;
 use super::fork::Fork;
 use super::memory::Memory;
 use super::mirror::Mirror;
 use super::mlock::Mlock;
-use super::move_pages::MovePages;
+use super::move_pages::{MovePages, memory_nodes, move_pages};
 use super::swap;
 use super::system::{fork_child, wait_for_success};
 
@@ -49,13 +48,11 @@ impl Stress {
         for (name, round) in self.rounds(facts)? {
             let child = fork_child(|| {
                 // The facts of single rounds mean nothing here.
-                let Ok(mut ignored) = Facts::open(name, Some("/dev/null".as_ref())) else { return false };
+                let mut ignored = Facts::open(name, Some("/dev/null".as_ref()))?;
                 while Instant::now() < end {
-                    if round(&mut ignored).is_err() {
-                        return false;
-                    }
+                    round(&mut ignored).context(name)?;
                 }
-                true
+                Ok(())
             })?;
             children.push((name, child));
         }
@@ -84,7 +81,7 @@ impl Stress {
         match Mirror::open() {
             Ok(_) => {
                 rounds.push(("exclusive", Box::new(move |facts| exclusive(pages, facts))));
-                rounds.push(("device-memory", Box::new(move |facts| DeviceMemory { pages }.run(facts))));
+                rounds.push(("device-memory", Box::new(move |_| device_memory(pages))));
             }
             Err(error) => facts.skipped("exclusive", &format!("{error:#}"))?,
         }
@@ -96,17 +93,12 @@ impl Stress {
     }
 }
 
-fn finish(memory: Memory) -> anyhow::Result<()> {
-    anyhow::ensure!(memory.is_intact(), "a page lost its content");
-    memory.unmap()
-}
-
 fn move_and_protect(pages: usize) -> anyhow::Result<()> {
     let mut memory = Memory::filled(pages)?;
     memory.move_away()?;
     memory.protect(libc::PROT_READ)?;
     memory.protect(libc::PROT_READ | libc::PROT_WRITE)?;
-    finish(memory)
+    memory.check()
 }
 
 /// Two mappings with equal pages; the kernel merges them when `/sys/kernel/mm/ksm/run` is 1.
@@ -117,20 +109,30 @@ fn merge_and_reclaim(pages: usize) -> anyhow::Result<()> {
         let _ = mapping.advise(libc::MADV_MERGEABLE);
     }
     std::thread::sleep(Duration::from_millis(100));
-    memory.into_iter().try_for_each(finish)
+    memory.iter().try_for_each(Memory::check)
 }
 
 fn reclaim(pages: usize) -> anyhow::Result<()> {
     let memory = Memory::filled(pages)?;
     memory.advise(libc::MADV_PAGEOUT)?;
-    finish(memory)
+    memory.check()
 }
 
-/// Races with the other processes may keep single pages from moving, which is no failure here.
+/// Another process's work may keep single pages from moving, which is no failure; lost content is.
 fn migrate(pages: usize) -> anyhow::Result<()> {
-    let mut ignored = Facts::open("migrate", Some("/dev/null".as_ref()))?;
-    let _ = MovePages { pages, moves: 2 }.run(&mut ignored);
-    Ok(())
+    let memory = Memory::filled(pages)?;
+    for node in memory_nodes()? {
+        move_pages(&memory, Some(node))?;
+    }
+    memory.check()
+}
+
+/// The same for migration to the device, which then tells the driver that pages are missing.
+fn device_memory(pages: usize) -> anyhow::Result<()> {
+    let mirror = Mirror::open()?;
+    let memory = Memory::filled(pages)?;
+    let _ = mirror.migrate_to_device(&memory);
+    memory.check()
 }
 
 /// EBUSY when another process's work holds the lock of a page: no failure here.

@@ -35,17 +35,21 @@ pub fn pin_to_current_cpu() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Forks; the child runs `work` and ends at once, without destructors or exit handlers, with status 0 when
-/// that returned true, otherwise 1. The child shares the parent's open files.
+/// Forks; the child runs `work`, prints its error if there is one, and ends at once, without destructors or
+/// exit handlers, with status 0 or 1. The child shares the parent's open files.
 ///
 /// Only for processes with one thread.
-pub(super) fn fork_child(work: impl FnOnce() -> bool) -> anyhow::Result<libc::pid_t> {
+#[expect(clippy::print_stderr, reason = "the child's error ends here")]
+pub(super) fn fork_child(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<libc::pid_t> {
     // SAFETY: the process has one thread, so the child may do whatever the parent may.
     let pid = check("fork", unsafe { libc::fork() }.into())?;
     if pid == 0 {
-        let status = i32::from(!work());
+        let result = work();
+        if let Err(error) = &result {
+            eprintln!("child {}: {error:#}", std::process::id());
+        }
         // SAFETY: ends the child; nothing runs after it.
-        unsafe { libc::_exit(status) };
+        unsafe { libc::_exit(i32::from(result.is_err())) };
     }
     Ok(libc::pid_t::try_from(pid)?)
 }
