@@ -1,5 +1,24 @@
 //! Facts of a kernel: its types, symbols, flags and swap entries.
 
+mod btf;
+mod configuration;
+mod describe;
 mod description;
+mod entry;
+mod facts;
+mod layout;
+mod name_index;
+mod swap_types;
+mod symbols;
+mod system;
 
+pub use btf::{Btf, BtfError, FunctionSignature, Member, Parameter, RUNNING_KERNEL_BTF};
+pub use configuration::Configuration;
 pub use description::{Description, EntryFormatRecord, NamedValue, SwapKind, SwapType};
+pub use entry::{ArmLayout, Paging};
+pub use facts::{Facts, FactsOptions};
+pub use layout::{MissingField, resolve_layout};
+pub use name_index::NameSet;
+pub use swap_types::{DeviceExclusive, KernelEvidence, SwapFeatures, SwapTypes};
+pub use symbols::{RUNNING_KERNEL_SYMBOLS, Symbol, Symbols, SymbolsError};
+pub use system::SystemFiles;

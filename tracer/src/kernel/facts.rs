@@ -1,0 +1,219 @@
+//! Everything that is found out about the running kernel before a program is loaded.
+
+use std::path::{Path, PathBuf};
+
+use tracer_common::globals::{EntryFormat, Globals, Layout};
+
+use super::btf::RUNNING_KERNEL_BTF;
+use super::entry::Paging;
+use super::layout::{MissingField, resolve_layout};
+use super::swap_types::{KernelEvidence, SwapTypes};
+use super::symbols::RUNNING_KERNEL_SYMBOLS;
+use super::{Btf, BtfError, Configuration, Description, NameSet, Symbols, SystemFiles};
+use crate::Error;
+
+/// Where to take facts from instead of the running kernel's own files.
+#[derive(Clone, Debug, Default)]
+pub struct FactsOptions {
+    /// BTF of the running kernel, for one built without it.
+    pub btf: Option<PathBuf>,
+    /// Symbols in the form of `/proc/kallsyms`, for one that hides them.
+    pub kallsyms: Option<PathBuf>,
+}
+
+/// What the rest of the program needs to know of a kernel.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Its types.
+    pub btf: Btf,
+    /// Its symbols; their addresses may be hidden.
+    pub symbols: Symbols,
+    /// Where the fields are that the programs read.
+    pub layout: Layout,
+    /// Fields that it does not have.
+    pub missing: Vec<MissingField>,
+    /// How its swap entries look, as the programs take it.
+    pub entry: EntryFormat,
+    /// What a reader of its events must know; goes into the trace file.
+    pub description: Description,
+    /// The configuration it was built with, where that is readable.
+    pub configuration: Option<Configuration>,
+    /// Functions that ftrace can trace, and therefore fentry; `None` where tracefs is not readable.
+    pub traceable: Option<NameSet>,
+    /// Functions that no kprobe may be put on; `None` where debugfs is not readable.
+    pub kprobe_blacklist: Option<NameSet>,
+}
+
+impl Facts {
+    /// Facts of the running kernel.
+    ///
+    /// # Errors
+    ///
+    /// A prerequisite (exit code 4) when the kernel has no BTF, a failure (exit code 2) when a file given
+    /// in the options cannot be used.
+    pub fn of_running_kernel(options: &FactsOptions) -> Result<Self, Error> {
+        Self::of_system(&SystemFiles::live(), options)
+    }
+
+    /// Facts of the kernel whose files these are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Facts::of_running_kernel`].
+    pub fn of_system(system: &SystemFiles, options: &FactsOptions) -> Result<Self, Error> {
+        let btf = load_btf(system, options.btf.as_deref())?;
+        let symbols = load_symbols(system, options.kallsyms.as_deref())?;
+        let configuration = Configuration::find(system);
+        let (layout, mut missing) = resolve_layout(&btf);
+        let evidence = Evidence { btf: &btf, symbols: &symbols };
+        let swap_types = SwapTypes::derive(&evidence, configuration.as_ref());
+        let page_size = page_size();
+        let paging = Paging::of_running_kernel(
+            system,
+            configuration.as_ref(),
+            evidence.has_enumerator("PG_anon_exclusive"),
+            page_size,
+        );
+        let format = paging.map(|paging| paging.entry_format(configuration.as_ref()));
+        let head_bit = btf.enumerator("PG_head").and_then(|bit| u32::try_from(bit).ok());
+        if head_bit.is_none() {
+            missing.push(MissingField { name: "head_bit", path: "PG_head" });
+        }
+        let entry = format.map_or(Globals::EMPTY.entry, |format| {
+            format.for_programs(
+                swap_types.exclusive(),
+                head_bit.unwrap_or(0),
+                symbols.address("vmemmap_base"),
+            )
+        });
+        Ok(Self {
+            description: Description::of_kernel(system, &btf, &layout, swap_types, format, page_size),
+            btf,
+            symbols,
+            layout,
+            missing,
+            entry,
+            configuration,
+            traceable: traceable_functions(system),
+            kprobe_blacklist: kprobe_blacklist(system),
+        })
+    }
+}
+
+/// A kernel as its types and symbols show it.
+struct Evidence<'kernel> {
+    btf: &'kernel Btf,
+    symbols: &'kernel Symbols,
+}
+
+impl KernelEvidence for Evidence<'_> {
+    fn has_function(&self, name: &str) -> bool {
+        self.btf.function(name).is_some() || self.symbols.exists(name)
+    }
+
+    fn has_enumerator(&self, name: &str) -> bool {
+        self.btf.enumerator(name).is_some()
+    }
+
+    fn has_member(&self, structure: &str, member: &str) -> bool {
+        self.btf.offset_of(structure, member).is_some()
+    }
+}
+
+fn load_btf(system: &SystemFiles, given: Option<&Path>) -> Result<Btf, Error> {
+    match given {
+        Some(path) => Btf::load(path).map_err(|error| {
+            Error::failure(error.to_string(), "give the BTF of the running kernel with --btf FILE")
+        }),
+        None => Btf::load(&system.path(RUNNING_KERNEL_BTF)).map_err(Error::from),
+    }
+}
+
+impl From<BtfError> for Error {
+    fn from(error: BtfError) -> Self {
+        let missing =
+            matches!(&error, BtfError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound);
+        let cause = if missing {
+            format!("this kernel has no BTF: {RUNNING_KERNEL_BTF} does not exist")
+        } else {
+            error.to_string()
+        };
+        Self::prerequisite(
+            cause,
+            "boot a kernel built with CONFIG_DEBUG_INFO_BTF=y, or give this kernel's BTF with --btf FILE",
+        )
+    }
+}
+
+fn load_symbols(system: &SystemFiles, given: Option<&Path>) -> Result<Symbols, Error> {
+    let path = given.map_or_else(|| system.path(RUNNING_KERNEL_SYMBOLS), Path::to_owned);
+    match Symbols::load(&path) {
+        Ok(symbols) => Ok(symbols),
+        // A kernel without CONFIG_KALLSYMS: BTF still tells which functions there are.
+        Err(_) if given.is_none() && !path.exists() => Ok(Symbols::none()),
+        Err(error) => Err(Error::failure(
+            error.to_string(),
+            "give a copy of this kernel's /proc/kallsyms, made since it booted, with --kallsyms FILE",
+        )),
+    }
+}
+
+/// Functions that ftrace knows, one a line: `name`, or `name [module]`.
+fn traceable_functions(system: &SystemFiles) -> Option<NameSet> {
+    let folder = system.mount_point("tracefs")?;
+    let text = system.text(folder.join("available_filter_functions")).ok()?;
+    Some(NameSet::from_lines(text, |line| line.split_ascii_whitespace().next()))
+}
+
+/// Functions without kprobes, one a line: `0xFROM-0xTO` and the name.
+fn kprobe_blacklist(system: &SystemFiles) -> Option<NameSet> {
+    let folder = system.mount_point("debugfs")?;
+    let text = system.text(folder.join("kprobes/blacklist")).ok()?;
+    Some(NameSet::from_lines(text, |line| line.split_ascii_whitespace().nth(1)))
+}
+
+/// Bytes of a page.
+fn page_size() -> u64 {
+    // SAFETY: sysconf has no preconditions and changes nothing.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    // It cannot fail for this name; 4096 is right on every machine but some 64-bit Arm ones.
+    u64::try_from(size).unwrap_or(4096)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ExitCode;
+
+    #[test]
+    fn a_kernel_without_btf_is_told_from_a_wrong_file() {
+        let root = tempfile::tempdir().unwrap();
+        let system = SystemFiles::below(root.path());
+        let error = Facts::of_system(&system, &FactsOptions::default()).unwrap_err();
+        assert_eq!(error.code, ExitCode::Prerequisite);
+        assert_eq!(error.cause, "this kernel has no BTF: /sys/kernel/btf/vmlinux does not exist");
+        let file = root.path().join("file");
+        std::fs::write(&file, "no BTF at all").unwrap();
+        let options = FactsOptions { btf: Some(file), kallsyms: None };
+        let error = Facts::of_system(&system, &options).unwrap_err();
+        assert_eq!(error.code, ExitCode::Failure);
+        assert_eq!(error.cause, "the file is no BTF (its first two bytes are not 9f eb)");
+    }
+
+    #[test]
+    fn function_lists_are_read_where_they_are_mounted() {
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["proc/self", "t", "d/kprobes"] {
+            std::fs::create_dir_all(root.path().join(folder)).unwrap();
+        }
+        let write = |path: &str, text: &str| std::fs::write(root.path().join(path), text).unwrap();
+        write("proc/self/mounts", "x /t tracefs rw 0 0\nx /d debugfs rw 0 0\n");
+        let system = SystemFiles::below(root.path());
+        assert!(traceable_functions(&system).is_none() && kprobe_blacklist(&system).is_none());
+        write("t/available_filter_functions", "try_to_unmap\ndmirror_fault [test_hmm]\n");
+        write("d/kprobes/blacklist", "0xffff-0xfffff\tasm_exc_page_fault\n");
+        let traceable = traceable_functions(&system).unwrap();
+        assert!(traceable.contains("dmirror_fault") && !traceable.contains("[test_hmm]"));
+        assert!(kprobe_blacklist(&system).unwrap().contains("asm_exc_page_fault"));
+    }
+}
