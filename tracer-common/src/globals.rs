@@ -21,10 +21,12 @@ pub type Pattern = [u8; 16];
 pub struct Globals {
     /// Which events to send, and what with.
     pub options: Options,
-    /// Where the fields are.
-    pub layout: Layout,
     /// How a swap entry sits in a page-table entry.
     pub entry: EntryFormat,
+    /// Where the fields are.
+    pub layout: Layout,
+    /// Zero padding: the number of fields is odd.
+    pub reserved: u32,
     /// Position of each named argument of each point, [`ARGUMENT_ABSENT`] where it has none.
     pub arguments: [[u8; MAX_ARGUMENTS]; Point::COUNT],
     /// Number of arguments of each point's function: the slot of the result in an fexit context.
@@ -254,6 +256,7 @@ impl Globals {
             head_bit: 0,
             vmemmap_symbol: 0,
         },
+        reserved: 0,
         arguments: [[ARGUMENT_ABSENT; MAX_ARGUMENTS]; Point::COUNT],
         arity: [0; Point::COUNT],
     };

@@ -60,7 +60,7 @@ points! {
     /// `page_make_device_exclusive_one`.
     PageMakeDeviceExclusiveOne: Exclusive, ["folio", "vma", "address"];
     /// `restore_exclusive_pte`.
-    RestoreExclusivePte: Exclusive, ["vma", "page", "address", "ptep", "orig_pte"];
+    RestoreExclusivePte: Exclusive, ["vma", "page", "address", "ptep", "orig_pte", "folio"];
     /// `do_swap_page`.
     DoSwapPage: Exclusive, ["vmf"];
 

@@ -28,20 +28,19 @@ pub fn state<M: Memory>(head: u64) -> PageState {
     PageState { flags, mapcount: mapcount.map_or(MAPCOUNT_UNKNOWN, |less_one| less_one.wrapping_add(1)) }
 }
 
-/// State of the folio that `page`, maybe a tail page, belongs to. The flags that matter (locked, mlocked)
-/// and the address space are those of the head.
+/// State of the folio that `page` belongs to, which may be a tail page: the flags that matter (locked,
+/// mlocked) and the address space are those of the head.
 #[inline(always)]
-pub fn state_of_any<M: Memory>(page: u64) -> PageState {
-    match tail_head::<M>(page) {
-        Some(head) => state::<Probed>(head),
-        None => state::<M>(page),
-    }
+pub fn state_of_any(page: u64) -> PageState {
+    state::<Probed>(head(page))
 }
 
-/// The head of a tail page; `None` for a page that is no tail
-/// (include/linux/page-flags.h, `_compound_head`).
+/// The head of a page's folio (include/linux/page-flags.h, `_compound_head`). Not for typed pointers: the
+/// word shares its place with others, and the verifier takes it for a list.
 #[inline(always)]
-pub fn tail_head<M: Memory>(page: u64) -> Option<u64> {
-    let word: u64 = M::load(page, global!(layout.page_compound_head))?;
-    if word & 1 != 0 { Some(word - 1) } else { None }
+pub fn head(page: u64) -> u64 {
+    match Probed::load::<u64>(page, global!(layout.page_compound_head)) {
+        Some(word) if word & 1 != 0 => word - 1,
+        _ => page,
+    }
 }

@@ -7,6 +7,8 @@
 //! An end whose beginning was not seen (the program was attached in between, or the kernel skipped the
 //! entry) and a beginning whose end never came are counted as unpaired.
 
+use core::arch::asm;
+
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, LruHashMap};
@@ -54,9 +56,15 @@ fn key() -> u64 {
 }
 
 #[inline(always)]
-fn slot(stack: &mut TaskStack, index: u64) -> &'static mut Begun {
+fn slot(stack: &mut TaskStack, mut index: u64) -> &'static mut Begun {
+    // In assembly, which hides from the compiler how two indices are related: it would reach one slot from
+    // the other, by a negative distance that the verifier cannot bound.
+    // SAFETY: masks a register.
+    unsafe {
+        asm!("{index} &= {mask}", index = inout(reg) index, mask = const DEPTH - 1, options(nomem, nostack))
+    };
     // SAFETY: the masked index is below the array's length, and the value outlives the program's run.
-    unsafe { &mut *stack.begun.as_mut_ptr().add(index as usize & (DEPTH - 1)) }
+    unsafe { &mut *stack.begun.as_mut_ptr().add(index as usize) }
 }
 
 #[inline(always)]

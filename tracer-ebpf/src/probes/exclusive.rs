@@ -95,8 +95,8 @@ pub fn made_single<C: Context>(call: &mut Call<'_, C>) {
 #[inline(always)]
 fn send_page<C: Context>(call: &mut Call<'_, C>, mm: u64, address: u64, page: u64) {
     let Some(room) = call.reserve(Kind::ExclusivePage) else { return };
-    let state = page::state_of_any::<Probed>(page);
-    let head = page::tail_head::<Probed>(page).unwrap_or(page);
+    let state = page::state_of_any(page);
+    let head = page::head(page);
     let mapping = Probed::load::<u64>(head, global!(layout.page_mapping)).unwrap_or(0);
     room.send(ExclusivePage {
         mm,
@@ -136,7 +136,7 @@ pub fn restored<C: Context>(call: &mut Call<'_, C>) {
         _ => 0,
     };
     let Some(room) = call.reserve(Kind::RestoreExclusive) else { return };
-    let state = page::state_of_any::<C::Memory>(page);
+    let state = page::state::<C::Memory>(call.find(5).unwrap_or(page));
     room.send(RestoreExclusive {
         mm: field::<C, u64>(vma, global!(layout.vma_mm)),
         address,

@@ -20,7 +20,7 @@ pub fn entry<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
     let (address, entry, order) = (call.argument(0), call.argument(1), call.argument(2));
     let Some(room) = call.reserve(kind) else { return };
     let page = page_of_swap_entry(entry);
-    let flags = if page == UNKNOWN { UNKNOWN } else { page::state_of_any::<Probed>(page).flags };
+    let flags = if page == UNKNOWN { UNKNOWN } else { page::state_of_any(page).flags };
     room.send(MigrationEntry { address, entry, page, flags, order: order as u32, reserved: 0 });
 }
 
@@ -44,7 +44,7 @@ pub fn keep_source<C: Context>(context: &C, begun: &mut Begun) {
     let argument = context.argument(Point::RemoveMigrationPte, 3).unwrap_or(0);
     let page = if is_page(argument) { argument } else { Probed::load(argument, 0).unwrap_or(UNKNOWN) };
     begun.kept[0] = page;
-    begun.kept[1] = if page == UNKNOWN { UNKNOWN } else { page::state_of_any::<Probed>(page).flags };
+    begun.kept[1] = if page == UNKNOWN { UNKNOWN } else { page::state_of_any(page).flags };
 }
 
 /// Whether an address lies in the memory map: above its base and as far as pfns reach.
@@ -69,7 +69,7 @@ pub fn removed<C: Context>(call: &mut Call<'_, C>) {
         old_page,
         old_flags,
         new_page,
-        new_flags: page::state_of_any::<C::Memory>(new_page).flags,
+        new_flags: page::state::<C::Memory>(new_page).flags,
         duration,
     });
 }

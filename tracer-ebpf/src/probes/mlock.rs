@@ -14,7 +14,7 @@ use tracer_common::point::Point;
 pub fn folio<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
     let page = call.argument(0);
     let Some(room) = call.reserve(kind) else { return };
-    let state = page::state_of_any::<C::Memory>(page);
+    let state = page::state::<C::Memory>(page);
     room.send(FolioMlock { page, flags: state.flags, mapcount: state.mapcount, reserved: 0 });
 }
 

@@ -12,7 +12,7 @@ use crate::page;
 pub fn walked<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
     let (page, ttu_flags, duration) = (call.argument(0), call.find(1).unwrap_or(0), call.duration);
     let Some(room) = call.reserve(kind) else { return };
-    let state = page::state_of_any::<C::Memory>(page);
+    let state = page::state::<C::Memory>(page);
     room.send(FolioWalk {
         page,
         flags: state.flags,
@@ -28,7 +28,7 @@ pub fn visited<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
     let (page, vma, address) = (call.argument(0), call.argument(1), call.argument(2));
     let (ttu_flags, result, duration) = (call.find(3).unwrap_or(0), call.result(), call.duration);
     let Some(room) = call.reserve(kind) else { return };
-    let state = page::state_of_any::<C::Memory>(page);
+    let state = page::state::<C::Memory>(page);
     room.send(VmaVisit {
         page,
         flags: state.flags,

@@ -1,0 +1,230 @@
+//! The traced command: forked before everything else, released when every probe is attached.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::io::{self, Read, Write};
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use crate::Error;
+
+/// Exit codes of a command that could not be run, as shells give them.
+const NOT_FOUND: i32 = 127;
+const NOT_EXECUTABLE: i32 = 126;
+
+/// A child process that waits for its release. Dropped before that, it ends without running anything.
+#[derive(Debug)]
+pub struct Command {
+    name: OsString,
+    pid: u32,
+    /// One byte through here lets the child go on.
+    release: Option<std::fs::File>,
+    /// The child's errno when it could not run the command; nothing when it could.
+    failure: std::fs::File,
+    ended: Option<ExitStatus>,
+}
+
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [0; 2];
+    // SAFETY: the array has room for the two descriptors that the call makes.
+    if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: both are open and belong to nobody else.
+    Ok(unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) })
+}
+
+impl Command {
+    /// Forks the child. To be called while the process has a single thread.
+    ///
+    /// # Errors
+    /// When the command is empty or holds a NUL, or the kernel refuses a process or a pipe.
+    pub fn fork(words: &[OsString]) -> Result<Self, Error> {
+        let nul = || Error::failure("the command has a NUL byte in it", "give it without");
+        let arguments: Vec<CString> =
+            words.iter().map(|word| CString::new(word.as_bytes()).map_err(|_| nul())).collect::<Result<_, _>>()?;
+        let name =
+            words.first().cloned().ok_or_else(|| Error::failure("no command after `--`", "name a command, or leave `--` out"))?;
+        let failed = |error: io::Error| {
+            Error::failure(format!("cannot start a process: {error}"), "see `ulimit -u` and the cgroup's pids.max")
+        };
+        let (gate, release) = pipe().map_err(failed)?;
+        let (failure, report) = pipe().map_err(failed)?;
+        let mut pointers: Vec<*const libc::c_char> = arguments.iter().map(|argument| argument.as_ptr()).collect();
+        pointers.push(std::ptr::null());
+        // SAFETY: the process has one thread, so the child may run ordinary code; it only runs `wait_and_exec`.
+        match unsafe { libc::fork() } {
+            -1 => Err(failed(io::Error::last_os_error())),
+            0 => {
+                drop((release, failure));
+                wait_and_exec(std::fs::File::from(gate), std::fs::File::from(report), &pointers)
+            }
+            pid => Ok(Self {
+                name,
+                pid: pid.cast_unsigned(),
+                release: Some(release.into()),
+                failure: failure.into(),
+                ended: None,
+            }),
+        }
+    }
+
+    /// The child's process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The command's first word, for messages.
+    pub fn name(&self) -> &OsStr {
+        &self.name
+    }
+
+    /// Lets the child run the command, and waits until it does.
+    ///
+    /// # Errors
+    /// When the command cannot be run; the child has ended then, and [`Command::exit_code`] tells how.
+    pub fn release(&mut self) -> Result<(), Error> {
+        if let Some(mut gate) = self.release.take() {
+            // A child that died meanwhile is seen below and by `try_wait`.
+            let _ = gate.write_all(&[1]);
+        }
+        let mut errno = [0; 4];
+        if self.failure.read_exact(&mut errno).is_err() {
+            return Ok(());
+        }
+        let error = io::Error::from_raw_os_error(i32::from_ne_bytes(errno));
+        let _ = self.wait();
+        Err(Error::failure(
+            format!("cannot run `{}`: {error}", self.name.display()),
+            "check its name, PATH and permissions",
+        ))
+    }
+
+    /// The status, if the child has ended.
+    ///
+    /// # Errors
+    /// Those of `waitpid(2)`.
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.reap(libc::WNOHANG)
+    }
+
+    /// Waits for the child's end.
+    ///
+    /// # Errors
+    /// Those of `waitpid(2)`.
+    pub fn wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.reap(0)
+    }
+
+    fn reap(&mut self, flags: libc::c_int) -> io::Result<Option<ExitStatus>> {
+        while self.ended.is_none() {
+            let mut status = 0;
+            // SAFETY: the pointer is valid for the one write.
+            match unsafe { libc::waitpid(self.pid.cast_signed(), &raw mut status, flags) } {
+                0 => return Ok(None),
+                -1 => {
+                    let error = io::Error::last_os_error();
+                    if error.kind() != io::ErrorKind::Interrupted {
+                        return Err(error);
+                    }
+                }
+                _ => self.ended = Some(ExitStatus::from_raw(status)),
+            }
+        }
+        Ok(self.ended)
+    }
+
+    /// Sends the child a signal, if it still runs.
+    pub fn signal(&self, signal: libc::c_int) {
+        if self.ended.is_none() {
+            // SAFETY: the child was not waited for, so the id is still its own.
+            unsafe { libc::kill(self.pid.cast_signed(), signal) };
+        }
+    }
+}
+
+impl Drop for Command {
+    fn drop(&mut self) {
+        // An unreleased child sees the end of the pipe and leaves; a released one runs on.
+        if self.release.take().is_some() {
+            let _ = self.wait();
+        }
+    }
+}
+
+/// The exit code that stands for a status: 128 + n for signal n.
+pub fn exit_code(status: ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
+
+/// Waits in the child for the release and runs the command there.
+fn wait_and_exec(mut gate: std::fs::File, mut report: std::fs::File, arguments: &[*const libc::c_char]) -> ! {
+    let mut byte = [0];
+    let released = gate.read_exact(&mut byte).is_ok();
+    if !released {
+        // SAFETY: ends the child without running what the parent has registered for its own end.
+        unsafe { libc::_exit(0) };
+    }
+    // SAFETY: Rust ignores SIGPIPE; the command must find it as every program does.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    // SAFETY: a NULL-terminated array of NUL-terminated strings that outlive the call.
+    unsafe { libc::execvp(arguments[0], arguments.as_ptr()) };
+    let errno = io::Error::last_os_error().raw_os_error().unwrap_or(0);
+    let _ = report.write_all(&errno.to_ne_bytes());
+    let code = if errno == libc::ENOENT { NOT_FOUND } else { NOT_EXECUTABLE };
+    // SAFETY: as above.
+    unsafe { libc::_exit(code) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<OsString> {
+        words.iter().map(OsString::from).collect()
+    }
+
+    fn run(command: &[&str]) -> i32 {
+        let mut command = Command::fork(&words(command)).expect("a process can be made");
+        command.release().expect("it can be run");
+        exit_code(command.wait().expect("it can be waited for").expect("it ended"))
+    }
+
+    #[test]
+    fn statuses_come_back() {
+        assert_eq!(run(&["true"]), 0);
+        assert_eq!(run(&["sh", "-c", "exit 7"]), 7);
+        assert_eq!(run(&["sh", "-c", "kill -KILL $$"]), 128 + libc::SIGKILL);
+    }
+
+    #[test]
+    fn nothing_runs_before_the_release() {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        let mark = directory.path().join("mark");
+        let script = format!("touch {}", mark.display());
+        let mut command = Command::fork(&words(&["sh", "-c", &script])).expect("a process can be made");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert!(!mark.exists());
+        command.release().expect("it can be run");
+        command.wait().expect("it can be waited for");
+        assert!(mark.exists());
+    }
+
+    #[test]
+    fn a_command_that_is_never_released_never_runs() {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        let mark = directory.path().join("mark");
+        let script = format!("touch {}", mark.display());
+        drop(Command::fork(&words(&["sh", "-c", &script])).expect("a process can be made"));
+        assert!(!mark.exists());
+    }
+
+    #[test]
+    fn a_missing_command_is_named() {
+        let mut command = Command::fork(&words(&["/no/such/command"])).expect("a process can be made");
+        let error = command.release().expect_err("it cannot be run");
+        assert!(error.cause.contains("/no/such/command"), "{}", error.cause);
+        assert_eq!(exit_code(command.wait().expect("it was waited for").expect("it ended")), NOT_FOUND);
+    }
+}

@@ -1,0 +1,76 @@
+//! What the programs counted, and the loss that it shows.
+
+use std::collections::BTreeMap;
+
+use aya::maps::{MapData, PerCpuArray};
+use tracer_common::counters::Counters;
+use tracer_common::family::Family;
+
+use crate::event::{Loss, LossCause};
+
+/// `Counters` as a map value.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Value(Counters);
+
+// SAFETY: a structure of 64-bit integers: no padding, every bit pattern is a value.
+unsafe impl aya::Pod for Value {}
+
+/// Reads the programs' counters and tells what is new.
+pub struct Meter {
+    map: PerCpuArray<MapData, Value>,
+    last: Counters,
+    /// When the counters were read last, `CLOCK_MONOTONIC` nanoseconds.
+    read_at: u64,
+}
+
+impl Meter {
+    /// Starts from what the map holds now.
+    ///
+    /// # Errors
+    /// When the map has another shape.
+    pub fn new(map: aya::maps::Map, now: u64) -> Result<Self, aya::maps::MapError> {
+        Ok(Self { map: PerCpuArray::try_from(map)?, last: Counters::ZERO, read_at: now })
+    }
+
+    /// The sums over all CPUs.
+    pub fn totals(&self) -> Counters {
+        let mut sum = Counters::ZERO;
+        if let Ok(values) = self.map.get(&0, 0) {
+            for value in values.iter() {
+                sum.add(&value.0);
+            }
+        }
+        sum
+    }
+
+    /// Reads the counters and returns what was lost since the last time, by family.
+    pub fn losses(&mut self, now: u64) -> Vec<Loss> {
+        let totals = self.totals();
+        let losses = Family::ALL
+            .into_iter()
+            .filter_map(|family| {
+                let count = totals.lost[family as usize] - self.last.lost[family as usize];
+                (count != 0).then_some(Loss {
+                    cause: LossCause::Lost,
+                    family: Some(family as u8),
+                    count,
+                    after: self.read_at,
+                    before: now,
+                })
+            })
+            .collect();
+        self.last = totals;
+        self.read_at = now;
+        losses
+    }
+}
+
+/// Numbers by family with the families' names; families at zero are left out.
+pub fn by_family(numbers: &[u64; Family::COUNT]) -> BTreeMap<String, u64> {
+    Family::ALL
+        .into_iter()
+        .filter(|family| numbers[*family as usize] != 0)
+        .map(|family| (family.name().to_owned(), numbers[family as usize]))
+        .collect()
+}

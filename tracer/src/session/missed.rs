@@ -1,0 +1,65 @@
+//! Runs that the kernel skipped: a program that would have nested in itself on a CPU, a return probe without
+//! a free instance. aya does not show these numbers, so the kernel is asked directly.
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// `BPF_OBJ_GET_INFO_BY_FD` (include/uapi/linux/bpf.h, `enum bpf_cmd`).
+const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
+
+/// `union bpf_attr`, member `info`.
+#[repr(C)]
+struct InfoAttribute {
+    fd: u32,
+    length: u32,
+    info: u64,
+}
+
+/// Byte offset of `struct bpf_prog_info.recursion_misses` (since 5.12).
+const RECURSION_MISSES: usize = 208;
+/// Bytes of `struct bpf_prog_info` up to there.
+const PROGRAM_INFO: usize = RECURSION_MISSES + 8;
+
+/// Byte offset of `struct bpf_link_info.perf_event.type`.
+const PERF_EVENT_TYPE: usize = 16;
+/// `BPF_PERF_EVENT_KPROBE` and `BPF_PERF_EVENT_KRETPROBE` (`enum bpf_perf_event_type`).
+const KPROBE_TYPES: [u32; 2] = [3, 4];
+/// Byte offset of `struct bpf_link_info.perf_event.kprobe.missed` (since 6.7).
+const KPROBE_MISSED: usize = 48;
+/// Bytes of `struct bpf_link_info` up to there.
+const LINK_INFO: usize = KPROBE_MISSED + 8;
+
+/// Fills `info` as far as the running kernel knows the structure; the rest stays zero.
+fn info<const N: usize>(fd: BorrowedFd<'_>) -> Option<[u8; N]> {
+    let mut info = [0u8; N];
+    let mut attribute = MaybeUninit::<InfoAttribute>::zeroed();
+    attribute.write(InfoAttribute {
+        fd: fd.as_raw_fd().cast_unsigned(),
+        length: N as u32,
+        info: info.as_mut_ptr() as u64,
+    });
+    // SAFETY: the attribute names a buffer of the length that it says; the kernel writes no more.
+    let status =
+        unsafe { libc::syscall(libc::SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, attribute.as_mut_ptr(), size_of::<InfoAttribute>()) };
+    (status == 0).then_some(info)
+}
+
+fn number<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
+    let mut number = [0; N];
+    number.copy_from_slice(&bytes[offset..offset + N]);
+    number
+}
+
+/// Runs of a program skipped because it was running on that CPU already.
+pub fn by_program(program: BorrowedFd<'_>) -> u64 {
+    info::<PROGRAM_INFO>(program).map_or(0, |info| u64::from_ne_bytes(number(&info, RECURSION_MISSES)))
+}
+
+/// Hits of a kprobe or kretprobe that never reached its program.
+pub fn by_link(link: BorrowedFd<'_>) -> u64 {
+    let Some(info) = info::<LINK_INFO>(link) else { return 0 };
+    if !KPROBE_TYPES.contains(&u32::from_ne_bytes(number(&info, PERF_EVENT_TYPE))) {
+        return 0;
+    }
+    u64::from_ne_bytes(number(&info, KPROBE_MISSED))
+}
