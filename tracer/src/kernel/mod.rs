@@ -1,6 +1,7 @@
 //! Facts of a kernel: its types, symbols, flags and swap entries.
 
 mod btf;
+mod checkup;
 mod configuration;
 mod describe;
 mod description;
@@ -8,17 +9,20 @@ mod entry;
 mod facts;
 mod layout;
 mod name_index;
+mod privilege;
 mod swap_types;
 mod symbols;
 mod system;
 
 pub use btf::{Btf, BtfError, FunctionSignature, Member, Parameter, RUNNING_KERNEL_BTF};
+pub use checkup::{Check, CheckState, Checkup};
 pub use configuration::Configuration;
 pub use description::{Description, EntryFormatRecord, NamedValue, SwapKind, SwapType};
 pub use entry::{ArmLayout, Paging};
 pub use facts::{Facts, FactsOptions};
 pub use layout::{MissingField, resolve_layout};
 pub use name_index::NameSet;
+pub use privilege::{Capability, Lockdown, Privileges};
 pub use swap_types::{DeviceExclusive, KernelEvidence, SwapFeatures, SwapTypes};
 pub use symbols::{RUNNING_KERNEL_SYMBOLS, Symbol, Symbols, SymbolsError};
 pub use system::SystemFiles;

@@ -39,7 +39,7 @@ impl Btf {
             is_bit_field = found.is_bit_field;
             type_id = found.type_id;
         }
-        if is_bit_field || bits % 8 != 0 {
+        if is_bit_field || !bits.is_multiple_of(8) {
             return None;
         }
         Some(Member { offset: u32::try_from(bits / 8).ok()?, size: self.size(type_id)? })

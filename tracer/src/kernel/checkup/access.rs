@@ -1,0 +1,218 @@
+//! What this process may do.
+
+use super::Check;
+use crate::kernel::entry::version;
+use crate::kernel::{Capability, Lockdown, Privileges, Symbols, SystemFiles};
+
+pub(super) fn checks(system: &SystemFiles) -> Vec<Check> {
+    let privileges = Privileges::read(system);
+    vec![
+        privilege(&privileges),
+        user_namespace(&privileges),
+        pid_namespace(&privileges),
+        lockdown(system),
+        bpf_system_call(system),
+        perf_event_paranoid(system, &privileges),
+        addresses(system),
+        memory_lock(system, &privileges),
+        tracefs(system),
+    ]
+}
+
+fn privilege(privileges: &Privileges) -> Check {
+    let name = "privilege";
+    let uid = privileges.effective_uid.map_or("unknown".to_owned(), |uid| uid.to_string());
+    let (held, lacking): (Vec<Capability>, Vec<Capability>) =
+        Capability::ALL.into_iter().partition(|capability| privileges.has(*capability));
+    let list = |capabilities: &[Capability]| {
+        let names: Vec<&str> = capabilities.iter().map(|capability| capability.name()).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    };
+    let finding = format!("effective uid {uid}; holds {}; lacks {}", list(&held), list(&lacking));
+    let admin = privileges.has(Capability::SysAdmin);
+    if !admin && !(privileges.has(Capability::Bpf) && privileges.has(Capability::Perfmon)) {
+        return Check::problem(
+            name,
+            finding,
+            "no program can be loaded; reading trace files needs no privilege",
+            "run as root (sudo rmapscope ...), or once: \
+             sudo setcap cap_bpf,cap_perfmon,cap_syslog+ep \"$(command -v rmapscope)\"",
+        );
+    }
+    if !admin && !privileges.has(Capability::Syslog) {
+        return Check::note(
+            name,
+            finding,
+            "kernel addresses stay hidden: stacks have no names, page frame numbers are unknown",
+            "run as root, or add cap_syslog to the file's capabilities",
+        );
+    }
+    Check::ok(name, finding)
+}
+
+fn user_namespace(privileges: &Privileges) -> Check {
+    let name = "user namespace";
+    match privileges.first_user_namespace {
+        Some(true) => Check::ok(name, "the first one"),
+        Some(false) => Check::problem(
+            name,
+            "not the first one",
+            "capabilities count in this namespace only; the kernel refuses tracing programs",
+            "run outside the container, or in one that shares the host's user namespace",
+        ),
+        None => Check::note(name, "cannot be told", "/proc/self/ns is not readable", ""),
+    }
+}
+
+fn pid_namespace(privileges: &Privileges) -> Check {
+    let name = "pid namespace";
+    match privileges.first_pid_namespace {
+        Some(true) => Check::ok(name, "the first one"),
+        Some(false) => Check::note(
+            name,
+            "not the first one",
+            "events carry the kernel's own process ids, which differ from those seen here",
+            "run in the host's pid namespace (docker run --pid=host)",
+        ),
+        None => Check::note(name, "cannot be told", "/proc/self/ns is not readable", ""),
+    }
+}
+
+fn lockdown(system: &SystemFiles) -> Check {
+    let name = "lockdown";
+    match Lockdown::read(system) {
+        Lockdown::None => Check::ok(name, "none"),
+        Lockdown::Integrity => Check::ok(name, "integrity: tracing is not restricted"),
+        Lockdown::Confidentiality => Check::note(
+            name,
+            "confidentiality",
+            "kprobes cannot attach and bpf_probe_read_kernel is refused; fentry with direct loads still \
+             works, so most events remain. Lost: device names, exclusive_page records, entries behind raw \
+             pointers, and every function that fentry cannot reach",
+            "boot with lockdown=integrity, or without Secure Boot where that sets it",
+        ),
+        Lockdown::Unknown => Check::note(
+            name,
+            "cannot be told: /sys/kernel/security/lockdown is not readable",
+            "a refused kprobe or bpf_probe_read_kernel cannot be explained",
+            "mount -t securityfs none /sys/kernel/security",
+        ),
+    }
+}
+
+fn bpf_system_call(system: &SystemFiles) -> Check {
+    let name = "bpf system call";
+    let Some(unprivileged) = system.number("/proc/sys/kernel/unprivileged_bpf_disabled") else {
+        return Check::problem(
+            name,
+            "not in this kernel, or hidden: /proc/sys/kernel/unprivileged_bpf_disabled is not readable",
+            "no program can be loaded",
+            "boot a kernel with CONFIG_BPF_SYSCALL=y",
+        );
+    };
+    // Privileged loads, the only kind that tracing programs have, are allowed with every value.
+    let finding = format!("there (unprivileged_bpf_disabled={unprivileged}, which does not matter here)");
+    if system.number("/proc/sys/net/core/bpf_jit_enable") == Some(0) {
+        return Check::note(
+            name,
+            format!("{finding}; its compiler is off"),
+            "fentry cannot attach without it; kprobes can, at more than twice the cost",
+            "sysctl net.core.bpf_jit_enable=1",
+        );
+    }
+    Check::ok(name, finding)
+}
+
+fn perf_event_paranoid(system: &SystemFiles, privileges: &Privileges) -> Check {
+    let name = "perf_event_paranoid";
+    let Some(value) = system.number("/proc/sys/kernel/perf_event_paranoid") else {
+        return Check::problem(
+            name,
+            "not readable: this kernel has no performance events",
+            "kprobes and tracepoints cannot attach",
+            "boot a kernel with CONFIG_PERF_EVENTS=y",
+        );
+    };
+    // Mainline lets CAP_PERFMON pass at every value; Debian's and Ubuntu's 3 and 4 ask for CAP_SYS_ADMIN.
+    if value > 2 && !privileges.has(Capability::SysAdmin) {
+        return Check::note(
+            name,
+            value.to_string(),
+            "without CAP_SYS_ADMIN kprobes and tracepoints are refused; fentry is not concerned",
+            "run as root, or: sysctl kernel.perf_event_paranoid=2",
+        );
+    }
+    Check::ok(name, value.to_string())
+}
+
+fn addresses(system: &SystemFiles) -> Check {
+    let name = "kernel addresses";
+    let restrict = system
+        .number("/proc/sys/kernel/kptr_restrict")
+        .map_or("kptr_restrict unknown".to_owned(), |value| format!("kptr_restrict={value}"));
+    let lost = "stacks have no names and page frame numbers are unknown; probes attach by name all the same";
+    match Symbols::load(&system.path("/proc/kallsyms")) {
+        Ok(symbols) if symbols.addresses_hidden() => Check::note(
+            name,
+            format!("hidden ({restrict})"),
+            lost,
+            "run as root with kptr_restrict at most 1: sysctl kernel.kptr_restrict=1",
+        ),
+        Ok(symbols) => Check::ok(name, format!("visible ({restrict}), {} symbols", symbols.len())),
+        Err(error) => Check::note(
+            name,
+            error.to_string(),
+            lost,
+            "boot a kernel with CONFIG_KALLSYMS=y and CONFIG_KALLSYMS_ALL=y",
+        ),
+    }
+}
+
+fn memory_lock(system: &SystemFiles, privileges: &Privileges) -> Check {
+    let name = "locked memory";
+    let limits = system.text("/proc/self/limits").unwrap_or_default();
+    let limit = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max locked memory")?.split_ascii_whitespace().next());
+    let finding = match limit {
+        Some("unlimited") => "unlimited".to_owned(),
+        Some(limit) => format!("limit {limit} bytes"),
+        None => "limit unknown".to_owned(),
+    };
+    // 5.11 charges BPF memory to the cgroup instead (kernel/bpf/syscall.c, bpf_map_alloc).
+    let is_charged = version(&system.release()).is_some_and(|version| version < (5, 11));
+    if !is_charged {
+        return Check::ok(name, format!("{finding}; not charged for BPF since Linux 5.11"));
+    }
+    if limit == Some("unlimited") || privileges.has(Capability::SysResource) {
+        return Check::ok(name, format!("{finding}; is raised for the session where needed"));
+    }
+    Check::note(
+        name,
+        finding,
+        "before Linux 5.11 maps and programs count as locked memory: creating them can fail with EPERM",
+        "ulimit -l unlimited, or add cap_sys_resource",
+    )
+}
+
+fn tracefs(system: &SystemFiles) -> Check {
+    let name = "tracefs";
+    let Some(folder) = system.mount_point("tracefs") else {
+        return Check::note(
+            name,
+            "not mounted",
+            "which functions fentry can reach is found by trying instead of from a list",
+            "mount -t tracefs nodev /sys/kernel/tracing",
+        );
+    };
+    let place = folder.display().to_string();
+    match std::fs::File::open(system.path(folder.join("available_filter_functions"))) {
+        Ok(_) => Check::ok(name, format!("readable at {place}")),
+        Err(error) => Check::note(
+            name,
+            format!("at {place}, not readable: {error}"),
+            "which functions fentry can reach is found by trying instead of from a list",
+            "run as root; under lockdown=confidentiality it stays closed",
+        ),
+    }
+}
