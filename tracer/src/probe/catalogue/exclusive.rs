@@ -1,0 +1,135 @@
+//! Device-exclusive access: made, restored, revoked by a CPU access.
+
+use tracer_common::event::Kind;
+use tracer_common::point::Point;
+
+use super::{ADDRESS, Absence, Argument, Candidate, Entry, FOLIO, Moment, Scope, VMA};
+
+const CONFIG: Option<&str> = Some("DEVICE_PRIVATE");
+
+const MM: Argument = Argument::pointer(&["mm"], &["mm_struct"]);
+
+/// Any of these means that the kernel can make pages exclusive.
+const MAKERS: &[&str] = &["make_device_exclusive_range", "make_device_exclusive", "restore_exclusive_pte"];
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        arguments: &[
+            MM,
+            Argument::value(&["start"]),
+            Argument::value(&["end"]),
+            Argument::pointer(&["pages"], &["page"]),
+            Argument::pointer(&["owner", "arg"], &[]).optional(),
+        ],
+        fields: &["page_flags", "page_mapping"],
+        lost_without_probe_read: Some("which pages became exclusive: the array of pages cannot be read"),
+        candidates: &[Candidate {
+            // The array of pages is a pointer to pointers, which a trampoline program gets only from this
+            // helper (5.17; 5.15 kernel/bpf/btf.c, btf_ctx_access refuses the load).
+            trampoline_helper: Some("BPF_FUNC_get_func_arg"),
+            ..Candidate::of(
+                "make_device_exclusive_range",
+                "5.14 to 6.14",
+                &[
+                    "struct mm_struct *mm, unsigned long start, unsigned long end, struct page **pages, void *owner",
+                ],
+            )
+        }],
+        absence: Absence {
+            config: CONFIG,
+            inlined_into: None,
+            reason: "Linux 5.14 to 6.14 with CONFIG_DEVICE_PRIVATE have it; make_device_exclusive follows it",
+        },
+        ..Entry::of(
+            Point::MakeDeviceExclusiveRange,
+            Moment::Return,
+            &[Kind::MakeDeviceExclusive, Kind::ExclusivePage],
+        )
+    },
+    Entry {
+        arguments: &[
+            MM,
+            Argument::value(&["addr", "address", "start"]),
+            Argument::pointer(&["owner"], &[]).optional(),
+            Argument::pointer(&["foliop"], &["folio"]).optional(),
+        ],
+        fields: &["page_flags", "page_mapping"],
+        lost_without_probe_read: Some("flags, mapping and counts of the page"),
+        candidates: &[Candidate::of(
+            "make_device_exclusive",
+            "6.15 on",
+            &["struct mm_struct *mm, unsigned long addr, void *owner, struct folio **foliop"],
+        )],
+        absence: Absence {
+            config: CONFIG,
+            inlined_into: None,
+            reason: "Linux 6.15 and later with CONFIG_DEVICE_PRIVATE have it; before, make_device_exclusive_range",
+        },
+        ..Entry::of(
+            Point::MakeDeviceExclusive,
+            Moment::Return,
+            &[Kind::MakeDeviceExclusive, Kind::ExclusivePage],
+        )
+    },
+    Entry {
+        scope: Scope::PerVma,
+        arguments: &[FOLIO, VMA, ADDRESS],
+        fields: &["page_flags", "vma_mm", "vma_flags"],
+        candidates: &[Candidate::of(
+            "page_make_device_exclusive_one",
+            "5.14 to 6.14",
+            &[
+                "struct page *page, struct vm_area_struct *vma, unsigned long address, void *priv",
+                "struct folio *folio, struct vm_area_struct *vma, unsigned long address, void *priv",
+            ],
+        )],
+        absence: Absence {
+            config: CONFIG,
+            inlined_into: None,
+            reason: "Linux 5.14 to 6.14 with CONFIG_DEVICE_PRIVATE walk the reverse map; since 6.15 one entry is \
+                     changed without a walk",
+        },
+        ..Entry::of(Point::PageMakeDeviceExclusiveOne, Moment::Return, &[Kind::ExclusiveVma])
+    },
+    Entry {
+        arguments: &[
+            VMA,
+            Argument::pointer(&["page"], &["page"]),
+            ADDRESS,
+            Argument::pointer(&["ptep"], &["pte_t"]),
+            Argument::value(&["orig_pte"]).optional(),
+        ],
+        fields: &["page_flags", "vma_mm", "vma_flags"],
+        // It tells whether the restore happened inside a fork.
+        companions: &[Point::CopyPageRange],
+        only_with: MAKERS,
+        candidates: &[Candidate::of(
+            "restore_exclusive_pte",
+            "5.14 on",
+            &[
+                "struct vm_area_struct *vma, struct page *page, unsigned long address, pte_t *ptep",
+                "struct vm_area_struct *vma, struct folio *folio, struct page *page, unsigned long address, \
+                 pte_t *ptep, pte_t orig_pte",
+            ],
+        )],
+        absence: Absence {
+            config: CONFIG,
+            inlined_into: Some("do_swap_page"),
+            reason: "exclusive_fault stands in: it tells the CPU access that revokes, but neither the restored \
+                     entry nor the restores by fork",
+        },
+        ..Entry::of(Point::RestoreExclusivePte, Moment::Both, &[Kind::RestoreExclusive])
+    },
+    Entry {
+        arguments: &[Argument::pointer(&["vmf"], &["vm_fault"])],
+        fields: &["fault_entry", "fault_vma", "fault_address", "fault_flags", "vma_mm"],
+        only_with: MAKERS,
+        candidates: &[Candidate::of("do_swap_page", "all", &["struct vm_fault *vmf"])],
+        absence: Absence {
+            config: CONFIG,
+            inlined_into: None,
+            reason: "every kernel has it; its symbol is missing",
+        },
+        ..Entry::of(Point::DoSwapPage, Moment::Return, &[Kind::ExclusiveFault])
+    },
+];

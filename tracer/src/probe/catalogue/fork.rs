@@ -1,0 +1,48 @@
+//! Page-table copies at fork.
+
+use tracer_common::event::Kind;
+use tracer_common::point::Point;
+
+use super::{Absence, Argument, Candidate, Entry, Moment};
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        arguments: &[
+            Argument::pointer(&["dst_vma"], &["vm_area_struct"]),
+            Argument::pointer(&["src_vma"], &["vm_area_struct"]),
+        ],
+        fields: &["vma_mm", "vma_start", "vma_end", "vma_flags"],
+        // It counts the entries that the copy restores in the parent.
+        companions: &[Point::RestoreExclusivePte],
+        candidates: &[Candidate::of(
+            "copy_page_range",
+            "all (two arguments since 5.10)",
+            &["struct vm_area_struct *dst_vma, struct vm_area_struct *src_vma"],
+        )],
+        absence: Absence {
+            config: Some("MMU"),
+            inlined_into: None,
+            reason: "every kernel with an MMU has it; its symbol is missing",
+        },
+        ..Entry::of(Point::CopyPageRange, Moment::Both, &[Kind::CopyPageRange])
+    },
+    Entry {
+        also: &[Kind::CopyPageRange],
+        candidates: &[Candidate {
+            clones: true,
+            ..Candidate::of(
+                "copy_pte_range",
+                "all, as a static function that compilers inline",
+                &["struct vm_area_struct *dst_vma, struct vm_area_struct *src_vma, pmd_t *dst_pmd, \
+                   pmd_t *src_pmd, unsigned long addr, unsigned long end"],
+            )
+        }],
+        absence: Absence {
+            config: None,
+            inlined_into: Some("copy_page_range"),
+            reason: "copy_page_range stands in: it tells the VMAs, the range and the result, but -EBUSY (an exclusive \
+                     page was locked) is -ENOMEM there",
+        },
+        ..Entry::of(Point::CopyPteRange, Moment::Result, &[])
+    },
+];

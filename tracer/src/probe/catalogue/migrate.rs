@@ -1,0 +1,112 @@
+//! Migration entries and the migrations that set them.
+
+use tracer_common::event::Kind;
+use tracer_common::point::Point;
+
+use super::{ADDRESS, Absence, Argument, Candidate, Entry, Holds, Moment, Place, VMA};
+
+const CONFIG: Option<&str> = Some("MIGRATION");
+
+/// Address, raw entry, order.
+const ENTRY: &[Argument] = &[
+    Argument::at(Place::FromStart(0), Holds::Value),
+    Argument::at(Place::FromStart(1), Holds::Value),
+    Argument::at(Place::FromStart(2), Holds::Value),
+];
+
+const ENTRY_SIGNATURE: &[&str] = &["unsigned long, unsigned long, int"];
+
+const NO_ENTRY_TRACEPOINT: Absence = Absence {
+    config: CONFIG,
+    inlined_into: None,
+    reason: "5.15 does not have the tracepoint, 6.1 and later do; try_to_migrate and remove_migration_pte tell \
+             the folio, but not the entry",
+};
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        arguments: ENTRY,
+        lost_without_probe_read: Some("the page behind the entry, and its flags"),
+        candidates: &[Candidate::of("migrate:set_migration_pte", "6.1 on (absent in 5.15)", ENTRY_SIGNATURE)],
+        absence: NO_ENTRY_TRACEPOINT,
+        ..Entry::of(Point::SetMigrationPte, Moment::Entry, &[Kind::MigrationEntrySet])
+    },
+    Entry {
+        arguments: ENTRY,
+        lost_without_probe_read: Some("the page behind the entry, and its flags"),
+        candidates: &[Candidate::of(
+            "migrate:remove_migration_pte",
+            "6.1 on (absent in 5.15)",
+            ENTRY_SIGNATURE,
+        )],
+        absence: NO_ENTRY_TRACEPOINT,
+        ..Entry::of(Point::MigrationPteRemoved, Moment::Entry, &[Kind::MigrationEntryRemoved])
+    },
+    Entry {
+        arguments: &[
+            Argument::pointer(&["folio", "new"], &["folio", "page"]),
+            VMA,
+            ADDRESS,
+            Argument::pointer(&["old", "arg"], &[]),
+        ],
+        fields: &["page_flags", "vma_mm"],
+        lost_without_probe_read: Some("the flags of the source page, and in 6.12 and later the page itself"),
+        candidates: &[Candidate::of(
+            "remove_migration_pte",
+            "all",
+            &[
+                "struct page *new, struct vm_area_struct *vma, unsigned long addr, void *old",
+                "struct folio *folio, struct vm_area_struct *vma, unsigned long addr, void *old",
+                "struct folio *folio, struct vm_area_struct *vma, unsigned long addr, void *arg",
+            ],
+        )],
+        absence: Absence {
+            config: CONFIG,
+            inlined_into: None,
+            reason: "every kernel with CONFIG_MIGRATION has it; its symbol is missing",
+        },
+        ..Entry::of(Point::RemoveMigrationPte, Moment::Both, &[Kind::RemoveMigrationPte])
+    },
+    Entry {
+        // Counters were added in the middle (6.12: large folios split); mode and reason stay last.
+        arguments: &[
+            Argument::at(Place::FromStart(0), Holds::Value),
+            Argument::at(Place::FromStart(1), Holds::Value),
+            Argument::at(Place::FromEnd(1), Holds::Value),
+            Argument::at(Place::FromEnd(0), Holds::Value),
+        ],
+        candidates: &[Candidate::of(
+            "migrate:mm_migrate_pages",
+            "all",
+            &[
+                "unsigned long, unsigned long, unsigned long, unsigned long, unsigned long, enum migrate_mode, int",
+                "unsigned long, unsigned long, unsigned long, unsigned long, unsigned long, unsigned long, \
+                 enum migrate_mode, int",
+            ],
+        )],
+        absence: Absence {
+            config: CONFIG,
+            inlined_into: None,
+            reason: "every kernel with CONFIG_MIGRATION has the tracepoint; its BTF type is missing",
+        },
+        ..Entry::of(Point::MigratePages, Moment::Entry, &[Kind::MigratePages])
+    },
+    Entry {
+        arguments: &[Argument::pointer(&["args"], &["migrate_vma"])],
+        fields: &[
+            "migrate_vma_vma",
+            "migrate_vma_start",
+            "migrate_vma_end",
+            "migrate_vma_npages",
+            "migrate_vma_cpages",
+            "vma_mm",
+        ],
+        candidates: &[Candidate::of("migrate_vma_setup", "all", &["struct migrate_vma *args"])],
+        absence: Absence {
+            config: Some("DEVICE_MIGRATION"),
+            inlined_into: None,
+            reason: "it comes with device memory (CONFIG_DEVICE_PRIVATE, since 5.18 CONFIG_DEVICE_MIGRATION)",
+        },
+        ..Entry::of(Point::MigrateVmaSetup, Moment::Return, &[Kind::MigrateVmaSetup])
+    },
+];

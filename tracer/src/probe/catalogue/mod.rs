@@ -1,0 +1,222 @@
+//! The probe catalogue: what can be watched, where, and what each stand-in cannot tell.
+//!
+//! Data, not code. Each [`Entry`] lists, in order of preference, the kernel functions or tracepoints that can
+//! serve one [`Point`]; the [plan](super::Plan) takes the first that the running kernel offers. Nothing here is
+//! chosen by kernel version, because vendors backport: the version ranges are for people.
+//! `docs/probes.md` is this catalogue with its reasons.
+
+mod exclusive;
+mod fork;
+mod migrate;
+mod mlock;
+mod process;
+mod rmap;
+mod swiotlb;
+
+use tracer_common::event::Kind;
+use tracer_common::point::Point;
+
+/// Everything about one point.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The point.
+    pub point: Point,
+    /// Events that it makes.
+    pub kinds: &'static [Kind],
+    /// Events of other points to which it adds, and events that it makes along with others.
+    pub also: &'static [Kind],
+    /// When its programs run.
+    pub moment: Moment,
+    /// Whether its events come with their family.
+    pub scope: Scope,
+    /// Its arguments, one for each of [`Point::arguments`].
+    pub arguments: &'static [Argument],
+    /// Fields ([`Layout::PATHS`](tracer_common::globals::Layout::PATHS)) without which its records would be
+    /// wrong or empty. Fields that only leave a value unknown are not listed.
+    pub fields: &'static [&'static str],
+    /// Points that fill in values of this one's records; they are attached with it.
+    pub companions: &'static [Point],
+    /// Kernel symbols of which one must exist for the events to be possible at all; empty for none.
+    pub only_with: &'static [&'static str],
+    /// What a kernel in lockdown hides, where no trampoline reads it directly.
+    pub lost_without_probe_read: Option<&'static str>,
+    /// Functions or tracepoints, best first.
+    pub candidates: &'static [Candidate],
+    /// What it means when no candidate exists.
+    pub absence: Absence,
+}
+
+/// When a point's programs run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// At the function's entry (or the tracepoint); there is no program for the return.
+    Entry,
+    /// At its return. The entry is needed for the time in between, and for arguments that are gone by then.
+    Return,
+    /// At both: the entry keeps what the return cannot see any more.
+    Both,
+    /// At its return, for the result alone.
+    Result,
+}
+
+/// Whether a point's events come with their family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// They do.
+    Family,
+    /// Only when asked for by name or with all per-VMA detail: one event for each VMA that a walk visits.
+    PerVma,
+}
+
+/// One argument: how to find it in a signature.
+#[derive(Clone, Copy, Debug)]
+pub struct Argument {
+    /// Where it is.
+    pub place: Place,
+    /// What it must be.
+    pub holds: Holds,
+    /// Whether the point is useless without it.
+    pub needed: bool,
+}
+
+/// Where an argument is.
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    /// It has one of these names; the first that occurs is taken.
+    Named(&'static [&'static str]),
+    /// So many arguments come before it. For tracepoints, whose prototypes have no names.
+    FromStart(usize),
+    /// So many arguments come after it.
+    FromEnd(usize),
+}
+
+/// What an argument must be. Loose on purpose: typedefs differ between kernels.
+#[derive(Clone, Copy, Debug)]
+pub enum Holds {
+    /// A pointer to one of these types (without `struct`), or to anything when the list is empty.
+    Pointer(&'static [&'static str]),
+    /// A number, an enumeration, or something else that fits a register.
+    Value,
+}
+
+/// One kernel function or tracepoint that can serve a point.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    /// Kernel symbol, or `category:name` of a tracepoint.
+    pub symbol: &'static str,
+    /// Versions of the mainline kernel that have it.
+    pub versions: &'static str,
+    /// Parameter lists that it is known to have had, oldest first.
+    pub signatures: &'static [&'static str],
+    /// What it does not tell that a better candidate would; `None` for the same thing under another name.
+    pub lost: Option<&'static str>,
+    /// Enumerator of `enum bpf_func_id` without which its trampoline programs do not load.
+    pub trampoline_helper: Option<&'static str>,
+    /// A copy that the compiler made (`.isra.0`, `.constprop.0`) will do as well: no argument is used.
+    pub clones: bool,
+}
+
+/// What it means when no candidate exists.
+#[derive(Clone, Copy, Debug)]
+pub struct Absence {
+    /// Configuration option (without `CONFIG_`) that brings the functions.
+    pub config: Option<&'static str>,
+    /// Function that swallows the first candidate when the compiler inlines it.
+    pub inlined_into: Option<&'static str>,
+    /// Why that is and what stands in, for people.
+    pub reason: &'static str,
+}
+
+/// Every entry, in the order of [`Point::ALL`].
+pub fn entries() -> impl Iterator<Item = &'static Entry> {
+    [
+        process::ENTRIES,
+        exclusive::ENTRIES,
+        rmap::ENTRIES,
+        migrate::ENTRIES,
+        mlock::ENTRIES,
+        fork::ENTRIES,
+        swiotlb::ENTRIES,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// The entry of a point.
+pub fn entry(point: Point) -> &'static Entry {
+    entries().find(|entry| entry.point == point).expect("a test checks that every point has an entry")
+}
+
+impl Entry {
+    /// An entry with nothing in it yet.
+    const fn of(point: Point, moment: Moment, kinds: &'static [Kind]) -> Self {
+        Self {
+            point,
+            kinds,
+            also: &[],
+            moment,
+            scope: Scope::Family,
+            arguments: &[],
+            fields: &[],
+            companions: &[],
+            only_with: &[],
+            lost_without_probe_read: None,
+            candidates: &[],
+            absence: Absence { config: None, inlined_into: None, reason: "" },
+        }
+    }
+
+    /// The point's name: its first candidate.
+    pub fn name(&self) -> &'static str {
+        self.candidates.first().map_or("", |candidate| candidate.symbol)
+    }
+
+    /// Every event that it makes or adds to.
+    pub fn all_kinds(&self) -> impl Iterator<Item = Kind> {
+        self.kinds.iter().chain(self.also).copied()
+    }
+}
+
+impl Candidate {
+    /// A candidate that loses nothing.
+    const fn of(symbol: &'static str, versions: &'static str, signatures: &'static [&'static str]) -> Self {
+        Self { symbol, versions, signatures, lost: None, trampoline_helper: None, clones: false }
+    }
+
+    /// Name of the tracepoint without its category; `None` for a function.
+    pub fn tracepoint(&self) -> Option<&'static str> {
+        self.symbol.split_once(':').map(|(_, name)| name)
+    }
+}
+
+impl Argument {
+    /// A pointer to one of `types`, under one of `names`.
+    const fn pointer(names: &'static [&'static str], types: &'static [&'static str]) -> Self {
+        Self { place: Place::Named(names), holds: Holds::Pointer(types), needed: true }
+    }
+
+    /// A number under one of `names`.
+    const fn value(names: &'static [&'static str]) -> Self {
+        Self { place: Place::Named(names), holds: Holds::Value, needed: true }
+    }
+
+    /// An argument of a tracepoint.
+    const fn at(place: Place, holds: Holds) -> Self {
+        Self { place, holds, needed: true }
+    }
+
+    /// The same, but the point does without it.
+    const fn optional(self) -> Self {
+        Self { needed: false, ..self }
+    }
+}
+
+/// The folio or page that a function is about.
+const FOLIO: Argument = Argument::pointer(&["folio", "page"], &["folio", "page"]);
+/// The VMA that a function is about.
+const VMA: Argument = Argument::pointer(&["vma"], &["vm_area_struct"]);
+/// A user address.
+const ADDRESS: Argument = Argument::value(&["address", "addr"]);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! Reverse-map walks that unmap.
+
+use tracer_common::event::Kind;
+use tracer_common::point::Point;
+
+use super::{ADDRESS, Absence, Argument, Candidate, Entry, FOLIO, Moment, Scope, VMA};
+
+const FLAGS: Argument = Argument::value(&["flags"]);
+const ARG: Argument = Argument::pointer(&["arg"], &[]);
+
+const WALK: &[&str] =
+    &["struct page *page, enum ttu_flags flags", "struct folio *folio, enum ttu_flags flags"];
+const VISIT: &[&str] = &[
+    "struct page *page, struct vm_area_struct *vma, unsigned long address, void *arg",
+    "struct folio *folio, struct vm_area_struct *vma, unsigned long address, void *arg",
+];
+
+const NO_MIGRATION: Absence = Absence {
+    config: Some("MIGRATION"),
+    inlined_into: None,
+    reason: "Linux 5.14 and later have it; before, try_to_unmap did its work",
+};
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        arguments: &[FOLIO, FLAGS],
+        fields: &["page_flags"],
+        candidates: &[Candidate::of("try_to_unmap", "all", WALK)],
+        absence: Absence {
+            config: Some("MMU"),
+            inlined_into: None,
+            reason: "every kernel with an MMU has it; its symbol is missing",
+        },
+        ..Entry::of(Point::TryToUnmap, Moment::Return, &[Kind::TryToUnmap])
+    },
+    Entry {
+        arguments: &[FOLIO, FLAGS],
+        fields: &["page_flags"],
+        candidates: &[Candidate::of("try_to_migrate", "5.14 on", WALK)],
+        absence: NO_MIGRATION,
+        ..Entry::of(Point::TryToMigrate, Moment::Return, &[Kind::TryToMigrate])
+    },
+    Entry {
+        scope: Scope::PerVma,
+        arguments: &[FOLIO, VMA, ADDRESS, ARG],
+        fields: &["page_flags", "vma_mm", "vma_flags"],
+        candidates: &[Candidate::of("try_to_unmap_one", "all", VISIT)],
+        absence: Absence {
+            config: Some("MMU"),
+            inlined_into: None,
+            reason: "every kernel with an MMU has it; its symbol is missing",
+        },
+        ..Entry::of(Point::TryToUnmapOne, Moment::Return, &[Kind::TryToUnmapOne])
+    },
+    Entry {
+        scope: Scope::PerVma,
+        arguments: &[FOLIO, VMA, ADDRESS, ARG],
+        fields: &["page_flags", "vma_mm", "vma_flags"],
+        candidates: &[Candidate::of("try_to_migrate_one", "5.14 on", VISIT)],
+        absence: NO_MIGRATION,
+        ..Entry::of(Point::TryToMigrateOne, Moment::Return, &[Kind::TryToMigrateOne])
+    },
+];

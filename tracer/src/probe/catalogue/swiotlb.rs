@@ -1,0 +1,145 @@
+//! Bounce buffers.
+
+use tracer_common::event::Kind;
+use tracer_common::point::Point;
+
+use super::{Absence, Argument, Candidate, Entry, Moment};
+
+const DEV: Argument = Argument::pointer(&["dev", "hwdev"], &["device"]);
+const TLB_ADDR: Argument = Argument::value(&["tlb_addr"]);
+const SIZE: Argument = Argument::value(&["size"]);
+const MAPPING_SIZE: Argument = Argument::value(&["mapping_size", "size"]);
+const DIR: Argument = Argument::value(&["dir"]);
+const ATTRS: Argument = Argument::value(&["attrs"]);
+
+const NAMES: &[Kind] = &[Kind::DeviceName];
+const LOST_NAME: Option<&str> = Some("the device's name");
+
+const NO_SWIOTLB: Absence = Absence {
+    config: Some("SWIOTLB"),
+    inlined_into: None,
+    reason: "it comes with CONFIG_SWIOTLB; its symbol is missing",
+};
+const NO_RESTRICTED_POOL: Absence = Absence {
+    config: Some("DMA_RESTRICTED_POOL"),
+    inlined_into: None,
+    reason: "it comes with restricted pools (CONFIG_DMA_RESTRICTED_POOL, 5.15 on, device-tree machines)",
+};
+
+const SYNC: &str = "struct device *dev, phys_addr_t tlb_addr, size_t size, enum dma_data_direction dir";
+const SYNC_POOL: &str = "struct device *dev, phys_addr_t tlb_addr, size_t size, enum dma_data_direction dir, struct io_tlb_pool *pool";
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        also: NAMES,
+        arguments: &[DEV, Argument::value(&["paddr"]), SIZE, DIR, ATTRS],
+        lost_without_probe_read: LOST_NAME,
+        candidates: &[Candidate::of(
+            "swiotlb_map",
+            "5.15 on",
+            &[
+                "struct device *dev, phys_addr_t paddr, size_t size, enum dma_data_direction dir, unsigned long attrs",
+            ],
+        )],
+        absence: NO_SWIOTLB,
+        ..Entry::of(Point::SwiotlbMap, Moment::Return, &[Kind::SwiotlbMap])
+    },
+    Entry {
+        also: NAMES,
+        arguments: &[
+            DEV,
+            Argument::value(&["orig_addr"]),
+            MAPPING_SIZE,
+            Argument::value(&["alloc_size"]).optional(),
+            DIR,
+            ATTRS.optional(),
+        ],
+        lost_without_probe_read: LOST_NAME,
+        candidates: &[Candidate::of(
+            "swiotlb_tbl_map_single",
+            "5.15 on (without alloc_size since 6.10)",
+            &[
+                "struct device *dev, phys_addr_t orig_addr, size_t mapping_size, size_t alloc_size, \
+                 unsigned int alloc_align_mask, enum dma_data_direction dir, unsigned long attrs",
+                "struct device *dev, phys_addr_t orig_addr, size_t mapping_size, unsigned int alloc_align_mask, \
+                 enum dma_data_direction dir, unsigned long attrs",
+            ],
+        )],
+        absence: NO_SWIOTLB,
+        ..Entry::of(Point::SwiotlbTblMapSingle, Moment::Return, &[Kind::SwiotlbMapSingle])
+    },
+    Entry {
+        also: NAMES,
+        arguments: &[
+            DEV,
+            TLB_ADDR,
+            MAPPING_SIZE,
+            DIR,
+            ATTRS,
+            Argument::pointer(&["pool"], &["io_tlb_pool"]).optional(),
+        ],
+        lost_without_probe_read: Some("the device's name, and what the slot held"),
+        candidates: &[
+            Candidate::of(
+                "__swiotlb_tbl_unmap_single",
+                "6.11 on",
+                &[
+                    "struct device *dev, phys_addr_t tlb_addr, size_t mapping_size, enum dma_data_direction dir, \
+                   unsigned long attrs, struct io_tlb_pool *pool",
+                ],
+            ),
+            Candidate::of(
+                "swiotlb_tbl_unmap_single",
+                "to 6.10 (inline since 6.11)",
+                &[
+                    "struct device *dev, phys_addr_t tlb_addr, size_t mapping_size, enum dma_data_direction dir, \
+                   unsigned long attrs",
+                ],
+            ),
+        ],
+        absence: NO_SWIOTLB,
+        ..Entry::of(Point::SwiotlbTblUnmapSingle, Moment::Entry, &[Kind::SwiotlbUnmapSingle])
+    },
+    Entry {
+        also: NAMES,
+        arguments: &[DEV, TLB_ADDR, SIZE, DIR],
+        lost_without_probe_read: LOST_NAME,
+        candidates: &[
+            Candidate::of("__swiotlb_sync_single_for_cpu", "6.11 on", &[SYNC_POOL]),
+            Candidate::of("swiotlb_sync_single_for_cpu", "5.15 to 6.10 (inline since 6.11)", &[SYNC]),
+        ],
+        absence: NO_SWIOTLB,
+        ..Entry::of(Point::SwiotlbSyncSingleForCpu, Moment::Entry, &[Kind::SwiotlbSyncForCpu])
+    },
+    Entry {
+        also: NAMES,
+        arguments: &[DEV, TLB_ADDR, SIZE, DIR],
+        lost_without_probe_read: LOST_NAME,
+        candidates: &[
+            Candidate::of("__swiotlb_sync_single_for_device", "6.11 on", &[SYNC_POOL]),
+            Candidate::of("swiotlb_sync_single_for_device", "5.15 to 6.10 (inline since 6.11)", &[SYNC]),
+        ],
+        absence: NO_SWIOTLB,
+        ..Entry::of(Point::SwiotlbSyncSingleForDevice, Moment::Entry, &[Kind::SwiotlbSyncForDevice])
+    },
+    Entry {
+        also: NAMES,
+        arguments: &[DEV, SIZE],
+        lost_without_probe_read: LOST_NAME,
+        candidates: &[Candidate::of("swiotlb_alloc", "5.15 on", &["struct device *dev, size_t size"])],
+        absence: NO_RESTRICTED_POOL,
+        ..Entry::of(Point::SwiotlbAlloc, Moment::Return, &[Kind::SwiotlbAlloc])
+    },
+    Entry {
+        also: NAMES,
+        arguments: &[DEV, Argument::pointer(&["page"], &["page"]), SIZE],
+        lost_without_probe_read: LOST_NAME,
+        candidates: &[Candidate::of(
+            "swiotlb_free",
+            "5.15 on",
+            &["struct device *dev, struct page *page, size_t size"],
+        )],
+        absence: NO_RESTRICTED_POOL,
+        ..Entry::of(Point::SwiotlbFree, Moment::Return, &[Kind::SwiotlbFree])
+    },
+];

@@ -1,0 +1,118 @@
+//! The plan's view of a kernel that is there: the running one, or one described by files.
+
+use tracer_common::globals::{Layout, OFFSET_ABSENT};
+
+use super::view::{KernelView, Presence};
+use crate::kernel::{Btf, Configuration, Facts, FunctionSignature, NameSet, Symbols};
+
+/// Arguments that x86 passes in registers: all that a trampoline took before 6.6.
+const REGISTER_ARGUMENTS: usize = 6;
+
+/// MAX_BPF_FUNC_ARGS (6.12 include/linux/bpf.h): all that a trampoline takes since.
+const MAX_ARGUMENTS: usize = 12;
+
+/// A kernel known by its types and symbols.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownKernel<'a> {
+    btf: &'a Btf,
+    symbols: Option<&'a Symbols>,
+    layout: &'a Layout,
+    configuration: Option<&'a Configuration>,
+    traceable: Option<&'a NameSet>,
+    kprobe_blacklist: Option<&'a NameSet>,
+}
+
+impl<'a> KnownKernel<'a> {
+    /// The kernel that these facts are of.
+    pub fn of(facts: &'a Facts) -> Self {
+        Self {
+            btf: &facts.btf,
+            symbols: Some(&facts.symbols).filter(|symbols| !symbols.is_empty()),
+            layout: &facts.layout,
+            configuration: facts.configuration.as_ref(),
+            traceable: facts.traceable.as_ref(),
+            kprobe_blacklist: facts.kprobe_blacklist.as_ref(),
+        }
+    }
+
+    /// Another kernel, of which only files are at hand.
+    pub fn described(btf: &'a Btf, layout: &'a Layout, symbols: Option<&'a Symbols>) -> Self {
+        Self { btf, symbols, layout, configuration: None, traceable: None, kprobe_blacklist: None }
+    }
+
+    /// Whether the kernel was built with the function.
+    fn has_function(&self, name: &str) -> bool {
+        match self.symbols {
+            Some(symbols) => symbols.exists(name),
+            None => self.btf.function(name).is_some(),
+        }
+    }
+}
+
+impl KernelView for KnownKernel<'_> {
+    fn function(&self, name: &str) -> Option<FunctionSignature> {
+        self.btf.function(name)
+    }
+
+    fn tracepoint(&self, name: &str) -> Option<FunctionSignature> {
+        self.btf.tracepoint(name)
+    }
+
+    fn symbol(&self, name: &str) -> Presence {
+        match self.symbols.map(|symbols| symbols.count(name)) {
+            None => Presence::Unknown,
+            Some(0) => Presence::Absent,
+            Some(1) => Presence::Once,
+            Some(count) => Presence::Several(count),
+        }
+    }
+
+    fn variants(&self, name: &str) -> Vec<String> {
+        let found = self.symbols.map(|symbols| symbols.variants(name)).unwrap_or_default();
+        found.into_iter().map(str::to_owned).collect()
+    }
+
+    fn is_traceable(&self, name: &str) -> Option<bool> {
+        self.traceable.map(|names| names.contains(name))
+    }
+
+    fn is_blacklisted(&self, name: &str) -> Option<bool> {
+        self.kprobe_blacklist.map(|names| names.contains(name))
+    }
+
+    fn config(&self, option: &str) -> Option<bool> {
+        self.configuration.map(|configuration| configuration.is_set(option))
+    }
+
+    fn has_field(&self, field: &str) -> bool {
+        self.layout.get(field).is_some_and(|offset| offset != OFFSET_ABSENT)
+    }
+
+    fn has_helper(&self, enumerator: &str) -> bool {
+        self.btf.enumerator(enumerator).is_some()
+    }
+
+    fn trampoline_arguments(&self) -> usize {
+        // The change to twelve (6.6) made this function of save_regs (arch/x86/net/bpf_jit_comp.c); where it
+        // was inlined, six is the safe answer.
+        if self.btf.function("save_args").is_some() { MAX_ARGUMENTS } else { REGISTER_ARGUMENTS }
+    }
+
+    fn no_trampolines(&self) -> Option<String> {
+        // Functions that ftrace owns get a trampoline only through its direct calls
+        // (6.12 kernel/bpf/trampoline.c, register_fentry).
+        let missing = [
+            ("register_ftrace_direct", "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"),
+            ("arch_prepare_bpf_trampoline", "CONFIG_BPF_JIT"),
+        ]
+        .into_iter()
+        .find(|(function, _)| !self.has_function(function));
+        missing.map(|(_, option)| format!("this kernel has no trampolines for BPF ({option})"))
+    }
+
+    fn no_kprobes(&self) -> Option<String> {
+        // What opens a kprobe for BPF (6.12 kernel/trace/trace_kprobe.c).
+        (!self.has_function("create_local_trace_kprobe"))
+            .then(|| "this kernel has no kprobes (CONFIG_KPROBES, CONFIG_KPROBE_EVENTS)".to_owned())
+    }
+}

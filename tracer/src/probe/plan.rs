@@ -1,0 +1,191 @@
+//! The plan: for each point what to attach, or why nothing.
+
+use std::collections::VecDeque;
+
+use tracer_common::family::Family;
+use tracer_common::globals::Globals;
+use tracer_common::point::Point;
+
+use super::catalogue::{self, Entry, Scope};
+use super::choice::{self, ChosenCandidate};
+use super::program::Program;
+use super::request::Request;
+use super::view::KernelView;
+use super::{Attempt, Outcome, PointReport};
+
+/// What to attach for a request on a kernel.
+///
+/// Nothing is loaded here. A session loads the [programs](Self::programs), and tells the plan of refusals with
+/// [`fall_back`](Self::fall_back); the [reports](Self::reports) are true at any time.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// One for each point, in the order of [`Point::ALL`].
+    pub points: Vec<PlannedPoint>,
+    families: [bool; Family::COUNT],
+}
+
+/// One point of a plan.
+#[derive(Clone, Debug)]
+pub struct PlannedPoint {
+    /// The point.
+    pub point: Point,
+    /// What to attach; `None` when nothing can or need be.
+    pub candidate: Option<ChosenCandidate>,
+    /// What became of it so far.
+    pub report: PointReport,
+    /// Points whose records this one completes, where its own events were not asked for.
+    pub serves: Vec<Point>,
+    /// What to try when the candidate is refused.
+    next: VecDeque<ChosenCandidate>,
+}
+
+/// What follows a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FallBack {
+    /// There is another choice: load and attach its programs. With `reload` its arguments are elsewhere than
+    /// the globals of the loaded object say: the object must be loaded again first, with
+    /// [`Plan::write_arguments`].
+    Next {
+        /// Whether the object must be loaded again.
+        reload: bool,
+    },
+    /// There is none; the point is reported as refused.
+    Exhausted,
+}
+
+impl Plan {
+    /// Makes the plan of `request` on the kernel `view`.
+    pub fn make(view: &dyn KernelView, request: &Request) -> Self {
+        let mut families = [false; Family::COUNT];
+        for kind in &request.kinds {
+            families[kind.family() as usize] = true;
+        }
+        // Records name threads; who they are comes with whatever is traced.
+        let anything = !request.kinds.is_empty();
+        families[Family::Process as usize] = anything;
+        let wanted: Vec<(&Entry, bool)> = catalogue::entries()
+            .map(|entry| {
+                let asked = entry.all_kinds().any(|kind| request.kinds.contains(&kind));
+                (entry, asked || anything && entry.point.family() == Family::Process)
+            })
+            .collect();
+        let points = wanted
+            .iter()
+            .map(|(entry, is_asked)| {
+                let serves = if *is_asked {
+                    Vec::new()
+                } else {
+                    let served = wanted
+                        .iter()
+                        .filter(|(other, asked)| *asked && other.companions.contains(&entry.point));
+                    served.map(|(other, _)| other.point).collect()
+                };
+                PlannedPoint::make(view, request, entry, *is_asked, serves)
+            })
+            .collect();
+        Self { points, families }
+    }
+
+    /// The planned point.
+    pub fn point(&self, point: Point) -> &PlannedPoint {
+        &self.points[point as usize]
+    }
+
+    /// Whether the events of each family are to be sent, for [`Options::families`]
+    /// (tracer_common::globals::Options::families).
+    pub fn families(&self) -> [u8; Family::COUNT] {
+        self.families.map(u8::from)
+    }
+
+    /// Tells the programs where the arguments are.
+    pub fn write_arguments(&self, globals: &mut Globals) {
+        for planned in &self.points {
+            if let Some(candidate) = &planned.candidate {
+                candidate.positions.write(planned.point, globals);
+            }
+        }
+    }
+
+    /// Every program to load and attach.
+    pub fn programs(&self) -> impl Iterator<Item = (Point, Program)> {
+        self.points.iter().flat_map(|planned| {
+            let candidate = planned.candidate.iter();
+            candidate
+                .flat_map(|chosen| chosen.programs(planned.point))
+                .map(|program| (planned.point, program))
+        })
+    }
+
+    /// Takes the next choice of a point whose programs the kernel refused to load or attach. `errno` is 0 when
+    /// there is none; `reason` is one line.
+    pub fn fall_back(&mut self, point: Point, errno: i32, reason: &str) -> FallBack {
+        self.points[point as usize].fall_back(errno, reason)
+    }
+
+    /// What became of every point.
+    pub fn reports(&self) -> Vec<PointReport> {
+        self.points.iter().map(|planned| planned.report.clone()).collect()
+    }
+}
+
+impl PlannedPoint {
+    fn make(
+        view: &dyn KernelView,
+        request: &Request,
+        entry: &Entry,
+        asked: bool,
+        serves: Vec<Point>,
+    ) -> Self {
+        let mut planned = Self {
+            point: entry.point,
+            candidate: None,
+            report: PointReport {
+                point: entry.name().to_owned(),
+                family: entry.point.family().name().to_owned(),
+                events: entry.all_kinds().map(|kind| kind.name().to_owned()).collect(),
+                outcome: Outcome::NotAsked,
+                attempts: Vec::new(),
+            },
+            serves,
+            next: VecDeque::new(),
+        };
+        if asked || !planned.serves.is_empty() {
+            let choices = choice::choose(view, request, entry);
+            planned.report.attempts = choices.attempts;
+            planned.report.outcome = choices.gap;
+            planned.next = choices.viable.into();
+            planned.advance();
+        }
+        planned
+    }
+
+    /// Whether the point's events come only when asked for by name or with all per-VMA detail.
+    pub fn is_per_vma(&self) -> bool {
+        catalogue::entry(self.point).scope == Scope::PerVma
+    }
+
+    /// Takes the next choice, if there is one.
+    fn advance(&mut self) -> bool {
+        self.candidate = self.next.pop_front();
+        if let Some(chosen) = &self.candidate {
+            self.report.outcome = chosen.outcome();
+        }
+        self.candidate.is_some()
+    }
+
+    fn fall_back(&mut self, errno: i32, reason: &str) -> FallBack {
+        let Some(refused) = self.candidate.take() else { return FallBack::Exhausted };
+        let attempt =
+            Attempt { symbol: refused.symbol.clone(), method: refused.method, reason: reason.to_owned() };
+        self.report.attempts.push(attempt);
+        if !self.advance() {
+            self.report.outcome = Outcome::Refused { errno, reason: format!("{}: {reason}", refused.symbol) };
+            return FallBack::Exhausted;
+        }
+        let positions = self.candidate.as_ref().map(|chosen| chosen.positions);
+        FallBack::Next { reload: positions != Some(refused.positions) }
+    }
+}
+
+#[cfg(test)]
+mod tests;
