@@ -66,8 +66,8 @@ impl Privileges {
             effective_capabilities: field("CapEff", 0)
                 .and_then(|mask| u64::from_str_radix(mask, 16).ok())
                 .unwrap_or(0),
-            first_user_namespace: namespace(system, "user").map(|inode| inode == FIRST_USER_NAMESPACE),
-            first_pid_namespace: namespace(system, "pid").map(|inode| inode == FIRST_PID_NAMESPACE),
+            first_user_namespace: is_in_namespace(system, "user", FIRST_USER_NAMESPACE),
+            first_pid_namespace: is_in_namespace(system, "pid", FIRST_PID_NAMESPACE),
         }
     }
 
@@ -85,10 +85,15 @@ impl Privileges {
     }
 }
 
-/// The inode number in a link like `pid:[4026531836]`.
-fn namespace(system: &SystemFiles, kind: &str) -> Option<u64> {
-    let link = std::fs::read_link(system.path(format!("/proc/self/ns/{kind}"))).ok()?;
-    link.to_str()?.split_once('[')?.1.strip_suffix(']')?.parse().ok()
+/// Whether the process is in the namespace with that inode number, from a link like `pid:[4026531836]`.
+fn is_in_namespace(system: &SystemFiles, kind: &str, inode: u64) -> Option<bool> {
+    let folder = system.path("/proc/self/ns");
+    match std::fs::read_link(folder.join(kind)) {
+        Ok(link) => Some(link.to_str()? == format!("{kind}:[{inode}]")),
+        // A kernel built without this kind of namespaces: there is but one.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && folder.is_dir() => Some(true),
+        Err(_) => None,
+    }
 }
 
 /// How far the kernel protects itself from its own root (Documentation/admin-guide: kernel_lockdown(7)).
@@ -145,7 +150,8 @@ mod tests {
         assert_eq!(privileges.effective_uid, Some(0));
         assert!(Capability::ALL.iter().all(|capability| privileges.has(*capability)));
         assert!(privileges.may_trace());
-        assert_eq!(privileges.first_pid_namespace, None);
+        // There is no link for pid namespaces: a kernel without them.
+        assert_eq!(privileges.first_pid_namespace, Some(true));
         let (_root, files) = system(status, "user:[4026532000]", "");
         assert!(!Privileges::read(&files).may_trace());
     }

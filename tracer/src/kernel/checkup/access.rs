@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::kernel::entry::version;
-use crate::kernel::{Capability, Lockdown, Privileges, Symbols, SystemFiles};
+use crate::kernel::{Capability, Configuration, Lockdown, Privileges, Symbols, SystemFiles};
 
 pub(super) fn checks(system: &SystemFiles) -> Vec<Check> {
     let privileges = Privileges::read(system);
@@ -91,6 +91,9 @@ fn lockdown(system: &SystemFiles) -> Check {
              pointers, and every function that fentry cannot reach",
             "boot with lockdown=integrity, or without Secure Boot where that sets it",
         ),
+        Lockdown::Unknown if has_no_lockdown(system) => {
+            Check::ok(name, "none: this kernel was built without it")
+        }
         Lockdown::Unknown => Check::note(
             name,
             "cannot be told: /sys/kernel/security/lockdown is not readable",
@@ -98,6 +101,11 @@ fn lockdown(system: &SystemFiles) -> Check {
             "mount -t securityfs none /sys/kernel/security",
         ),
     }
+}
+
+/// Whether the configuration says that the kernel cannot be locked down.
+fn has_no_lockdown(system: &SystemFiles) -> bool {
+    Configuration::find(system).is_some_and(|configuration| !configuration.is_set("SECURITY_LOCKDOWN_LSM"))
 }
 
 fn bpf_system_call(system: &SystemFiles) -> Check {

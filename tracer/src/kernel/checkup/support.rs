@@ -114,11 +114,15 @@ fn bounce_buffers(system: &SystemFiles) -> Check {
             line.split_ascii_whitespace().find(|word| word.starts_with("swiotlb=")).map(str::to_owned)
         })
         .map_or(String::new(), |word| format!(" (booted with {word})"));
-    let count = |file: &str| {
-        let folder = system.mount_point("debugfs")?;
-        system.number(folder.join("swiotlb").join(file))
+    let folder = system.mount_point("debugfs").map(|debugfs| debugfs.join("swiotlb"));
+    let count = |file: &str| system.number(folder.as_ref()?.join(file));
+    // An empty pool has a folder without files (6.12 kernel/dma/swiotlb.c, swiotlb_create_debugfs_files).
+    let is_empty = || {
+        let folder = system.path(folder.as_ref()?);
+        let has_slots = folder.join("io_tlb_nslabs").try_exists().ok()?;
+        (folder.is_dir() && !has_slots).then_some(0)
     };
-    match count("io_tlb_nslabs") {
+    match count("io_tlb_nslabs").or_else(is_empty) {
         Some(0) => Check::note(
             name,
             format!("the default pool is empty{parameter}"),
