@@ -1,1 +1,33 @@
 //! The trace file `rmapscope.data`: frames of events, checksummed and compressed, readable anywhere.
+//!
+//! [`Writer`] makes one, [`Reader`] gives back its [items](crate::event::Item) in the order of the stream
+//! and says by its [`Ending`] whether anything is missing. The format is described, precisely enough for
+//! another reader, in `docs/trace-file.md`; change both together.
+//!
+//! * [`preamble`] and [`header`]: the start of the file; [`frame`]: the start of each frame.
+//! * [`columns`], [`column`], [`list`], [`bits`]: how the records of a frame become small.
+//! * [`payload`]: a frame's bytes, decoded.
+//! * [`output`]: opening a file so that nothing of value is overwritten; [`input`]: reading on.
+//! * [`foreign`]: telling which other tool's file this is.
+
+mod bits;
+mod column;
+mod columns;
+mod error;
+mod foreign;
+mod frame;
+mod header;
+mod input;
+mod list;
+mod output;
+mod payload;
+mod preamble;
+mod reader;
+mod writer;
+
+pub use columns::Malformed as MalformedEvents;
+pub use error::{CreateError, ReadError, WriteError};
+pub use header::{Clock, FileHeader, KindLayout};
+pub use output::Output;
+pub use reader::{Ending, Events, Frame, Reader};
+pub use writer::Writer;
