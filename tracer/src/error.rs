@@ -25,6 +25,10 @@ pub enum ExitCode {
     Inconclusive = 3,
     /// Privilege, BTF or a kernel feature is missing.
     Prerequisite = 4,
+    /// The command to trace cannot be executed, as shells say it.
+    CommandNotExecutable = 126,
+    /// The command to trace does not exist, as shells say it.
+    CommandNotFound = 127,
 }
 
 impl Error {

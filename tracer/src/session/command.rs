@@ -1,17 +1,13 @@
 //! The traced command: forked before everything else, released when every probe is attached.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CString, OsString};
 use std::io::{self, Read, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-use crate::Error;
-
-/// Exit codes of a command that could not be run, as shells give them.
-const NOT_FOUND: i32 = 127;
-const NOT_EXECUTABLE: i32 = 126;
+use crate::{Error, ExitCode};
 
 /// A child process that waits for its release. Dropped before that, it ends without running anything.
 #[derive(Debug)]
@@ -75,15 +71,10 @@ impl Command {
         self.pid
     }
 
-    /// The command's first word, for messages.
-    pub fn name(&self) -> &OsStr {
-        &self.name
-    }
-
     /// Lets the child run the command, and waits until it does.
     ///
     /// # Errors
-    /// When the command cannot be run; the child has ended then, and [`Command::exit_code`] tells how.
+    /// When the command cannot be run; the child has ended then.
     pub fn release(&mut self) -> Result<(), Error> {
         if let Some(mut gate) = self.release.take() {
             // A child that died meanwhile is seen below and by `try_wait`.
@@ -95,10 +86,15 @@ impl Command {
         }
         let error = io::Error::from_raw_os_error(i32::from_ne_bytes(errno));
         let _ = self.wait();
-        Err(Error::failure(
-            format!("cannot run `{}`: {error}", self.name.display()),
-            "check its name, PATH and permissions",
-        ))
+        let code = match error.raw_os_error() {
+            Some(libc::ENOENT) => ExitCode::CommandNotFound,
+            _ => ExitCode::CommandNotExecutable,
+        };
+        Err(Error {
+            cause: format!("cannot run `{}`: {error}", self.name.to_string_lossy().escape_debug()),
+            remedy: "check its name, PATH and permissions".to_owned(),
+            code,
+        })
     }
 
     /// The status, if the child has ended.
@@ -172,9 +168,8 @@ fn wait_and_exec(mut gate: std::fs::File, mut report: std::fs::File, arguments: 
     unsafe { libc::execvp(arguments[0], arguments.as_ptr()) };
     let errno = io::Error::last_os_error().raw_os_error().unwrap_or(0);
     let _ = report.write_all(&errno.to_ne_bytes());
-    let code = if errno == libc::ENOENT { NOT_FOUND } else { NOT_EXECUTABLE };
     // SAFETY: as above.
-    unsafe { libc::_exit(code) }
+    unsafe { libc::_exit(ExitCode::CommandNotExecutable as i32) }
 }
 
 #[cfg(test)]
@@ -225,6 +220,6 @@ mod tests {
         let mut command = Command::fork(&words(&["/no/such/command"])).expect("a process can be made");
         let error = command.release().expect_err("it cannot be run");
         assert!(error.cause.contains("/no/such/command"), "{}", error.cause);
-        assert_eq!(exit_code(command.wait().expect("it was waited for").expect("it ended")), NOT_FOUND);
+        assert_eq!(error.code, ExitCode::CommandNotFound);
     }
 }

@@ -2,7 +2,10 @@
 //! a free instance. aya does not show these numbers, so the kernel is asked directly.
 
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// `BPF_LINK_GET_FD_BY_ID` (include/uapi/linux/bpf.h, `enum bpf_cmd`).
+const BPF_LINK_GET_FD_BY_ID: libc::c_long = 30;
 
 /// `BPF_OBJ_GET_INFO_BY_FD` (include/uapi/linux/bpf.h, `enum bpf_cmd`).
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
@@ -48,6 +51,19 @@ fn number<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
     let mut number = [0; N];
     number.copy_from_slice(&bytes[offset..offset + N]);
     number
+}
+
+/// Opens the link of that id once more; aya shows no descriptor of its own. It has to be closed to detach.
+pub fn link(id: u32) -> Option<OwnedFd> {
+    // `union bpf_attr`: link_id, next_id, open_flags.
+    let mut attribute = [id, 0, 0];
+    // SAFETY: the attribute is as long as it says.
+    let fd = unsafe {
+        libc::syscall(libc::SYS_bpf, BPF_LINK_GET_FD_BY_ID, attribute.as_mut_ptr(), size_of_val(&attribute))
+    };
+    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
+    // SAFETY: the kernel just made this descriptor for us.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Runs of a program skipped because it was running on that CPU already.

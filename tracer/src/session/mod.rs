@@ -1,3 +1,30 @@
 //! Live sessions: programs loaded and attached, the ring read, losses counted, the traced command run.
+//!
+//! [`Live::start`] attaches, [`Live::run`] hands everything to an [`Output`] until the session ends. The parts:
+//! [`object`] and [`attach`] bring the programs into the kernel, [`filters`] tell them whom to watch,
+//! [`ring`], [`counters`], [`missed`] and [`stacks`] read what comes out, [`command`] is the traced command.
 
-pub mod object;
+mod attach;
+mod calibrate;
+mod clock;
+pub mod command;
+mod counters;
+mod expectations;
+mod filters;
+pub mod gaps;
+mod live;
+mod missed;
+mod object;
+mod output;
+mod prepare;
+mod processes;
+mod program_log;
+mod ring;
+mod stacks;
+mod tally;
+
+pub use command::Command;
+pub use filters::Filters;
+pub use live::{Ended, Live, Options};
+pub use output::{Decoded, Output};
+pub use prepare::prepare;

@@ -1,6 +1,7 @@
 //! The ring that the programs fill.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 
 use aya::maps::{MapData, RingBuf};
 use bytes::BytesMut;
@@ -21,6 +22,14 @@ impl Ring {
         Self { ring, batch: BytesMut::with_capacity(ROUND + (4 << 10)) }
     }
 
+    /// A descriptor that polls as readable when a program asked for the reader.
+    ///
+    /// # Errors
+    /// When the process has no descriptor left.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.ring.as_fd().try_clone_to_owned()
+    }
+
     /// Takes what waits, up to one round. The slice holds whole records one after the other; it is empty
     /// when nothing waits.
     pub fn take(&mut self) -> &[u8] {
@@ -34,14 +43,3 @@ impl Ring {
     }
 }
 
-impl AsFd for Ring {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.ring.as_fd()
-    }
-}
-
-impl AsRawFd for Ring {
-    fn as_raw_fd(&self) -> RawFd {
-        self.ring.as_raw_fd()
-    }
-}

@@ -1,0 +1,253 @@
+//! From a plan to attached programs, with the plan's second choices where the kernel refuses the first.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use aya::Ebpf;
+use aya::programs::links::FdLink;
+use aya::programs::{Program as Loaded, ProgramError};
+use tracer_common::family::Family;
+use tracer_common::globals::Globals;
+use tracer_common::point::Point;
+
+use super::filters::Filters;
+use super::{calibrate, missed, object};
+use crate::Error;
+use crate::probe::{FallBack, Plan, Program, ProgramKind};
+
+/// Programs of a session, attached until they are dropped.
+pub struct Probes {
+    /// The object: its maps live as long as this.
+    pub ebpf: Ebpf,
+    /// Address of the `struct page` of pfn 0, as the kernel said.
+    pub vmemmap_base: Option<u64>,
+    links: Vec<Link>,
+}
+
+/// One attached kprobe or kretprobe; the trampolines' links stay in `ebpf`.
+struct Link {
+    family: Family,
+    /// Detaches when it is dropped.
+    _link: FdLink,
+    /// The same link once more, to ask the kernel about it.
+    fd: Option<OwnedFd>,
+}
+
+/// How the object is to be made.
+pub struct ObjectOptions {
+    /// Bytes of the ring.
+    pub ring_bytes: u32,
+    /// Level of the programs' own log, 0 for none.
+    pub log_level: u8,
+}
+
+/// Loads and attaches what the plan names. Points that the kernel refuses stay in the plan with the reason.
+///
+/// # Errors
+/// When the object's maps cannot be made or filled, which no second choice helps.
+pub fn attach(
+    plan: &mut Plan,
+    globals: &mut Globals,
+    options: &ObjectOptions,
+    filters: &Filters,
+) -> Result<Probes, Error> {
+    let btf = aya::Btf::from_sys_fs().ok();
+    loop {
+        plan.write_arguments(globals);
+        let ebpf = object::load(globals, options.ring_bytes, options.log_level)
+            .map_err(|error| object_error(&error, options.ring_bytes))?;
+        let mut probes = Probes { ebpf, vmemmap_base: None, links: Vec::new() };
+        filters.fill_maps(&mut probes.ebpf)?;
+        probes.vmemmap_base = calibrate::run(&mut probes.ebpf);
+        if attach_points(&mut probes, plan, btf.as_ref()) == Done::Attached {
+            return Ok(probes);
+        }
+    }
+}
+
+/// What one pass over the points came to.
+#[derive(PartialEq, Eq)]
+enum Done {
+    Attached,
+    /// A second choice has its arguments elsewhere, which only a new object can be told.
+    Reload,
+}
+
+fn attach_points(probes: &mut Probes, plan: &mut Plan, btf: Option<&aya::Btf>) -> Done {
+    for point in Point::ALL.iter().copied() {
+        while let Some(candidate) = plan.point(point).candidate.clone() {
+            let Err(refusal) = probes.attach_all(point, &candidate.programs(point), btf) else { break };
+            match plan.fall_back(point, refusal.errno, &refusal.reason) {
+                FallBack::Next { reload: false } | FallBack::Exhausted => {}
+                FallBack::Next { reload: true } => return Done::Reload,
+            }
+        }
+    }
+    Done::Attached
+}
+
+/// Why the kernel did not take a program.
+struct Refusal {
+    errno: i32,
+    reason: String,
+}
+
+impl Probes {
+    /// Attaches all programs of a point, or none.
+    fn attach_all(&mut self, point: Point, programs: &[Program], btf: Option<&aya::Btf>) -> Result<(), Refusal> {
+        let links = self.links.len();
+        for (index, program) in programs.iter().enumerate() {
+            if let Err(error) = self.attach_one(point, program, btf) {
+                self.links.truncate(links);
+                for started in &programs[..=index] {
+                    self.unload(started);
+                }
+                return Err(refusal(program, &error));
+            }
+        }
+        Ok(())
+    }
+
+    fn attach_one(&mut self, point: Point, program: &Program, btf: Option<&aya::Btf>) -> Result<(), ProgramError> {
+        let target = program.target.as_str();
+        let loaded = self.ebpf.program_mut(&program.name).ok_or(ProgramError::NotLoaded)?;
+        let btf = || btf.ok_or(ProgramError::Btf(aya::BtfError::UnknownBtfTypeName { type_name: target.to_owned() }));
+        let link = match (loaded, program.kind) {
+            (Loaded::FEntry(program), _) => {
+                program.load(target, btf()?)?;
+                program.attach()?;
+                return Ok(());
+            }
+            (Loaded::FExit(program), _) => {
+                program.load(target, btf()?)?;
+                program.attach()?;
+                return Ok(());
+            }
+            (Loaded::BtfTracePoint(program), _) => {
+                program.load(target, btf()?)?;
+                program.attach()?;
+                return Ok(());
+            }
+            (Loaded::RawTracePoint(program), _) => {
+                program.load()?;
+                program.attach(target)?;
+                return Ok(());
+            }
+            (Loaded::KProbe(program), ProgramKind::Kprobe | ProgramKind::Kretprobe) => {
+                program.load()?;
+                let id = program.attach(target, 0)?;
+                program.take_link(id)?
+            }
+            _ => return Err(ProgramError::UnexpectedProgramType),
+        };
+        // Before 5.15 a kprobe has no link of its own, and detaches with its program.
+        if let Ok(link) = FdLink::try_from(link) {
+            let fd = link.info().ok().and_then(|info| missed::link(info.id()));
+            self.links.push(Link { family: point.family(), _link: link, fd });
+        }
+        Ok(())
+    }
+
+    fn unload(&mut self, program: &Program) {
+        // A program that never got as far as the kernel has nothing to unload.
+        let _ = match self.ebpf.program_mut(&program.name) {
+            Some(Loaded::FEntry(program)) => program.unload(),
+            Some(Loaded::FExit(program)) => program.unload(),
+            Some(Loaded::BtfTracePoint(program)) => program.unload(),
+            Some(Loaded::RawTracePoint(program)) => program.unload(),
+            Some(Loaded::KProbe(program)) => program.unload(),
+            _ => Ok(()),
+        };
+    }
+
+    /// Runs that the kernel skipped, by family.
+    pub fn missed(&self, plan: &Plan) -> [u64; Family::COUNT] {
+        let mut missed = [0; Family::COUNT];
+        for (point, program) in plan.programs() {
+            if let Some(fd) = self.ebpf.program(&program.name).and_then(|program| program.fd().ok()) {
+                missed[point.family() as usize] += missed::by_program(fd.as_fd());
+            }
+        }
+        for link in &self.links {
+            missed[link.family as usize] += link.fd.as_ref().map_or(0, |fd| missed::by_link(fd.as_fd()));
+        }
+        missed
+    }
+
+    /// Detaches everything; the maps stay. Each kprobe waits for the kernel's grace periods, so they go side
+    /// by side.
+    pub fn detach(&mut self, plan: &Plan) {
+        let links = std::mem::take(&mut self.links);
+        let mut shares: Vec<Vec<Link>> = (0..8).map(|_| Vec::new()).collect();
+        for (index, link) in links.into_iter().enumerate() {
+            shares[index % 8].push(link);
+        }
+        std::thread::scope(|scope| {
+            for share in shares.into_iter().filter(|share| !share.is_empty()) {
+                scope.spawn(move || drop(share));
+            }
+        });
+        let programs: Vec<Program> = plan.programs().map(|(_, program)| program).collect();
+        for program in &programs {
+            self.unload(program);
+        }
+    }
+}
+
+fn refusal(program: &Program, error: &ProgramError) -> Refusal {
+    let (what, errno, detail) = match error {
+        ProgramError::LoadError { io_error, verifier_log } => {
+            let log = verifier_log.to_string();
+            // The verifier ends with its statistics; the complaint is the last line before them.
+            let complaint = log
+                .lines()
+                .rev()
+                .find(|line| !["processed ", "verification time", "stack depth"].iter().any(|s| line.starts_with(s)));
+            ("load", io_error.raw_os_error().unwrap_or(0), complaint.unwrap_or_default().trim().to_owned())
+        }
+        ProgramError::SyscallError(error) => {
+            (error.call, error.io_error.raw_os_error().unwrap_or(0), String::new())
+        }
+        other => ("attach", 0, format!("{other:#}")),
+    };
+    let meaning = meaning(errno);
+    let detail = [meaning, detail].iter().filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>().join("; ");
+    Refusal { errno, reason: format!("{}: {what} refused: {detail}", program.name) }
+}
+
+/// What the kernel means by an errno of a load or an attach.
+fn meaning(errno: i32) -> String {
+    match errno {
+        0 => String::new(),
+        libc::ENOENT => "no such symbol".to_owned(),
+        libc::EADDRNOTAVAIL => "several symbols of that name".to_owned(),
+        libc::EPERM => "not permitted (capability, or lockdown)".to_owned(),
+        libc::EACCES => "refused by the verifier or by kernel.perf_event_paranoid".to_owned(),
+        libc::EBUSY => "another tracer holds the function".to_owned(),
+        errno => io::Error::from_raw_os_error(errno).to_string(),
+    }
+}
+
+/// Why the object could not be made at all.
+fn object_error(error: &aya::EbpfError, ring_bytes: u32) -> Error {
+    let aya::EbpfError::MapError(aya::maps::MapError::CreateError { name, io_error }) = error else {
+        return Error::prerequisite(
+            format!("the eBPF object cannot be loaded: {error}"),
+            "see `rmapscope doctor`",
+        );
+    };
+    match io_error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => Error::prerequisite(
+            "not permitted to make eBPF maps",
+            "run as root, or with CAP_BPF and CAP_PERFMON; see `rmapscope doctor`",
+        ),
+        Some(libc::ENOMEM | libc::E2BIG | libc::EINVAL) if name == "EVENTS" => Error::failure(
+            format!("the kernel has no room for a ring of {} KiB: {io_error}", ring_bytes >> 10),
+            "ask for a smaller one with --buffer",
+        ),
+        _ => Error::prerequisite(
+            format!("the kernel refuses the eBPF map {name}: {io_error}"),
+            "see `rmapscope doctor`; before 5.11 also `ulimit -l`",
+        ),
+    }
+}

@@ -1,0 +1,329 @@
+//! A live session from its first probe to its summary.
+
+use std::time::Duration;
+
+use aya::maps::{RingBuf, StackTraceMap};
+use aya_log::EbpfLogger;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tracer_common::event::Header;
+use tracer_common::family::Family;
+use tracer_common::globals::Globals;
+use tracer_common::point::Point;
+
+use super::attach::{self, ObjectOptions, Probes};
+use super::command::{Command, exit_code};
+use super::counters::{Meter, by_family};
+use super::filters::Filters;
+use super::object::STACKS;
+use super::output::Output;
+use super::program_log::ToStderr;
+use super::ring::Ring;
+use super::stacks::Stacks;
+use super::tally::Tally;
+use super::{clock, expectations, processes};
+use crate::event::{Loss, LossCause, Summary};
+use crate::kernel::{Description, Facts};
+use crate::probe::{Plan, PointReport, Request};
+use crate::Error;
+
+/// What a session is asked for.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Events, latency, ways to attach.
+    pub request: Request,
+    /// Who is watched.
+    pub filters: Filters,
+    /// Take kernel stacks.
+    pub stacks: bool,
+    /// Bytes of the ring; rounded up to a power of two of pages.
+    pub ring_bytes: u32,
+    /// How long at most.
+    pub duration: Option<Duration>,
+    /// Level of the programs' own log, 0 for none.
+    pub log_level: u8,
+}
+
+/// The ring is looked at so often when nothing wakes its reader.
+const LOOK: Duration = Duration::from_millis(50);
+/// The output is flushed so often.
+const FLUSH: Duration = Duration::from_secs(1);
+/// A command that was asked to end has so long before the session ends without it.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Attached probes and everything to read them with.
+pub struct Live {
+    facts: Facts,
+    plan: Plan,
+    probes: Probes,
+    ring: Ring,
+    meter: Meter,
+    stacks: Stacks,
+    tally: Tally,
+    begin: u64,
+    duration: Option<Duration>,
+    log: bool,
+}
+
+impl Live {
+    /// Loads and attaches what `plan` names.
+    ///
+    /// # Errors
+    /// When a filter is impossible or the kernel refuses the object.
+    pub fn start(facts: Facts, mut plan: Plan, options: &Options) -> Result<Self, Error> {
+        let mut globals = Globals::EMPTY;
+        globals.layout = facts.layout;
+        globals.entry = facts.entry;
+        globals.options.tracer_pid = std::process::id();
+        globals.options.wakeup_bytes = options.ring_bytes / 4;
+        globals.options.latency = u8::from(options.request.latency);
+        globals.options.stacks = u8::from(options.stacks);
+        globals.options.read_kernel = u8::from(options.request.probe_read);
+        globals.options.families = plan.families();
+        options.filters.write(&mut globals.options)?;
+        let object = ObjectOptions { ring_bytes: options.ring_bytes, log_level: options.log_level };
+        let begin = clock::now();
+        let mut probes = attach::attach(&mut plan, &mut globals, &object, &options.filters)?;
+        let mut take = |name: &'static str| {
+            probes.ebpf.take_map(name).ok_or_else(|| {
+                Error::failure(format!("the eBPF object has no map {name}"), "build rmapscope and its object together")
+            })
+        };
+        let shape = |error: aya::maps::MapError| {
+            Error::failure(format!("a map of the eBPF object: {error}"), "build rmapscope and its object together")
+        };
+        let ring = Ring::new(RingBuf::try_from(take("EVENTS")?).map_err(shape)?);
+        let meter = Meter::new(take("COUNTERS")?, begin).map_err(shape)?;
+        let stacks = Stacks::new(StackTraceMap::try_from(take("STACKS")?).map_err(shape)?, STACKS);
+        let mut facts = facts;
+        facts.description.vmemmap_base = probes.vmemmap_base;
+        Ok(Self {
+            facts,
+            plan,
+            probes,
+            ring,
+            meter,
+            stacks,
+            tally: Tally::new(),
+            begin,
+            duration: options.duration,
+            log: options.log_level > 0,
+        })
+    }
+
+    /// The kernel, as a trace file describes it.
+    pub fn kernel(&self) -> &Description {
+        &self.facts.description
+    }
+
+    /// What became of every point.
+    pub fn reports(&self) -> Vec<PointReport> {
+        self.plan.reports()
+    }
+
+    /// Releases the command, hands everything to `output` until the session ends, and ends it in order:
+    /// probes detached, ring emptied, losses counted.
+    ///
+    /// # Errors
+    /// When the output takes no more; what it has is whole.
+    pub async fn run<O: Output>(mut self, mut command: Option<&mut Command>, output: &mut O) -> Result<Ended, Error> {
+        let setup = |error: std::io::Error| Error::failure(format!("cannot wait for events: {error}"), "see ulimit -n");
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(setup)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(setup)?;
+        let mut hangup = signal(SignalKind::hangup()).map_err(setup)?;
+        let mut child = signal(SignalKind::child()).map_err(setup)?;
+        let mut log = self.logger()?;
+        for process in processes::living() {
+            output.process(&process)?;
+        }
+        if let Some(command) = command.as_deref_mut() {
+            command.release()?;
+        }
+
+        let deadline = self.duration.map(|duration| Instant::now() + duration);
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut flushed = Instant::now();
+        let descriptor = self.ring.descriptor().map_err(setup)?;
+        // SAFETY: the descriptor belongs to `ready`, which keeps it open as long as it is registered.
+        let ready = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }
+            .map_err(|error| setup(error.into()))?;
+        let reason = loop {
+            tokio::select! {
+                guard = ready.readable() => guard.map_err(setup)?.clear_ready(),
+                _ = look.tick() => {}
+                _ = child.recv() => {}
+                _ = interrupt.recv() => break "SIGINT".to_owned(),
+                _ = terminate.recv() => break "SIGTERM".to_owned(),
+                _ = hangup.recv() => break "SIGHUP".to_owned(),
+                () = until(deadline) => break "duration".to_owned(),
+            }
+            self.drain(output)?;
+            if let Some(status) = status(&mut command)? {
+                break format!("the command ended with status {status}");
+            }
+            if flushed.elapsed() >= FLUSH {
+                flushed = Instant::now();
+                self.report_losses(output)?;
+                output.flush()?;
+                if let Some(log) = log.as_mut() {
+                    log.flush();
+                }
+            }
+        };
+        if let Some(command) = command.as_deref_mut() {
+            self.end_command(command, output).await?;
+        }
+        // A second signal ends the program at once.
+        for number in [libc::SIGINT, libc::SIGTERM] {
+            // SAFETY: only puts the kernel's default back.
+            unsafe { libc::signal(number, libc::SIG_DFL) };
+        }
+        let missed = self.probes.missed(&self.plan);
+        self.probes.detach(&self.plan);
+        drop(ready);
+        while self.drain(output)? {}
+        self.report_losses(output)?;
+        let command_status = match command {
+            Some(command) => command.try_wait().ok().flatten().map(exit_code),
+            None => None,
+        };
+        self.finish(reason, command_status, missed, output)
+    }
+
+    /// The programs' own log, when it was asked for.
+    fn logger(&mut self) -> Result<Option<EbpfLogger<ToStderr>>, Error> {
+        if !self.log {
+            return Ok(None);
+        }
+        match EbpfLogger::init_with_logger(&mut self.probes.ebpf, ToStderr) {
+            Ok(logger) => Ok(Some(logger)),
+            Err(error) => Err(Error::failure(
+                format!("the programs' log cannot be read: {error}"),
+                "leave the second -v out",
+            )),
+        }
+    }
+
+    /// Hands on what waits in the ring; whether there was anything.
+    fn drain<O: Output>(&mut self, output: &mut O) -> Result<bool, Error> {
+        let mut any = false;
+        loop {
+            let batch = self.ring.take();
+            if batch.is_empty() {
+                return Ok(any);
+            }
+            any = true;
+            let mut rest = batch;
+            while let Some((header, record)) = next_record(&mut rest) {
+                self.tally.count(header.kind);
+                if let Some(stack) = self.stacks.first_seen(header.stack, &self.facts.symbols) {
+                    output.stack(&stack)?;
+                }
+                output.record(record)?;
+            }
+        }
+    }
+
+    fn report_losses<O: Output>(&mut self, output: &mut O) -> Result<(), Error> {
+        for loss in self.meter.losses(clock::now()) {
+            output.loss(&loss)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a command that outlived the session's end: asks, waits, and leaves it alone if it does not.
+    async fn end_command<O: Output>(&mut self, command: &mut Command, output: &mut O) -> Result<(), Error> {
+        let deadline = Instant::now() + LAST_WORDS;
+        command.signal(libc::SIGTERM);
+        while Instant::now() < deadline && status(&mut Some(&mut *command))?.is_none() {
+            tokio::time::sleep(LOOK).await;
+            self.drain(output)?;
+        }
+        Ok(())
+    }
+
+    fn finish<O: Output>(
+        self,
+        reason: String,
+        command_status: Option<i32>,
+        missed: [u64; Family::COUNT],
+        output: &mut O,
+    ) -> Result<Ended, Error> {
+        let totals = self.meter.totals();
+        let end = clock::now();
+        for family in Family::ALL.into_iter().filter(|family| missed[*family as usize] > 0) {
+            output.loss(&Loss {
+                cause: LossCause::Missed,
+                family: Some(family as u8),
+                count: missed[family as usize],
+                after: self.begin,
+                before: end,
+            })?;
+        }
+        let attached = |point: &&Point| self.plan.point(**point).report.outcome.is_attached();
+        let summary = Summary {
+            events: self.tally.by_name(),
+            emitted: by_family(&totals.emitted),
+            lost: by_family(&totals.lost),
+            missed: by_family(&missed),
+            dropped: Default::default(),
+            unpaired: by_family(&totals.unpaired),
+            stacks_lost: totals.stacks_lost,
+            hits: Point::ALL
+                .iter()
+                .filter(attached)
+                .map(|point| (self.plan.point(*point).report.point.clone(), totals.hits[*point as usize]))
+                .collect(),
+            begin: self.begin,
+            end,
+            reason,
+            command_status,
+        };
+        output.finish(&summary)?;
+        let silent = expectations::silent(&self.plan, &totals);
+        let name = |point: Point| self.plan.point(point).report.point.clone();
+        Ok(Ended {
+            silent: silent.into_iter().map(|(cause, effect)| (name(cause), name(effect))).collect(),
+            reports: self.plan.reports(),
+            summary,
+        })
+    }
+}
+
+/// How a session ended.
+pub struct Ended {
+    /// What the output was told last.
+    pub summary: Summary,
+    /// What became of every point.
+    pub reports: Vec<PointReport>,
+    /// Points that were hit, each with one that should have been then and was not.
+    pub silent: Vec<(String, String)>,
+}
+
+/// Takes the first record off a batch of whole records.
+fn next_record<'batch>(batch: &mut &'batch [u8]) -> Option<(Header, &'batch [u8])> {
+    let header = Header::decode(batch)?;
+    let size = tracer_common::event::Kind::from_number(header.kind)?.record_size();
+    let (record, rest) = batch.split_at_checked(size)?;
+    *batch = rest;
+    Some((header, record))
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The command's exit code, when it has ended.
+fn status(command: &mut Option<&mut Command>) -> Result<Option<i32>, Error> {
+    let Some(command) = command else { return Ok(None) };
+    let ended = command.try_wait().map_err(|error| {
+        Error::failure(format!("cannot wait for the command: {error}"), "run it without rmapscope to see what it does")
+    })?;
+    Ok(ended.map(exit_code))
+}

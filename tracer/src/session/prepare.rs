@@ -1,0 +1,46 @@
+//! What comes before the first probe: privilege, facts of the kernel, the plan.
+
+use tracer_common::family::Family;
+
+use crate::Error;
+use crate::kernel::{Facts, FactsOptions, Privileges, SystemFiles};
+use crate::probe::{Outcome, Plan, Request};
+
+/// Looks at this process and the kernel, and plans what to attach. `request.probe_read` is set to what the
+/// kernel allows.
+///
+/// # Errors
+/// A prerequisite when privilege or BTF is missing, or when none of the events asked for can be traced here.
+pub fn prepare(request: &mut Request, facts: &FactsOptions) -> Result<(Facts, Plan), Error> {
+    if !Privileges::read(&SystemFiles::live()).may_trace() {
+        return Err(Error::prerequisite(
+            "not permitted to trace this kernel",
+            "run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYSLOG; see `rmapscope doctor`",
+        ));
+    }
+    let facts = Facts::of_running_kernel(facts)?;
+    // The kernel is asked, not its version or its lockdown state: it either gives the helper or not.
+    request.probe_read = aya::features().bpf_probe_read_kernel();
+    let plan = Plan::make(&facts, request);
+    match why_nothing(&plan) {
+        None => Ok((facts, plan)),
+        Some(reason) => Err(Error::prerequisite(
+            format!("none of these events can be traced on this kernel: {reason}"),
+            "`rmapscope probes` shows what can, and why the rest cannot",
+        )),
+    }
+}
+
+/// Why no point beside those of process life can be attached; `None` when one can.
+pub fn why_nothing(plan: &Plan) -> Option<String> {
+    let mut reason = None;
+    for planned in plan.points.iter().filter(|planned| planned.point.family() != Family::Process) {
+        let why = match &planned.report.outcome {
+            Outcome::Attached { .. } | Outcome::Fallback { .. } => return None,
+            Outcome::NotAsked => continue,
+            outcome => super::gaps::reason(outcome),
+        };
+        reason.get_or_insert(format!("{}: {why}", planned.report.point));
+    }
+    reason
+}
