@@ -11,7 +11,8 @@ use super::view::{KernelView, Presence};
 use super::{AttachMethod, Attempt, Outcome};
 use crate::kernel::FunctionSignature;
 
-const DEARER: &str = "time only: each hit costs more than through a trampoline";
+const DEARER: &str = "time (each hit costs more than through a trampoline)";
+pub(super) const NOT_THERE: &str = "not in this kernel";
 const LOCKDOWN: &str = "the kernel is in lockdown (confidentiality)";
 
 /// A candidate with a way to attach it that should work.
@@ -156,7 +157,7 @@ impl Choices {
     fn look_at(&mut self, view: &dyn KernelView, request: &Request, entry: &Entry, candidate: &Candidate) {
         let methods = methods(candidate, request.attach);
         if !is_there(view, candidate) {
-            self.pass_over(candidate.symbol, methods[0], "this kernel does not have it");
+            self.pass_over(candidate.symbol, methods[0], NOT_THERE);
             return;
         }
         let (symbol, signature) = match candidate.tracepoint() {

@@ -116,3 +116,53 @@ impl KernelView for KnownKernel<'_> {
             .then(|| "this kernel has no kprobes (CONFIG_KPROBES, CONFIG_KPROBE_EVENTS)".to_owned())
     }
 }
+
+impl KernelView for Facts {
+    fn function(&self, name: &str) -> Option<FunctionSignature> {
+        KnownKernel::of(self).function(name)
+    }
+
+    fn tracepoint(&self, name: &str) -> Option<FunctionSignature> {
+        KnownKernel::of(self).tracepoint(name)
+    }
+
+    fn symbol(&self, name: &str) -> Presence {
+        KnownKernel::of(self).symbol(name)
+    }
+
+    fn variants(&self, name: &str) -> Vec<String> {
+        KnownKernel::of(self).variants(name)
+    }
+
+    fn is_traceable(&self, name: &str) -> Option<bool> {
+        KnownKernel::of(self).is_traceable(name)
+    }
+
+    fn is_blacklisted(&self, name: &str) -> Option<bool> {
+        KnownKernel::of(self).is_blacklisted(name)
+    }
+
+    fn config(&self, option: &str) -> Option<bool> {
+        KnownKernel::of(self).config(option)
+    }
+
+    fn has_field(&self, field: &str) -> bool {
+        KnownKernel::of(self).has_field(field)
+    }
+
+    fn has_helper(&self, enumerator: &str) -> bool {
+        KnownKernel::of(self).has_helper(enumerator)
+    }
+
+    fn trampoline_arguments(&self) -> usize {
+        KnownKernel::of(self).trampoline_arguments()
+    }
+
+    fn no_trampolines(&self) -> Option<String> {
+        KnownKernel::of(self).no_trampolines()
+    }
+
+    fn no_kprobes(&self) -> Option<String> {
+        KnownKernel::of(self).no_kprobes()
+    }
+}

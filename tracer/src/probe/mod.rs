@@ -3,7 +3,7 @@
 //! * [`catalogue`]: for each point the functions that can serve it, as data;
 //! * [`view`]: what the plan asks of a kernel; [`request`]: what it is asked for;
 //! * [`signature`]: where the arguments are; [`program`]: what the programs are called;
-//! * [`plan`]: what to attach, and what next when the kernel refuses.
+//! * [`plan`]: what to attach, and what next when the kernel refuses; [`table`]: the plan for readers.
 
 pub mod catalogue;
 mod choice;
@@ -13,6 +13,7 @@ pub mod program;
 mod report;
 pub mod request;
 pub mod signature;
+pub mod table;
 #[cfg(test)]
 mod testing;
 pub mod view;
@@ -22,5 +23,5 @@ pub use known::KnownKernel;
 pub use plan::{FallBack, Plan, PlannedPoint};
 pub use program::{Program, ProgramKind};
 pub use report::{AttachMethod, Attempt, Outcome, PointReport};
-pub use request::{Preference, Request, UnknownEvent, select};
+pub use request::{Preference, Request, UnknownEvent, UnknownPreference, is_per_vma, select};
 pub use view::{KernelView, Presence};

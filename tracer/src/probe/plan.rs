@@ -159,9 +159,14 @@ impl PlannedPoint {
         planned
     }
 
+    /// Its entry in the catalogue.
+    pub fn entry(&self) -> &'static Entry {
+        catalogue::entry(self.point)
+    }
+
     /// Whether the point's events come only when asked for by name or with all per-VMA detail.
     pub fn is_per_vma(&self) -> bool {
-        catalogue::entry(self.point).scope == Scope::PerVma
+        self.entry().scope == Scope::PerVma
     }
 
     /// Takes the next choice, if there is one.

@@ -23,8 +23,8 @@ pub enum ProgramKind {
 }
 
 impl ProgramKind {
-    /// Beginning of the program's name in the object.
-    const fn prefix(self) -> &'static str {
+    /// Its name in output, and the beginning of the program's name in the object.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Fentry => "fentry",
             Self::Fexit => "fexit",
@@ -54,7 +54,7 @@ pub struct Program {
 
 impl Program {
     pub(super) fn new(kind: ProgramKind, point: Point, target: &str) -> Self {
-        Self { name: format!("{}_{}", kind.prefix(), snake(point)), kind, target: target.to_owned() }
+        Self { name: format!("{}_{}", kind.name(), snake(point)), kind, target: target.to_owned() }
     }
 }
 

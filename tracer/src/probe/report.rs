@@ -16,6 +16,18 @@ pub enum AttachMethod {
     RawTracepoint,
 }
 
+impl AttachMethod {
+    /// The name used in every output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fentry => "fentry",
+            Self::Kprobe => "kprobe",
+            Self::Tracepoint => "tracepoint",
+            Self::RawTracepoint => "raw tracepoint",
+        }
+    }
+}
+
 /// The end of the story of one point.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]

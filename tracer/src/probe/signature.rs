@@ -142,8 +142,8 @@ mod tests {
         let new = "struct vm_area_struct *vma, struct folio *folio, struct page *page, unsigned long address, \
                    pte_t *ptep, pte_t orig_pte";
         let at = |parameters| positions(Point::RestoreExclusivePte, parameters, AttachMethod::Kprobe);
-        assert_eq!(at(old), Ok(vec![Some(0), Some(1), Some(2), Some(3), None]));
-        assert_eq!(at(new), Ok(vec![Some(0), Some(2), Some(3), Some(4), Some(5)]));
+        assert_eq!(at(old), Ok(vec![Some(0), Some(1), Some(2), Some(3), None, None]));
+        assert_eq!(at(new), Ok(vec![Some(0), Some(2), Some(3), Some(4), Some(5), Some(1)]));
     }
 
     #[test]

@@ -98,6 +98,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             ADDRESS,
             Argument::pointer(&["ptep"], &["pte_t"]),
             Argument::value(&["orig_pte"]).optional(),
+            Argument::pointer(&["folio"], &["folio"]).optional(),
         ],
         fields: &["page_flags", "vma_mm", "vma_flags"],
         // It tells whether the restore happened inside a fork.

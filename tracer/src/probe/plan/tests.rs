@@ -114,7 +114,7 @@ fn exclusive_family_of_6_12_and_of_6_15() {
     assert!(matches!(outcome(&new, Point::PageMakeDeviceExclusiveOne), Outcome::Absent { .. }));
     let mut globals = Globals::EMPTY;
     new.write_arguments(&mut globals);
-    assert_eq!(globals.arguments[Point::RestoreExclusivePte as usize][..5], [0, 2, 3, 4, 5]);
+    assert_eq!(globals.arguments[Point::RestoreExclusivePte as usize][..6], [0, 2, 3, 4, 5, 1]);
 }
 
 #[test]

@@ -1,0 +1,131 @@
+//! `rmapscope probes`: every event, and what a session would watch it through. Attaches nothing.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use rmapscope::Error;
+use rmapscope::kernel::{
+    Btf, Facts, FactsOptions, Lockdown, RUNNING_KERNEL_BTF, Symbols, SystemFiles, resolve_layout,
+};
+use rmapscope::probe::table::{self, Detail, Source};
+use rmapscope::probe::{KernelView, KnownKernel, Outcome, Plan, Preference, Request, select};
+
+use super::GlobalArgs;
+
+/// List every event with the kernel function that it would be seen through, or the reason why not.
+///
+/// Attaches nothing and needs no privilege. Without one, less is known beforehand: which functions ftrace can
+/// hook and where kprobes are forbidden. With -v every candidate is shown, and why it was passed over.
+#[derive(Debug, clap::Args)]
+pub struct ProbesArgs {
+    /// Plan only for these events or families; default: all.
+    #[arg(short, long, value_name = "NAME,…", value_delimiter = ',')]
+    pub event: Vec<String>,
+    /// Plan also for one event for each VMA that a reverse-map walk visits.
+    #[arg(long)]
+    pub per_vma: bool,
+    /// Plan for measuring the time in functions.
+    #[arg(short, long)]
+    pub latency: bool,
+    /// How to attach: auto, fentry or kprobe.
+    #[arg(long, value_name = "WAY", default_value = "auto")]
+    pub attach: Preference,
+    /// Print one JSON object instead of a table.
+    #[arg(short = 'j', long)]
+    pub json: bool,
+    /// Plan for the kernel whose types are in FILE instead of the running one.
+    #[arg(long, value_name = "FILE")]
+    pub btf: Option<PathBuf>,
+    /// Take the kernel's symbols from FILE, in the form of /proc/kallsyms.
+    #[arg(long, value_name = "FILE")]
+    pub kallsyms: Option<PathBuf>,
+}
+
+/// Prints the plan on standard output.
+///
+/// # Errors
+/// A failure (exit code 2) for an unknown event or a file that cannot be used, a prerequisite (exit code 4) when
+/// the running kernel has no BTF.
+pub fn run(args: &ProbesArgs, global: &GlobalArgs) -> Result<(), Error> {
+    let mut request = Request {
+        kinds: select(&args.event, args.per_vma)?,
+        latency: args.latency,
+        attach: args.attach,
+        probe_read: true,
+    };
+    match &args.btf {
+        None => {
+            let options = FactsOptions { btf: None, kallsyms: args.kallsyms.clone() };
+            let facts = Facts::of_running_kernel(&options)?;
+            request.probe_read = Lockdown::read(&SystemFiles::live()) != Lockdown::Confidentiality;
+            let source = Source {
+                release: Some(facts.description.release.clone()),
+                btf: RUNNING_KERNEL_BTF.to_owned(),
+                symbols_verified: !facts.symbols.is_empty(),
+                lockdown: !request.probe_read,
+            };
+            show(args, global, &facts, &request, &source)
+        }
+        Some(path) => {
+            let btf = Btf::load(path).map_err(|error| {
+                Error::failure(error.to_string(), "give a BTF file, as in /sys/kernel/btf")
+            })?;
+            let symbols = args.kallsyms.as_deref().map(load_symbols).transpose()?;
+            let (layout, _) = resolve_layout(&btf);
+            let source = Source {
+                release: None,
+                btf: path.to_string_lossy().into_owned(),
+                symbols_verified: symbols.is_some(),
+                lockdown: false,
+            };
+            show(args, global, &KnownKernel::described(&btf, &layout, symbols.as_ref()), &request, &source)
+        }
+    }
+}
+
+fn load_symbols(path: &Path) -> Result<Symbols, Error> {
+    Symbols::load(path)
+        .map_err(|error| Error::failure(error.to_string(), "give a copy of that kernel's /proc/kallsyms"))
+}
+
+fn show(
+    args: &ProbesArgs,
+    global: &GlobalArgs,
+    kernel: &dyn KernelView,
+    request: &Request,
+    source: &Source,
+) -> Result<(), Error> {
+    let plan = Plan::make(kernel, request);
+    let detail = Detail { asked_only: !args.event.is_empty(), candidates: global.verbose > 0 };
+    let output = if args.json {
+        table::json(&plan, source, detail)
+            .map_err(|error| Error::failure(format!("cannot print as JSON: {error}"), "report this fault"))?
+    } else {
+        table::text(&plan, detail)
+    };
+    print(&output)?;
+    let status = global.status();
+    let asked = plan.points.iter().filter(|planned| planned.report.outcome != Outcome::NotAsked);
+    let ready = asked.clone().filter(|planned| planned.candidate.is_some()).count();
+    status.note(&format!("{ready} of {} points can be attached; nothing was attached", asked.count()));
+    if !source.symbols_verified {
+        status.note(
+            "symbols are unverified: whether a function of BTF is in the kernel's symbols is not known",
+        );
+    }
+    if source.lockdown {
+        status.note("the kernel is in lockdown (confidentiality): no kprobes, no reads of kernel memory");
+    }
+    Ok(())
+}
+
+/// Writes to standard output; a reader that went away is no failure.
+fn print(text: &str) -> Result<(), Error> {
+    let mut output = io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::failure(format!("cannot write to standard output: {error}"), "free its destination"))
+        }
+        _ => Ok(()),
+    }
+}
