@@ -3,6 +3,7 @@
 pub mod error;
 pub mod event;
 pub mod kernel;
+pub mod output;
 pub mod probe;
 pub mod session;
 pub mod trace_file;

@@ -1,12 +1,31 @@
 //! Events as user space sees them, and the stream that they come in.
 //!
 //! A live session and a trace file are both a source of [`Item`]s; everything that prints, writes, counts
-//! or judges is a [`Sink`] of them.
+//! or judges is a [`Sink`] of them. [`fields`](fields()) is the table of what each event has, a [`Decoder`]
+//! turns its numbers into [`Value`]s, [`Names`] follows who is who, and a [`Filter`] chooses.
 
+mod entry;
+mod errno;
+mod fields;
+mod filter;
+mod flags;
 mod item;
+mod names;
+mod selection;
+#[cfg(test)]
+pub(crate) mod synthetic;
+mod value;
 
+pub use entry::{Entry, EntryState};
+pub use errno::errno_name;
+pub use fields::{Field, HeaderField, Type, duration_field, fields};
+pub use filter::Filter;
+pub use flags::FlagNames;
 pub use item::{
     Event, Frame, Item, Loss, LossCause, MalformedRecord, ProcessEntry, Sink, StackEntry, Summary,
 };
+pub use names::{Comm, Names};
+pub use selection::{Selection, place};
 pub use tracer_common::event::{Body, Header, Kind};
 pub use tracer_common::family::Family;
+pub use value::{Decoder, Value};

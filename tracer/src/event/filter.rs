@@ -1,0 +1,87 @@
+//! Which events of a stream are shown.
+
+use tracer_common::glob;
+use tracer_common::globals::Pattern;
+
+use super::fields::{Field, duration_field};
+use super::{Event, Kind, Loss, Names, Selection, selection::place};
+
+/// Chooses events after they were read. Everything that is set has to hold.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// Kinds to show.
+    pub selection: Selection,
+    /// Process ids; empty for any.
+    pub pids: Vec<u32>,
+    /// Thread ids; empty for any.
+    pub tids: Vec<u32>,
+    /// Patterns of which the thread's name must match one; empty for any.
+    pub allowed: Vec<Pattern>,
+    /// Patterns of which the thread's name must match none.
+    pub denied: Vec<Pattern>,
+    /// Nanoseconds; calls that took less, or were not measured, are not shown. Events that are no calls
+    /// have no latency and are shown.
+    pub min_latency: u64,
+    /// Nanoseconds after the start of the stream; earlier events are not shown.
+    pub from: u64,
+    /// Nanoseconds after the start of the stream; later events are not shown.
+    pub to: u64,
+    durations: [Option<&'static Field>; Kind::ALL.len()],
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        let mut durations = [None; Kind::ALL.len()];
+        for (slot, kind) in durations.iter_mut().zip(Kind::ALL) {
+            *slot = duration_field(*kind);
+        }
+        Self {
+            selection: Selection::ALL,
+            pids: Vec::new(),
+            tids: Vec::new(),
+            allowed: Vec::new(),
+            denied: Vec::new(),
+            min_latency: 0,
+            from: 0,
+            to: u64::MAX,
+            durations,
+        }
+    }
+}
+
+impl Filter {
+    /// Whether the event, `since_start` nanoseconds after the start of the stream, is to be shown.
+    #[inline]
+    pub fn admits(&self, event: &Event, names: &Names, since_start: u64) -> bool {
+        let header = &event.header;
+        self.selection.contains(event.kind())
+            && (self.from..=self.to).contains(&since_start)
+            && (self.pids.is_empty() || self.pids.contains(&header.pid))
+            && (self.tids.is_empty() || self.tids.contains(&header.tid))
+            && (self.min_latency == 0 || self.is_slow(event))
+            && ((self.allowed.is_empty() && self.denied.is_empty()) || self.admits_name(event, names))
+    }
+
+    /// Whether a loss, between the two times after the start of the stream, can have hit events to be shown.
+    pub fn admits_loss(&self, loss: &Loss, after: u64, before: u64) -> bool {
+        loss.family().is_none_or(|family| self.selection.touches(family)) && after <= self.to && before >= self.from
+    }
+
+    /// Whether the event is a call whose time was measured.
+    #[inline]
+    pub fn is_measured(&self, event: &Event) -> bool {
+        self.durations[place(event.kind())].is_some_and(|field| field.number(event.body.bytes()) != 0)
+    }
+
+    fn is_slow(&self, event: &Event) -> bool {
+        self.durations[place(event.kind())]
+            .is_none_or(|field| field.number(event.body.bytes()) >= self.min_latency)
+    }
+
+    fn admits_name(&self, event: &Event, names: &Names) -> bool {
+        // A thread without a known name matches no pattern but those that match everything.
+        let name = names.comm(&event.header).map_or([0; 16], |comm| *comm.bytes());
+        let matches = |pattern| glob::matches(pattern, &name);
+        (self.allowed.is_empty() || self.allowed.iter().any(matches)) && !self.denied.iter().any(matches)
+    }
+}
