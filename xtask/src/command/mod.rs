@@ -1,0 +1,38 @@
+//! The subcommands, one a file.
+
+mod build;
+mod demo;
+mod setup;
+mod test;
+mod vm;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+/// A development task.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Make this Debian 12 machine ready: packages, tools, kernels; only what is missing
+    Setup(setup::Options),
+    /// Build rmapscope
+    Build(build::Options),
+    /// Run a command in a guest, as root, with the freshly built rmapscope on PATH
+    Vm(vm::Options),
+    /// Format check, lints, unit tests, and the tests in guests
+    Test(test::Options),
+    /// Record the demonstration workload in a guest and compare what was expected with what was seen
+    Demo(demo::Options),
+}
+
+impl Task {
+    /// Runs the task; the value is the exit code.
+    pub fn run(&self) -> Result<u8> {
+        match self {
+            Self::Setup(options) => setup::run(options),
+            Self::Build(options) => build::run(options),
+            Self::Vm(options) => vm::run(options),
+            Self::Test(options) => test::run(options),
+            Self::Demo(options) => demo::run(options),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! `cargo xtask test`: everything that must hold.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::setup::{self, Group};
+use crate::{kernel, process, workspace};
+
+/// Options of `test`.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// No guests: format check, lints and unit tests only
+    #[arg(long, conflicts_with = "kernel")]
+    quick: bool,
+    /// Guest tests on this kernel only: 6.1, 6.12 or 6.12-hmm (may be given more than once)
+    #[arg(long, value_parser = kernel::NAMES)]
+    kernel: Vec<String>,
+    /// Only tests whose name contains this; no format check, no lints
+    filter: Option<String>,
+}
+
+/// The workspace member with the workloads and the guest tests.
+const GUEST_PACKAGE: &str = "rmapscope-tests";
+
+/// What cargo's test programs reported.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+    /// Names of the skipped tests and why.
+    reasons: Vec<String>,
+}
+
+/// Runs everything, also after a failure, so that one run shows all of them.
+pub fn run(options: &Options) -> Result<u8> {
+    let started = Instant::now();
+    let mut tally = Tally::default();
+    setup::ensure(&[Group::Toolchain])?;
+    if options.filter.is_none() {
+        let ebpf = ["fmt", "--manifest-path", "tracer-ebpf/Cargo.toml", "--check"];
+        tally.step("format check", workspace::cargo().args(["fmt", "--all", "--check"]));
+        tally.step("format check of the eBPF programs", workspace::cargo().args(ebpf));
+        tally.step(
+            "lints",
+            workspace::cargo().args([
+                "clippy",
+                "--quiet",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-Dwarnings",
+            ]),
+        );
+    }
+    let filter = options.filter.as_deref();
+    tally.tests("unit tests", &["--workspace", "--exclude", GUEST_PACKAGE, "--no-fail-fast"], &[], filter)?;
+    tally.tests("unit tests of the workloads", &["-p", GUEST_PACKAGE, "--lib", "--bins"], &[], filter)?;
+    if options.quick {
+        tally.skip("tests in guests: --quick");
+    } else {
+        guest_tests(options, &mut tally)?;
+    }
+    for reason in &tally.reasons {
+        eprintln!("skipped: {reason}");
+    }
+    eprintln!("xtask: tests: done in {}", process::duration(started.elapsed()));
+    println!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
+    Ok(u8::from(tally.failed > 0))
+}
+
+/// Boots as few guests as the tests allow, one after the other: two at a time would only share the CPUs.
+fn guest_tests(options: &Options, tally: &mut Tally) -> Result<()> {
+    let wanted = |name: &str| options.kernel.is_empty() || options.kernel.iter().any(|kernel| kernel == name);
+    setup::ensure(&[Group::Guest])?;
+    let mut environment = Vec::new();
+    for name in kernel::NAMES.into_iter().filter(|name| wanted(name)) {
+        let image = if name == kernel::HMM {
+            setup::ensure(&[Group::Kernel])?;
+            kernel::ensure_hmm()?
+        } else {
+            kernel::locate(name)?
+        };
+        environment.push((kernel_variable(name), image));
+    }
+    environment.push(("RMAPSCOPE_PROGRAMS".into(), workspace::build_guest_binaries()?));
+    let arguments = ["-p", GUEST_PACKAGE, "--test", "guest"];
+    tally.tests("tests in guests", &arguments, &environment, options.filter.as_deref())
+}
+
+/// The environment variable that tells the guest tests where a kernel's image is.
+fn kernel_variable(name: &str) -> String {
+    format!("RMAPSCOPE_KERNEL_{}", name.replace(['.', '-'], "_").to_uppercase())
+}
+
+impl Tally {
+    /// A check that passes or fails as a whole.
+    fn step(&mut self, what: &str, command: &mut Command) {
+        match process::run(what, command) {
+            Ok(()) => self.passed += 1,
+            Err(error) => {
+                eprintln!("xtask: {error:#}");
+                self.failed += 1;
+            }
+        }
+    }
+
+    fn skip(&mut self, reason: &str) {
+        self.skipped += 1;
+        self.reasons.push(reason.into());
+    }
+
+    /// Runs `cargo test`, shows its report and counts what it says.
+    fn tests(
+        &mut self,
+        what: &str,
+        arguments: &[&str],
+        environment: &[(String, PathBuf)],
+        filter: Option<&str>,
+    ) -> Result<()> {
+        eprintln!("xtask: {what}");
+        let started = Instant::now();
+        let mut cargo = workspace::cargo();
+        cargo.args(["test", "--quiet"]).args(arguments).args(["--", "--format=pretty"]);
+        if !environment.is_empty() {
+            cargo.arg("--test-threads=1");
+        }
+        cargo.args(filter).envs(environment.iter().map(|(name, value)| (name, value))).stdout(Stdio::piped());
+        let mut child = cargo.spawn().context("cargo")?;
+        let failed_before = self.failed;
+        if let Some(report) = child.stdout.take() {
+            for line in BufReader::new(report).lines() {
+                let line = line.context("report of the tests")?;
+                self.read(&line);
+                if worth_showing(&line) {
+                    eprintln!("{line}");
+                }
+            }
+        }
+        let status = child.wait().context("cargo")?;
+        if !status.success() && self.failed == failed_before {
+            // Something that is not a test: it does not compile, or a test program crashed.
+            eprintln!("xtask: {what} failed: {status}");
+            self.failed += 1;
+        }
+        eprintln!("xtask: {what}: done in {}", process::duration(started.elapsed()));
+        Ok(())
+    }
+
+    /// Takes one line of a test program's report.
+    fn read(&mut self, line: &str) {
+        if let Some(counts) = line.strip_prefix("test result: ") {
+            for part in counts.split([';', '.']) {
+                match part.trim().split_once(' ') {
+                    Some((number, "passed")) => self.passed += number.parse().unwrap_or(0),
+                    Some((number, "failed")) => self.failed += number.parse().unwrap_or(0),
+                    Some((number, "ignored")) => self.skipped += number.parse().unwrap_or(0),
+                    _ => {}
+                }
+            }
+        } else if let Some((name, reason)) =
+            line.strip_prefix("test ").and_then(|line| line.split_once(" ... ignored"))
+        {
+            self.reasons.push(format!("{}{}", name.trim_end(), reason.replacen(", ", ": ", 1)));
+        }
+    }
+}
+
+/// Everything but the noise of test programs in which nothing ran.
+fn worth_showing(line: &str) -> bool {
+    !line.trim().is_empty()
+        && line != "running 0 tests"
+        && !line.starts_with("test result: ok. 0 passed; 0 failed; 0 ignored")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_are_counted() {
+        let mut tally = Tally::default();
+        for line in [
+            "running 4 tests",
+            "test a::b ... ok",
+            "test a::c ... FAILED",
+            "test a::d ... ignored, needs a guest",
+            "test 6.1 auto: pairs (skipped: X is not set)   ... ignored",
+            "test result: FAILED. 1 passed; 1 failed; 2 ignored; 0 measured; 7 filtered out; finished in 0.00s",
+        ] {
+            tally.read(line);
+        }
+        assert_eq!((tally.passed, tally.failed, tally.skipped), (1, 1, 2));
+        assert_eq!(tally.reasons, ["a::d: needs a guest", "6.1 auto: pairs (skipped: X is not set)"]);
+    }
+
+    #[test]
+    fn variables_are_named_after_kernels() {
+        assert_eq!(kernel_variable("6.12-hmm"), "RMAPSCOPE_KERNEL_6_12_HMM");
+    }
+}

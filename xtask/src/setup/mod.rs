@@ -1,0 +1,131 @@
+//! What this machine needs, in groups, so that a plain build needs only the toolchain.
+
+mod bpf_linker;
+mod packages;
+mod virtme;
+
+use std::fmt::Write;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::prerequisite::Missing as Prerequisite;
+
+/// Things that are needed together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Group {
+    /// Building rmapscope: a compiler for eBPF and its linker
+    Toolchain,
+    /// Booting guests: QEMU, virtme-ng, Debian's kernels
+    Guest,
+    /// Building the kernel 6.12-hmm
+    Kernel,
+    /// Measuring against other tracers
+    Bench,
+}
+
+impl Group {
+    /// All groups.
+    pub const ALL: [Self; 4] = [Self::Toolchain, Self::Guest, Self::Kernel, Self::Bench];
+
+    /// The name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Toolchain => "toolchain",
+            Self::Guest => "guest",
+            Self::Kernel => "kernel",
+            Self::Bench => "bench",
+        }
+    }
+}
+
+/// What is not there.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// Debian packages.
+    pub packages: Vec<&'static str>,
+    /// Whether bpf-linker has to be built.
+    pub bpf_linker: bool,
+    /// Whether virtme-ng has to be installed.
+    pub virtme: bool,
+}
+
+impl Missing {
+    /// Whether all is there.
+    pub fn is_empty(&self) -> bool {
+        self.packages.is_empty() && !self.bpf_linker && !self.virtme
+    }
+
+    /// The commands that install it.
+    pub fn remedy(&self) -> String {
+        let mut text = String::new();
+        if !self.packages.is_empty() {
+            let _ = write!(
+                text,
+                "\n  apt-get update\n  apt-get install --yes --no-install-recommends {}",
+                self.packages.join(" ")
+            );
+        }
+        if self.bpf_linker {
+            let _ = write!(text, "\n  {}", bpf_linker::command_line());
+        }
+        if self.virtme {
+            let _ = write!(text, "\n  {}", virtme::command_line());
+        }
+        text
+    }
+}
+
+/// What these groups lack here.
+pub fn missing(groups: &[Group]) -> Result<Missing> {
+    let wants_toolchain = groups.contains(&Group::Toolchain);
+    let bpf_linker = wants_toolchain && !bpf_linker::works();
+    Ok(Missing {
+        packages: packages::missing(groups, bpf_linker)?,
+        bpf_linker,
+        virtme: groups.contains(&Group::Guest) && !virtme::installed(),
+    })
+}
+
+/// Installs what these groups lack; where that is not possible, says exactly what it would need.
+pub fn ensure(groups: &[Group]) -> Result<()> {
+    let missing = missing(groups)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !missing.packages.is_empty() {
+        if let Some(obstacle) = packages::obstacle() {
+            return Err(Prerequisite::new(
+                format!(
+                    "{} packages are missing and cannot be installed: {obstacle}",
+                    missing.packages.len()
+                ),
+                format!("on Debian 12, as root:{}", missing.remedy()),
+            )
+            .into());
+        }
+        packages::install(&missing.packages)?;
+    }
+    if missing.bpf_linker {
+        bpf_linker::install()?;
+    }
+    if missing.virtme {
+        virtme::install()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_remedy_can_be_pasted() {
+        let missing = Missing { packages: vec!["bc", "flex"], bpf_linker: false, virtme: true };
+        let remedy = missing.remedy();
+        assert!(remedy.contains("\n  apt-get install --yes --no-install-recommends bc flex\n"), "{remedy}");
+        assert!(remedy.contains("virtme-ng==1.42"), "{remedy}");
+        assert!(!remedy.contains("bpf-linker"), "{remedy}");
+        assert_eq!(Missing::default().remedy(), "");
+    }
+}

@@ -1,0 +1,140 @@
+//! Debian packages.
+
+use std::collections::HashSet;
+use std::fs;
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::Group;
+use crate::process;
+
+/// The compiler for eBPF: Debian's rustc has a prebuilt `core` for the BPF target beside it.
+const EBPF_COMPILER: [&str; 2] = ["rustc-web", "libstd-rust-web-dev-bpf"];
+
+/// What building bpf-linker needs.
+const BPF_LINKER: [&str; 4] = ["llvm-22-dev", "libzstd-dev", "zlib1g-dev", "g++"];
+
+/// virtme-ng boots stock kernels from an initramfs around a static busybox; udev finds the guest's devices.
+const GUEST: [&str; 8] = [
+    "qemu-system-x86",
+    "linux-image-amd64",
+    "linux-image-6.12-amd64",
+    "busybox-static",
+    "kmod",
+    "udev",
+    "python3-venv",
+    "util-linux",
+];
+
+const KERNEL: [&str; 16] = [
+    "linux-source-6.12",
+    "gcc",
+    "make",
+    "flex",
+    "bison",
+    "bc",
+    "cpio",
+    "dwarves",
+    "kmod",
+    "libelf-dev",
+    "libssl-dev",
+    "patch",
+    "perl",
+    "rsync",
+    "xz-utils",
+    "zstd",
+];
+
+const BENCH: [&str; 4] = ["bpftrace", "linux-perf", "trace-cmd", "bpftool"];
+
+/// Packages that these groups want and that are not installed, each once. `bpf_linker` says whether
+/// bpf-linker is going to be built.
+pub fn missing(groups: &[Group], bpf_linker: bool) -> Result<Vec<&'static str>> {
+    let mut wanted: Vec<&'static str> = Vec::new();
+    for group in groups {
+        match group {
+            Group::Toolchain => {
+                if !nightly_has_source() {
+                    wanted.extend(EBPF_COMPILER);
+                }
+                if bpf_linker {
+                    wanted.extend(BPF_LINKER);
+                }
+            }
+            Group::Guest => wanted.extend(GUEST),
+            Group::Kernel => wanted.extend(KERNEL),
+            Group::Bench => wanted.extend(BENCH),
+        }
+    }
+    let installed = installed();
+    let mut seen = HashSet::new();
+    wanted.retain(|package| !installed.contains(*package) && seen.insert(*package));
+    Ok(wanted)
+}
+
+/// Names of all installed packages; none where there is no dpkg.
+fn installed() -> HashSet<String> {
+    let list =
+        process::output(Command::new("dpkg-query").args(["-W", "-f=${db:Status-Status} ${Package}\n"]));
+    let list = list.unwrap_or_default();
+    list.lines().filter_map(|line| line.strip_prefix("installed ")).map(str::to_owned).collect()
+}
+
+/// Whether rustup's nightly has the source of `core`: the other way to compile eBPF.
+fn nightly_has_source() -> bool {
+    process::output(Command::new("rustc").args(["+nightly", "--print", "sysroot"])).is_some_and(|sysroot| {
+        std::path::Path::new(&sysroot).join("lib/rustlib/src/rust/library/core").is_dir()
+    })
+}
+
+/// Why packages cannot be installed here.
+pub fn obstacle() -> Option<String> {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    if !is_debian_12(&release) {
+        return Some("this is not Debian 12".into());
+    }
+    match process::output(Command::new("id").arg("-u")).as_deref() {
+        Some("0") => None,
+        _ => Some("not root".into()),
+    }
+}
+
+fn is_debian_12(os_release: &str) -> bool {
+    let value = |key: &str| {
+        let line = os_release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.map(|value| value.trim_matches('"').to_owned())
+    };
+    value("ID").as_deref() == Some("debian") && value("VERSION_ID").as_deref() == Some("12")
+}
+
+/// Installs packages with apt-get.
+pub fn install(packages: &[&str]) -> Result<()> {
+    let apt = || {
+        let mut command = Command::new("apt-get");
+        // stdout is data: apt's report goes where ours goes.
+        command
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(["--yes", "--quiet=2"])
+            .stdout(std::io::stderr());
+        command
+    };
+    process::run("apt-get update", apt().arg("update"))?;
+    let what = format!("installing {} Debian packages: {}", packages.len(), packages.join(" "));
+    process::run(&what, apt().args(["install", "--no-install-recommends"]).args(packages))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debian_12_is_recognized() {
+        assert!(is_debian_12(
+            "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID=\"12\"\nID=debian\n"
+        ));
+        assert!(!is_debian_12("ID=ubuntu\nVERSION_ID=\"12\"\nID_LIKE=debian\n"));
+        assert!(!is_debian_12("ID=debian\nVERSION_ID=\"13\"\n"));
+        assert!(!is_debian_12(""));
+    }
+}
