@@ -73,7 +73,7 @@ impl SwapTypes {
         let mut numbers =
             self.table.iter().filter(|entry| entry.kind.is_exclusive()).map(|entry| entry.number);
         let first = numbers.next()?;
-        Some(first..=numbers.last().unwrap_or(first))
+        Some(first..=numbers.next_back().unwrap_or(first))
     }
 }
 

@@ -176,7 +176,7 @@ impl Btf {
     /// The type behind typedefs and qualifiers (not behind arrays and pointers); `None` for `void`.
     fn resolve(&self, mut type_id: u32) -> Option<(u32, Record<'_>)> {
         for _ in 0..MAX_CHAIN {
-            let Some(record) = self.record(type_id) else { return None };
+            let record = self.record(type_id)?;
             if !record.kind().is_modifier() {
                 return Some((type_id, record));
             }

@@ -30,7 +30,8 @@ fn privilege(privileges: &Privileges) -> Check {
     };
     let finding = format!("effective uid {uid}; holds {}; lacks {}", list(&held), list(&lacking));
     let admin = privileges.has(Capability::SysAdmin);
-    if !admin && !(privileges.has(Capability::Bpf) && privileges.has(Capability::Perfmon)) {
+    let may_load = admin || privileges.has(Capability::Bpf) && privileges.has(Capability::Perfmon);
+    if !may_load {
         return Check::problem(
             name,
             finding,
