@@ -1,2 +1,7 @@
 //! `rmapscope`: watches who owns a page and why.
-fn main() {}
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -133,7 +133,8 @@ mod tests {
 
     fn check(decoder: &EntryDecoder, raw: u64, number: u32, kind: SwapKind) {
         for (raw, soft_dirty) in [(raw, false), (raw | 2, true)] {
-            let state = EntryState::Swap { number, kind: Some(kind), pfn: Some(0x12345), soft_dirty, uffd_wp: false };
+            let state =
+                EntryState::Swap { number, kind: Some(kind), pfn: Some(0x12345), soft_dirty, uffd_wp: false };
             assert_eq!(decoder.decode(raw), Some(Entry { raw, state }));
         }
     }

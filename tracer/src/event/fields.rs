@@ -12,6 +12,8 @@ use tracer_common::event::{
     SwiotlbPages, SwiotlbSync, SwiotlbUnmapSingle, VmaVisit,
 };
 
+use super::selection::place;
+
 /// How the bytes of a field are to be understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
@@ -92,7 +94,9 @@ impl Type {
             Self::Comm => 15,
             Self::Device | Self::DeviceName | Self::MigrateMode | Self::MigrateReason => 18,
             Self::Object | Self::Hex | Self::Mapping | Self::SlotOriginal | Self::Direction => 18,
-            Self::PageFlags | Self::TtuFlags | Self::FaultResult | Self::DmaAttributes | Self::PoolFlags => 32,
+            Self::PageFlags | Self::TtuFlags | Self::FaultResult | Self::DmaAttributes | Self::PoolFlags => {
+                32
+            }
             Self::VmFlags | Self::FaultFlags | Self::Entry => 40,
         }
     }
@@ -454,9 +458,28 @@ pub const fn fields(kind: Kind) -> &'static [Field] {
     }
 }
 
+/// [`duration_field`] by place in [`Kind::ALL`].
+const DURATIONS: [Option<&'static Field>; Kind::ALL.len()] = {
+    let mut durations = [None; Kind::ALL.len()];
+    let mut place = 0;
+    while place < durations.len() {
+        let fields = fields(Kind::ALL[place]);
+        let mut index = 0;
+        while index < fields.len() {
+            if matches!(fields[index].ty, Type::Duration) {
+                durations[place] = Some(&fields[index]);
+            }
+            index += 1;
+        }
+        place += 1;
+    }
+    durations
+};
+
 /// The field that tells how long a call of that kind took, where it is measured at all.
+#[inline]
 pub fn duration_field(kind: Kind) -> Option<&'static Field> {
-    fields(kind).iter().find(|field| field.ty == Type::Duration)
+    DURATIONS[place(kind)]
 }
 
 #[cfg(test)]

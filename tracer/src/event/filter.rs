@@ -3,8 +3,7 @@
 use tracer_common::glob;
 use tracer_common::globals::Pattern;
 
-use super::fields::{Field, duration_field};
-use super::{Event, Kind, Loss, Names, Selection, selection::place};
+use super::{Event, Loss, Names, Selection, duration_field};
 
 /// Chooses events after they were read. Everything that is set has to hold.
 #[derive(Clone, Debug)]
@@ -26,15 +25,10 @@ pub struct Filter {
     pub from: u64,
     /// Nanoseconds after the start of the stream; later events are not shown.
     pub to: u64,
-    durations: [Option<&'static Field>; Kind::ALL.len()],
 }
 
 impl Default for Filter {
     fn default() -> Self {
-        let mut durations = [None; Kind::ALL.len()];
-        for (slot, kind) in durations.iter_mut().zip(Kind::ALL) {
-            *slot = duration_field(*kind);
-        }
         Self {
             selection: Selection::ALL,
             pids: Vec::new(),
@@ -44,7 +38,6 @@ impl Default for Filter {
             min_latency: 0,
             from: 0,
             to: u64::MAX,
-            durations,
         }
     }
 }
@@ -64,18 +57,19 @@ impl Filter {
 
     /// Whether a loss, between the two times after the start of the stream, can have hit events to be shown.
     pub fn admits_loss(&self, loss: &Loss, after: u64, before: u64) -> bool {
-        loss.family().is_none_or(|family| self.selection.touches(family)) && after <= self.to && before >= self.from
+        loss.family().is_none_or(|family| self.selection.touches(family))
+            && after <= self.to
+            && before >= self.from
     }
 
     /// Whether the event is a call whose time was measured.
     #[inline]
     pub fn is_measured(&self, event: &Event) -> bool {
-        self.durations[place(event.kind())].is_some_and(|field| field.number(event.body.bytes()) != 0)
+        duration_field(event.kind()).is_some_and(|field| field.number(event.body.bytes()) != 0)
     }
 
     fn is_slow(&self, event: &Event) -> bool {
-        self.durations[place(event.kind())]
-            .is_none_or(|field| field.number(event.body.bytes()) >= self.min_latency)
+        duration_field(event.kind()).is_none_or(|field| field.number(event.body.bytes()) >= self.min_latency)
     }
 
     fn admits_name(&self, event: &Event, names: &Names) -> bool {

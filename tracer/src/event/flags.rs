@@ -86,7 +86,8 @@ impl PageFlagNames {
         let mut swap_backed = any.clone();
         for value in values {
             if let Some(alias) = SWAP_BACKED_ALIASES.iter().find(|alias| **alias == value.name)
-                && let Some(slot) = usize::try_from(value.value).ok().and_then(|bit| swap_backed.names.get_mut(bit))
+                && let Some(slot) =
+                    usize::try_from(value.value).ok().and_then(|bit| swap_backed.names.get_mut(bit))
             {
                 *slot = Some(alias["PG_".len()..].into());
             }

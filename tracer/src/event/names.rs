@@ -144,7 +144,11 @@ impl Names {
 
     /// The name of the event's thread.
     pub fn comm(&self, header: &Header) -> Option<&Comm> {
-        if header.tid == IDLE_TID { self.idle.get(usize::from(header.cpu)) } else { self.comms.get(&header.tid) }
+        if header.tid == IDLE_TID {
+            self.idle.get(usize::from(header.cpu))
+        } else {
+            self.comms.get(&header.tid)
+        }
     }
 
     /// The name of a device by the address of its `struct device`.
@@ -189,7 +193,10 @@ mod tests {
         names.follow(&Item::Process(ProcessEntry { pid: 1, tid: 1, parent: 0, comm: "sh".into() }));
         assert_eq!(name(&names, 1).as_deref(), Some("sh"));
         assert_eq!(name(&names, 2), None);
-        names.follow(&event(1, Body::ProcessFork(ProcessFork { child_pid: 2, child_tid: 2, comm: comm("sh") })));
+        names.follow(&event(
+            1,
+            Body::ProcessFork(ProcessFork { child_pid: 2, child_tid: 2, comm: comm("sh") }),
+        ));
         assert_eq!(name(&names, 2).as_deref(), Some("sh"));
         names.follow(&event(2, Body::ProcessExec(ProcessExec { old_tid: 2, reserved: 0, comm: comm("ls") })));
         assert_eq!(name(&names, 2).as_deref(), Some("ls"));
@@ -209,7 +216,10 @@ mod tests {
         let mut names = Names::default();
         let exit = Body::ProcessExit(ProcessExit { exit_code: 0, reserved: 0 });
         names.follow(&event(2, exit));
-        names.follow(&event(1, Body::ProcessFork(ProcessFork { child_pid: 2, child_tid: 2, comm: comm("new") })));
+        names.follow(&event(
+            1,
+            Body::ProcessFork(ProcessFork { child_pid: 2, child_tid: 2, comm: comm("new") }),
+        ));
         for tid in 10..10 + MOST_ENDED as u32 {
             names.follow(&event(tid, exit));
         }
@@ -220,7 +230,8 @@ mod tests {
     fn exec_of_a_thread_takes_the_leaders_id() {
         let mut names = Names::default();
         names.follow(&Item::Process(ProcessEntry { pid: 5, tid: 6, parent: 0, comm: "thread".into() }));
-        names.follow(&event(5, Body::ProcessExec(ProcessExec { old_tid: 6, reserved: 0, comm: comm("new") })));
+        names
+            .follow(&event(5, Body::ProcessExec(ProcessExec { old_tid: 6, reserved: 0, comm: comm("new") })));
         assert_eq!((name(&names, 5).as_deref(), name(&names, 6)), (Some("new"), None));
     }
 

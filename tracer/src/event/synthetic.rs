@@ -4,8 +4,8 @@ use tracer_common::event::{
     COMM_LEN, CopyPageRange, DEVICE_NAME_LEN, DeviceName, ExclusiveFault, ExclusivePage, FolioMlock,
     FolioWalk, MAPCOUNT_UNKNOWN, MAPPING_ERROR, MakeDeviceExclusive, MigratePages, MigrateVmaSetup,
     MigrationEntry, MlockFixup, ProcessExec, ProcessExit, ProcessFork, ProcessRename, RESULT_UNKNOWN,
-    RemoveMigrationPte, RestoreExclusive, STACK_NONE, SwiotlbMap, SwiotlbMapSingle, SwiotlbPages, SwiotlbSync,
-    SwiotlbUnmapSingle, UNKNOWN, VmaVisit,
+    RemoveMigrationPte, RestoreExclusive, STACK_NONE, SwiotlbMap, SwiotlbMapSingle, SwiotlbPages,
+    SwiotlbSync, SwiotlbUnmapSingle, UNKNOWN, VmaVisit,
 };
 
 use super::{Body, Event, Frame, Header, Item, Loss, LossCause, ProcessEntry, StackEntry, Summary};
@@ -64,8 +64,14 @@ pub fn description() -> Description {
         ),
         ("migrate_mode", named(&[("MIGRATE_ASYNC", 0), ("MIGRATE_SYNC_LIGHT", 1), ("MIGRATE_SYNC", 2)])),
         ("migrate_reason", named(&[("MR_COMPACTION", 0), ("MR_SYSCALL", 3)])),
-        ("vm_fault_reason", named(&[("VM_FAULT_MAJOR", 4), ("VM_FAULT_RETRY", 0x400), ("HINDEX_MASK", 0xf0000)])),
-        ("fault_flag", named(&[("FAULT_FLAG_WRITE", 1), ("FAULT_FLAG_ALLOW_RETRY", 4), ("FAULT_FLAG_USER", 64)])),
+        (
+            "vm_fault_reason",
+            named(&[("VM_FAULT_MAJOR", 4), ("VM_FAULT_RETRY", 0x400), ("HINDEX_MASK", 0xf0000)]),
+        ),
+        (
+            "fault_flag",
+            named(&[("FAULT_FLAG_WRITE", 1), ("FAULT_FLAG_ALLOW_RETRY", 4), ("FAULT_FLAG_USER", 64)]),
+        ),
     ];
     Description {
         release: "6.12.0-test".to_owned(),
@@ -136,8 +142,10 @@ fn walk(ttu_flags: u32, mapcount: i32, duration: u64) -> FolioWalk {
 
 /// Every kind of event, with values that can be unknown being so at least once.
 fn bodies() -> Vec<Body> {
-    let sync = SwiotlbSync { device: DEVICE, pool: POOL, bounce: 0x7c00_0800, size: 512, direction: 2, reserved: 0 };
-    let pages = |page, result| SwiotlbPages { device: DEVICE + 8, pool: POOL, page, size: 8192, result, reserved: 0 };
+    let sync =
+        SwiotlbSync { device: DEVICE, pool: POOL, bounce: 0x7c00_0800, size: 512, direction: 2, reserved: 0 };
+    let pages =
+        |page, result| SwiotlbPages { device: DEVICE + 8, pool: POOL, page, size: 8192, result, reserved: 0 };
     let mlock = FolioMlock { page: PAGE, flags: FLAGS, mapcount: 1, reserved: 0 };
     vec![
         Body::ProcessFork(ProcessFork { child_pid: 813, child_tid: 813, comm: comm(b"hmm-tests") }),
@@ -195,7 +203,12 @@ fn bodies() -> Vec<Body> {
             duration: 0,
         }),
         Body::TryToUnmap(walk(0x40, 0, 0)),
-        Body::TryToUnmap(FolioWalk { flags: UNKNOWN, mapcount: MAPCOUNT_UNKNOWN, page: 1, ..walk(0x101, 0, 9) }),
+        Body::TryToUnmap(FolioWalk {
+            flags: UNKNOWN,
+            mapcount: MAPCOUNT_UNKNOWN,
+            page: 1,
+            ..walk(0x101, 0, 9)
+        }),
         Body::TryToMigrate(walk(0, 2, 4321)),
         Body::TryToUnmapOne(visit(0x40, 1, 0)),
         Body::TryToMigrateOne(visit(0, 1, MAPCOUNT_UNKNOWN)),
@@ -361,7 +374,8 @@ pub fn stream() -> Vec<Item> {
         };
         let header = Header { time, tid, pid, kind: body.kind() as u16, cpu: (index % 3) as u16, stack };
         items.push(Item::Event(Event { header, body }));
-        let loss = |cause, family, count| Item::Loss(Loss { cause, family, count, after: START, before: time });
+        let loss =
+            |cause, family, count| Item::Loss(Loss { cause, family, count, after: START, before: time });
         match index {
             12 => items.push(loss(LossCause::Lost, Some(2), 14)),
             13 => items.push(loss(LossCause::Missed, None, 1)),

@@ -85,7 +85,10 @@ impl Decoder {
         let masks = |name| table(name).map(|table| FlagNames::from_masks(table));
         let values = |name| table(name).map(|table: &Vec<NamedValue>| ValueNames::new(table));
         Self {
-            memory_map: description.vmemmap_base.zip(description.struct_page_size).filter(|(_, size)| *size != 0),
+            memory_map: description
+                .vmemmap_base
+                .zip(description.struct_page_size)
+                .filter(|(_, size)| *size != 0),
             entries: EntryDecoder::new(description),
             page_flags: PageFlagNames::new(&description.page_flags),
             vm_flags: FlagNames::from_bits(&VM_FLAGS),
@@ -171,9 +174,15 @@ impl Decoder {
     /// The undecoded number of a field that has a [raw name](Field::raw).
     pub fn raw_value(field: &Field, body: &[u8]) -> Value<'static> {
         let number = field.number(body);
+        if number == UNKNOWN && field.size() == 8 {
+            return Value::Unknown;
+        }
         match field.ty {
+            Type::Result if number.cast_signed() == i64::from(RESULT_UNKNOWN) => Value::Unknown,
             Type::Result => Value::Signed(number.cast_signed()),
-            Type::Direction | Type::MigrateMode | Type::MigrateReason | Type::WalkResult => Value::Number(number),
+            Type::Direction | Type::MigrateMode | Type::MigrateReason | Type::WalkResult => {
+                Value::Number(number)
+            }
             _ => Value::Hex(number),
         }
     }

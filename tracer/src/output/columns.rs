@@ -56,7 +56,11 @@ impl BodyColumn {
     pub fn value<'a>(&self, event: &'a Event, decoder: &'a Decoder, names: &'a Names) -> Option<Value<'a>> {
         let cell = self.cells[place(event.kind())]?;
         let body = event.body.bytes();
-        Some(if cell.raw { Decoder::raw_value(cell.field, body) } else { decoder.value(cell.field, body, names) })
+        Some(if cell.raw {
+            Decoder::raw_value(cell.field, body)
+        } else {
+            decoder.value(cell.field, body, names)
+        })
     }
 }
 

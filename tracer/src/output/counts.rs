@@ -63,10 +63,14 @@ impl Format for Counts {
         lines.sort_by_key(|(_, count)| std::cmp::Reverse(count.number));
         match self.notation {
             Notation::Text => {
-                out.extend_from_slice(b"EVENT                          COUNT       FIRST(s)        LAST(s)\n");
+                out.extend_from_slice(
+                    b"EVENT                          COUNT       FIRST(s)        LAST(s)\n",
+                );
             }
             Notation::Csv(separator) => {
-                out.extend_from_slice(["event", "count", "first", "last"].join(&char::from(separator).to_string()).as_bytes());
+                out.extend_from_slice(
+                    ["event", "count", "first", "last"].join(&char::from(separator).to_string()).as_bytes(),
+                );
                 out.push(b'\n');
             }
             Notation::Json => {}
@@ -74,7 +78,9 @@ impl Format for Counts {
         for (name, count) in lines {
             self.line(out, name, count, true);
         }
-        for (cause, number) in [LossCause::Lost, LossCause::Missed, LossCause::Dropped].into_iter().zip(self.losses) {
+        for (cause, number) in
+            [LossCause::Lost, LossCause::Missed, LossCause::Dropped].into_iter().zip(self.losses)
+        {
             if number > 0 {
                 let count = Count { number, first: 0, last: 0 };
                 self.line(out, super::text::loss_reason(cause).0, count, false);

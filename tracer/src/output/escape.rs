@@ -31,7 +31,7 @@ fn escape_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Characters that change how a terminal shows the text around them: control characters, line and paragraph
 /// separators, and Unicode's invisible and direction-changing ones.
-fn is_unsafe(character: char) -> bool {
+pub fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

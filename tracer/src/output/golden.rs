@@ -87,7 +87,8 @@ fn every_json_line_is_an_object_with_a_type() {
 
 #[test]
 fn every_csv_row_has_every_column() {
-    let (printed, _) = print(Box::new(Csv::new(Column::all(Selection::ALL, true), b'\t')), Filter::default(), &stream());
+    let (printed, _) =
+        print(Box::new(Csv::new(Column::all(Selection::ALL, true), b'\t')), Filter::default(), &stream());
     let width = |line: &str| line.matches('\t').count();
     let expected = width(printed.lines().next().unwrap());
     assert!(printed.lines().all(|line| width(line) == expected));
@@ -154,25 +155,34 @@ fn an_empty_stream_has_its_titles() {
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
-    (0..Kind::ALL.len(), prop::collection::vec(any::<u8>(), 112), any::<(u64, u32, u32, u16, i32)>()).prop_map(
-        |(kind, bytes, (time, tid, pid, cpu, stack))| {
+    (0..Kind::ALL.len(), prop::collection::vec(any::<u8>(), 112), any::<(u64, u32, u32, u16, i32)>())
+        .prop_map(|(kind, bytes, (time, tid, pid, cpu, stack))| {
             let kind = Kind::ALL[kind];
             let body = Body::decode(kind, &bytes[..kind.body_size()]).expect("the size of that kind");
             Event { header: Header { time, tid, pid, kind: kind as u16, cpu, stack }, body }
-        },
-    )
+        })
 }
 
 fn any_description() -> impl Strategy<Value = Description> {
     use crate::kernel::{EntryFormatRecord, NamedValue, SwapKind, SwapType};
     let values = || {
         prop::collection::vec(("[A-Z_]{0,8}", any::<i64>()), 0..8).prop_map(|values| {
-            values.into_iter().map(|(name, value)| NamedValue { name: format!("PG_{name}"), value }).collect::<Vec<_>>()
+            values
+                .into_iter()
+                .map(|(name, value)| NamedValue { name: format!("PG_{name}"), value })
+                .collect::<Vec<_>>()
         })
     };
     let format = any::<(u64, u64, u32, u32, u32, u32, bool)>();
     (values(), values(), format, any::<u64>(), any::<u64>(), any::<u32>()).prop_map(
-        |(page_flags, masks, (pfn_mask, present_mask, type_shift, type_mask, up, down, invert), base, size, number)| {
+        |(
+            page_flags,
+            masks,
+            (pfn_mask, present_mask, type_shift, type_mask, up, down, invert),
+            base,
+            size,
+            number,
+        )| {
             let tables = ["ttu_flags", "fault_flag", "vm_fault_reason", "dma_data_direction", "migrate_mode"];
             Description {
                 vmemmap_base: Some(base),

@@ -8,10 +8,12 @@ use serde_json::json;
 use tracer_common::event::STACK_NONE;
 
 use super::columns::Column;
+use super::escape::is_unsafe;
 use super::write::{decimal, hex, signed};
 use super::{Format, Line, Origin, Span};
 use crate::event::{
-    Decoder, Entry, EntryState, HeaderField, Loss, ProcessEntry, StackEntry, Summary, Value, errno_name, fields,
+    Decoder, Entry, EntryState, HeaderField, Loss, ProcessEntry, StackEntry, Summary, Value, errno_name,
+    fields,
 };
 
 /// Version of the objects; raised when a field is renamed, removed or gets another meaning.
@@ -22,20 +24,18 @@ pub const SCHEMA: u32 = 1;
 pub struct Json {
     columns: Option<Vec<Column>>,
     raw: bool,
-    header: String,
+    header: serde_json::Value,
 }
 
 impl Json {
     /// `columns` are chosen fields, `None` for all; `raw` adds undecoded numbers to all.
     pub fn new(columns: Option<Vec<Column>>, raw: bool, origin: &Origin<'_>) -> Self {
         let kernel = origin.description;
-        let header = json!({
-            "type": "header",
+        let mut header = json!({
             "schema": SCHEMA,
             "program": "rmapscope",
             "version": env!("CARGO_PKG_VERSION"),
             "clock": "monotonic",
-            "start": origin.start,
             "kernel": {
                 "release": kernel.release,
                 "version": kernel.version,
@@ -43,7 +43,10 @@ impl Json {
                 "build_id": kernel.build_id,
             },
         });
-        Self { columns, raw, header: header.to_string() }
+        if let Some(start) = origin.start {
+            header["start"] = start.into();
+        }
+        Self { columns, raw, header }
     }
 }
 
@@ -58,7 +61,22 @@ fn text(out: &mut Vec<u8>, text: &str) {
     if text.as_bytes().iter().all(is_plain) {
         word(out, text);
     } else {
-        out.extend_from_slice(json!(text).to_string().as_bytes());
+        serialized(out, &json!(text).to_string());
+    }
+}
+
+/// Appends what serde wrote. Characters that change a terminal, which serde leaves as they are, can only be
+/// inside of strings and become `\uNNNN`.
+fn serialized(out: &mut Vec<u8>, json: &str) {
+    for character in json.chars() {
+        let mut units = [0; 2];
+        if is_unsafe(character) {
+            for unit in character.encode_utf16(&mut units) {
+                out.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
+            }
+        } else {
+            out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+        }
     }
 }
 
@@ -174,15 +192,14 @@ fn object(out: &mut Vec<u8>, kind: &str, value: &serde_json::Value) {
     word(out, kind);
     for (name, value) in value.as_object().into_iter().flatten() {
         key(out, name);
-        out.extend_from_slice(value.to_string().as_bytes());
+        serialized(out, &value.to_string());
     }
     out.extend_from_slice(b"}\n");
 }
 
 impl Format for Json {
     fn begin(&mut self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.header.as_bytes());
-        out.push(b'\n');
+        object(out, "header", &self.header);
     }
 
     fn event(&mut self, line: &Line<'_>, out: &mut Vec<u8>) {
@@ -197,7 +214,9 @@ impl Format for Json {
                 let body = line.event.body.bytes();
                 for field in fields(line.event.kind()) {
                     member(out, field.name, &line.decoder.value(field, body, line.names));
-                    if self.raw && let Some(name) = field.raw {
+                    if self.raw
+                        && let Some(name) = field.raw
+                    {
                         member(out, name, &Decoder::raw_value(field, body));
                     }
                 }
@@ -220,12 +239,13 @@ impl Format for Json {
 
     fn loss(&mut self, loss: &Loss, _span: Span, out: &mut Vec<u8>) {
         let family = loss.family().map(|family| family.name());
+        let known = loss.before != u64::MAX;
         let value = json!({
             "cause": loss.cause,
             "family": family,
             "count": loss.count,
-            "after": loss.after,
-            "before": loss.before,
+            "after": known.then_some(loss.after),
+            "before": known.then_some(loss.before),
         });
         object(out, "loss", &value);
     }

@@ -15,9 +15,6 @@ mod write;
 #[cfg(test)]
 mod golden;
 
-#[cfg(test)]
-mod golden;
-
 pub use columns::{Column, column_names};
 pub use counts::{Counts, Notation};
 pub use csv::Csv;

@@ -67,7 +67,9 @@ impl Text {
         let body = line.event.body.bytes();
         for field in fields(kind) {
             detail(out, field.name, &line.decoder.value(field, body, line.names));
-            if self.raw && let Some(name) = field.raw {
+            if self.raw
+                && let Some(name) = field.raw
+            {
                 detail(out, name, &Decoder::raw_value(field, body));
             }
         }

@@ -1,0 +1,28 @@
+//! `rmapscope completions`: completion scripts for shells.
+
+use std::io::Write;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+use rmapscope::Error;
+use rmapscope::output::PrintError;
+
+/// Print the completion script of a shell.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  rmapscope completions bash > /etc/bash_completion.d/rmapscope")]
+pub struct CompletionsArgs {
+    /// The shell.
+    shell: Shell,
+}
+
+/// Prints the script on standard output.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn run(args: &CompletionsArgs) -> Result<u8, Error> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut super::Cli::command(), "rmapscope", &mut script);
+    let mut output = std::io::stdout().lock();
+    output.write_all(&script).and_then(|()| output.flush()).map_err(PrintError)?;
+    Ok(0)
+}

@@ -1,0 +1,62 @@
+//! The options that choose events after they were read, the same for every subcommand that reads.
+
+use std::time::Duration;
+
+use clap::Args;
+use rmapscope::event::{Filter, Selection};
+
+use super::values::{NamePattern, duration, name_pattern};
+
+/// Which events to take; what is given more than once or as a list is an "or", different options are an
+/// "and".
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Filters")]
+pub struct FilterArgs {
+    /// Only events of these families or events; `-e list` prints all.
+    #[arg(short, long = "event", value_name = "NAME[,…]", value_delimiter = ',')]
+    pub event: Vec<String>,
+    /// Only events in the context of these processes.
+    #[arg(short, long, value_name = "PID[,…]", value_delimiter = ',')]
+    pid: Vec<u32>,
+    /// Only events in the context of these threads.
+    #[arg(short, long, value_name = "TID[,…]", value_delimiter = ',')]
+    tid: Vec<u32>,
+    /// Only events in the context of threads with such a name (`*` and `?`); `!GLOB` leaves them out.
+    #[arg(short = 'n', long, value_name = "GLOB", value_parser = name_pattern)]
+    comm: Vec<NamePattern>,
+    /// Leave out calls that took less than TIME (such as 50us) or were not measured; events that are no
+    /// calls stay.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    min_latency: Option<Duration>,
+    /// Leave out what came earlier than TIME after the first event.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    from: Option<Duration>,
+    /// Leave out what came later than TIME after the first event.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    to: Option<Duration>,
+}
+
+impl FilterArgs {
+    /// The filter for these options and the events that [`event`](Self::event) chose.
+    pub fn filter(&self, selection: Selection) -> Filter {
+        let patterns = |denies| {
+            self.comm.iter().filter(move |name| name.denies == denies).map(|name| name.pattern).collect()
+        };
+        Filter {
+            selection,
+            pids: self.pid.clone(),
+            tids: self.tid.clone(),
+            allowed: patterns(false),
+            denied: patterns(true),
+            min_latency: self.min_latency.map_or(0, nanoseconds),
+            from: self.from.map_or(0, nanoseconds),
+            to: self.to.map_or(u64::MAX, nanoseconds),
+            ..Filter::default()
+        }
+    }
+}
+
+/// A parsed time holds at most 64 bits of nanoseconds.
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,148 @@
+//! The command line: one file a subcommand, each with its arguments and a `run`.
+//!
+//! Standard output is data, standard error is status. Every error ends here, as one line of cause, one of
+//! remedy, and an exit code.
+
+mod completions;
+mod doctor;
+mod filter;
+mod probes;
+mod record;
+mod script;
+mod session_args;
+mod status;
+mod values;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{ArgAction, Args, ColorChoice, Parser, Subcommand};
+use rmapscope::Error;
+
+use status::Status;
+
+/// Watch who owns a page and why: device-exclusive access, reverse-map walks, migration entries, mlock,
+/// page-table copies at fork and swiotlb bounces of a live Linux kernel.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = AFTER_HELP, max_term_width = 100, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  rmapscope doctor                             can this machine be traced?
+  rmapscope record -e exclusive,fork -- ./job  trace a command into rmapscope.data
+  rmapscope script -e try_to_unmap             print the events of one kind
+  rmapscope script -j | jq .pfn                the same for programs
+
+Exit codes:
+  0  done                          3  no verdict: events lost, a probe missing
+  1  a rule is violated            4  privilege, BTF or a kernel feature is missing
+  2  usage or run-time error       128+n  ended by signal n
+With `record -- COMMAND` the exit code is the command's.";
+
+/// Options of every subcommand.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// Say nothing on standard error but errors and losses.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more on standard error; repeat for still more.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Colour the output; `auto` does on a terminal, unless NO_COLOR is set.
+    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    color: ColorChoice,
+}
+
+impl GlobalArgs {
+    /// Whether standard output is to be coloured.
+    pub fn colors_output(&self) -> bool {
+        match self.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => {
+                let output = std::io::stdout();
+                output.is_terminal() && anstream::AutoStream::choice(&output) != anstream::ColorChoice::Never
+            }
+        }
+    }
+
+    /// What may be said on standard error.
+    pub fn status(&self) -> Status {
+        Status::new(self.quiet, self.verbose)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Record(record::RecordArgs),
+    Script(script::ScriptArgs),
+    Probes(probes::ProbesArgs),
+    Doctor(doctor::DoctorArgs),
+    Completions(completions::CompletionsArgs),
+}
+
+/// Runs the subcommand; its exit code is the program's.
+fn run(cli: &Cli) -> Result<u8, Error> {
+    match &cli.command {
+        Command::Record(args) => record::run(args, &cli.global),
+        Command::Probes(args) => probes::run(args, &cli.global).map(|()| 0),
+        Command::Script(args) => script::run(args, &cli.global),
+        Command::Doctor(args) => doctor::run(args).map(|()| 0),
+        Command::Completions(args) => completions::run(args),
+    }
+}
+
+/// Parses the command line, runs it, prints the error if there is one.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way, too. There is nobody left to tell when this fails.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(&cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            // Output that nobody reads any more ends the program without a fault.
+            if error.code != rmapscope::ExitCode::Success {
+                status::error(&error);
+            }
+            ExitCode::from(error.code as u8)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_letter_means_the_same_everywhere() {
+        let mut meanings = std::collections::HashMap::new();
+        let command = Cli::command();
+        for command in command.get_subcommands().chain([&command]) {
+            for argument in command.get_arguments() {
+                if let (Some(letter), Some(name)) = (argument.get_short(), argument.get_long()) {
+                    let meaning = *meanings.entry(letter).or_insert(name);
+                    assert_eq!(meaning, name, "-{letter} of {}", command.get_name());
+                }
+            }
+        }
+    }
+}

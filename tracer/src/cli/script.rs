@@ -1,0 +1,253 @@
+//! `rmapscope script`: the events of a trace file as text, NDJSON or CSV.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use rmapscope::Error;
+use rmapscope::event::{Family, Filter, LossCause, Selection, Sink};
+use rmapscope::output::{
+    Column, Counts, Csv, Format, Json, Notation, Origin, PrintError, Printer, Tally, Text, column_names,
+};
+use rmapscope::trace_file::{Ending, FileHeader, Reader};
+
+use super::GlobalArgs;
+use super::filter::FilterArgs;
+use super::status::Status;
+use super::values::{EventChoice, event_list, events, unknown};
+
+/// Print the events of a trace file, one a line.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rmapscope script -n hmm-tests -e exclusive       one program's device-exclusive pages
+  rmapscope script -F time,comm,event,pfn,flags    chosen columns
+  rmapscope script -j -e swiotlb | jq .size        for programs
+  rmapscope script -x ';' > events.csv             for spreadsheets
+  rmapscope script --stats                         how many of each
+What the kernel did not give is `?` in text and CSV and null in JSON.")]
+pub struct ScriptArgs {
+    /// Trace file; `-` for standard input.
+    #[arg(short, long, value_name = "FILE", default_value = "rmapscope.data")]
+    input: PathBuf,
+    #[command(flatten)]
+    format: FormatArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
+}
+
+/// How to print.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct FormatArgs {
+    /// Notation; `json` is one object a line.
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<FormatName>,
+    /// Short for `--format json`.
+    #[arg(short, long, conflicts_with_all = ["format", "separator"])]
+    json: bool,
+    /// CSV with this separator: one ASCII character, or `tab`.
+    #[arg(short = 'x', long, value_name = "SEP", value_parser = separator)]
+    separator: Option<u8>,
+    /// Only these fields, in this order; `-F list` prints all.
+    #[arg(short = 'F', long, value_name = "NAME[,…]", value_delimiter = ',')]
+    fields: Vec<String>,
+    /// Undecoded numbers beside the decoded: page addresses, flag words, page-table entries.
+    #[arg(long)]
+    raw: bool,
+    /// First what the file says about itself (text only; in JSON the first line always does).
+    #[arg(long)]
+    header: bool,
+    /// Instead of events, how many of each there are.
+    #[arg(long, conflicts_with_all = ["fields", "raw"])]
+    stats: bool,
+}
+
+/// A notation's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FormatName {
+    /// Aligned columns for people.
+    Text,
+    /// One object a line.
+    Json,
+    /// Comma-separated values, with one line of titles.
+    Csv,
+}
+
+fn separator(text: &str) -> Result<u8, &'static str> {
+    match text.as_bytes() {
+        b"tab" | b"\\t" => Ok(b'\t'),
+        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r' | 0) => Ok(*byte),
+        _ => Err("a separator is one ASCII character, or `tab`"),
+    }
+}
+
+impl FormatArgs {
+    fn name(&self) -> Result<FormatName, Error> {
+        match (self.format, self.json, self.separator) {
+            (Some(FormatName::Csv) | None, false, Some(_)) => Ok(FormatName::Csv),
+            (Some(name), _, None) => Ok(name),
+            (None, true, _) => Ok(FormatName::Json),
+            (None, false, None) => Ok(FormatName::Text),
+            (Some(_), _, Some(_)) => {
+                Err(Error::failure("only CSV has a separator", "--format csv, or without -x"))
+            }
+        }
+    }
+
+    fn columns(&self) -> Result<Option<Vec<Column>>, Error> {
+        if self.fields.is_empty() {
+            return Ok(None);
+        }
+        let columns = self
+            .fields
+            .iter()
+            .map(|name| Column::new(name).map_err(|_| unknown("field", name, &column_names())));
+        columns.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// The formatter that these options ask for.
+    ///
+    /// # Errors
+    /// When a field does not exist or options contradict each other.
+    pub fn formatter(
+        &self,
+        selection: Selection,
+        origin: &Origin<'_>,
+        color: bool,
+    ) -> Result<Box<dyn Format>, Error> {
+        let name = self.name()?;
+        let separator = self.separator.unwrap_or(b',');
+        if self.header && name == FormatName::Csv {
+            return Err(Error::failure(
+                "CSV has no place for the file's header",
+                "`script --header --stats`",
+            ));
+        }
+        if self.stats {
+            return Ok(Box::new(Counts::new(match name {
+                FormatName::Text => Notation::Text,
+                FormatName::Json => Notation::Json,
+                FormatName::Csv => Notation::Csv(separator),
+            })));
+        }
+        let columns = self.columns()?;
+        Ok(match name {
+            FormatName::Text => Box::new(Text::new(columns, self.raw, color)),
+            FormatName::Json => Box::new(Json::new(columns, self.raw, origin)),
+            FormatName::Csv => {
+                Box::new(Csv::new(columns.unwrap_or_else(|| Column::all(selection, self.raw)), separator))
+            }
+        })
+    }
+}
+
+/// Prints the file's events on standard output.
+///
+/// # Errors
+/// When the file cannot be read, or is cut or damaged: what can be read was printed then.
+pub fn run(args: &ScriptArgs, global: &GlobalArgs) -> Result<u8, Error> {
+    let selection = match events(&args.filter.event)? {
+        EventChoice::List => return print(&event_list()),
+        EventChoice::Events(selection) => selection,
+    };
+    if args.format.fields.iter().any(|name| name == "list") {
+        return print(&(column_names().join("\n") + "\n"));
+    }
+    let mut reader = Reader::open(&args.input)?;
+    let header = reader.header().clone();
+    let origin = Origin { description: &header.kernel, start: None };
+    let format = args.format.formatter(selection, &origin, global.colors_output())?;
+    let mut output = io::stdout().lock();
+    if args.format.header && args.format.name()? == FormatName::Text {
+        output.write_all(header_text(&header).as_bytes()).map_err(PrintError)?;
+    }
+    let filter = args.filter.filter(selection);
+    let mut printer = Printer::new(output, format, filter.clone(), &origin);
+    let read = reader.for_each(|item| printer.take(item).map_err(Error::from));
+    // What was read before a fault is printed.
+    let tally = printer.finish()?;
+    let ending = read?;
+    report(global.status(), &tally, &filter);
+    match ending {
+        Ending::Complete => Ok(0),
+        Ending::NoSummary => {
+            global.status().important(&ending.to_string());
+            Ok(0)
+        }
+        Ending::Truncated { .. } | Ending::Damaged { .. } => Err(Error::failure(
+            ending.to_string(),
+            "use what was printed, it is good; for the rest get an undamaged copy or record again",
+        )),
+    }
+}
+
+fn print(text: &str) -> Result<u8, Error> {
+    let mut output = io::stdout().lock();
+    output.write_all(text.as_bytes()).and_then(|()| output.flush()).map_err(PrintError)?;
+    Ok(0)
+}
+
+/// Says what was printed and what is missing.
+fn report(status: Status, tally: &Tally, filter: &Filter) {
+    let mut line = format!("{} of {} events printed", tally.total(), tally.read);
+    let mut separator = " (";
+    for family in Family::ALL {
+        let count = tally.printed[family as usize];
+        if count > 0 {
+            let _ = write!(line, "{separator}{} {count}", family.name());
+            separator = ", ";
+        }
+    }
+    if separator == ", " {
+        line.push(')');
+    }
+    let missing = [LossCause::Lost, LossCause::Missed, LossCause::Dropped].map(|cause| tally.missing(cause));
+    let [lost, missed, dropped] = missing;
+    let _ =
+        write!(line, "; lost {lost} (ring full), missed {missed} (skipped by the kernel), dropped {dropped}");
+    if tally.has_gap || missing.iter().any(|count| *count > 0) {
+        status.important(&line);
+    } else {
+        status.note(&line);
+    }
+    if filter.min_latency > 0 && tally.read > 0 && !tally.measured {
+        status.important("no call in this file was measured; record it with latency to use --min-latency");
+    }
+}
+
+/// What the file says about itself, each line with a `#` in front.
+fn header_text(header: &FileHeader) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| {
+        let value: String = value.chars().flat_map(escaped).collect();
+        let _ = writeln!(text, "# {name:<16} {value}");
+    };
+    let kernel = &header.kernel;
+    line("recorded with", &format!("rmapscope {}", header.program_version));
+    line("host", &header.host);
+    line("kernel", &format!("{} {} {}", kernel.release, kernel.version, kernel.machine));
+    if let Some(build_id) = &kernel.build_id {
+        line("build id", build_id);
+    }
+    line("CPUs", &kernel.possible_cpus.to_string());
+    line("command line", &header.command_line.join(" "));
+    if let Some(command) = &header.traced_command {
+        line("traced command", &command.join(" "));
+    }
+    for (name, value) in &header.options {
+        line("option", &format!("{name} = {value}"));
+    }
+    for point in &header.probes {
+        let state = if point.outcome.is_attached() { "attached" } else { "not attached" };
+        line("probe", &format!("{} {state}", point.point));
+    }
+    text
+}
+
+/// A character as it can be printed.
+fn escaped(character: char) -> impl Iterator<Item = char> {
+    let plain = matches!(character, '\'' | '"' | '\\').then_some(character);
+    let escaped = plain.is_none().then(|| character.escape_debug());
+    plain.into_iter().chain(escaped.into_iter().flatten())
+}

@@ -1,0 +1,232 @@
+//! Values on the command line: times, sizes, name patterns, lists of events.
+
+use std::time::Duration;
+
+use rmapscope::Error;
+use rmapscope::event::{Family, Kind, Selection};
+use tracer_common::globals::Pattern;
+
+/// A value that cannot be understood; printed behind the option's name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidValue {
+    /// Not a number with a unit of time.
+    #[error("a time is a number with ns, us, ms, s, m or h behind it, such as 500ms; seconds without a unit")]
+    Time,
+    /// Not a number with a unit of size.
+    #[error("a size is a number with K, M, G or T behind it, such as 8M; bytes without a unit")]
+    Size,
+    /// Over what 64 bits hold.
+    #[error("the number is too large")]
+    TooLarge,
+    /// A pattern that no name can match.
+    #[error("a process name has 1 to 15 bytes, and a pattern 1 to 16")]
+    Pattern,
+}
+
+/// The number in front of a unit, as a whole part and billionths, and the unit.
+fn split_number(text: &str) -> Option<(u64, u64, &str)> {
+    let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
+        return None;
+    }
+    let whole = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let digits = fraction.chars().chain(std::iter::repeat('0')).take(9);
+    let billionths = digits.fold(0, |sum, digit| sum * 10 + u64::from(digit.to_digit(10).unwrap_or(0)));
+    Some((whole, billionths, unit.trim()))
+}
+
+fn scaled(whole: u64, billionths: u64, scale: u64) -> Result<u64, InvalidValue> {
+    let value =
+        u128::from(whole) * u128::from(scale) + u128::from(billionths) * u128::from(scale) / 1_000_000_000;
+    u64::try_from(value).map_err(|_| InvalidValue::TooLarge)
+}
+
+/// A time such as `500ms`, `2m` or `1.5` (seconds).
+///
+/// # Errors
+/// When it is none.
+pub fn duration(text: &str) -> Result<Duration, InvalidValue> {
+    let (whole, billionths, unit) = split_number(text).ok_or(InvalidValue::Time)?;
+    let nanoseconds = match unit {
+        "ns" => 1,
+        "us" | "µs" => 1_000,
+        "ms" => 1_000_000,
+        "" | "s" | "sec" => 1_000_000_000,
+        "m" | "min" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        _ => return Err(InvalidValue::Time),
+    };
+    scaled(whole, billionths, nanoseconds).map(Duration::from_nanos)
+}
+
+/// A size such as `8M`, `64KiB` or `4096` (bytes); units are powers of 1024.
+///
+/// # Errors
+/// When it is none.
+pub fn size(text: &str) -> Result<u64, InvalidValue> {
+    let (whole, billionths, unit) = split_number(text).ok_or(InvalidValue::Size)?;
+    let unit = unit.to_ascii_lowercase();
+    let unit = unit.strip_suffix("ib").or_else(|| unit.strip_suffix('b')).unwrap_or(&unit);
+    let shift = match unit {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return Err(InvalidValue::Size),
+    };
+    scaled(whole, billionths, 1 << shift)
+}
+
+/// A pattern for process names with `*` and `?`; a `!` in front denies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamePattern {
+    /// Names that match are left out.
+    pub denies: bool,
+    /// The pattern, NUL-terminated where it is shorter.
+    pub pattern: Pattern,
+}
+
+/// A pattern such as `kswapd*` or `!kworker/*`.
+///
+/// # Errors
+/// When no name can match it.
+pub fn name_pattern(text: &str) -> Result<NamePattern, InvalidValue> {
+    let (denies, text) = match text.strip_prefix('!') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let mut pattern = [0; 16];
+    let place =
+        pattern.get_mut(..text.len()).filter(|place| !place.is_empty()).ok_or(InvalidValue::Pattern)?;
+    place.copy_from_slice(text.as_bytes());
+    Ok(NamePattern { denies, pattern })
+}
+
+/// What `-e` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventChoice {
+    /// To print what there is.
+    List,
+    /// These events.
+    Events(Selection),
+}
+
+/// The events of names given with `-e`, families or single ones; all when there is no name.
+///
+/// # Errors
+/// When a name is neither `list`, nor a family's, nor an event's; the remedy names the nearest and all.
+pub fn events(names: &[String]) -> Result<EventChoice, Error> {
+    if names.iter().any(|name| name == "list") {
+        return Ok(EventChoice::List);
+    }
+    let mut selection = Selection::NONE;
+    for name in names {
+        if !selection.insert_name(name) {
+            let all: Vec<_> = event_names().collect();
+            return Err(unknown("event", name, &all));
+        }
+    }
+    Ok(EventChoice::Events(if names.is_empty() { Selection::ALL } else { selection }))
+}
+
+/// Every name that `-e` takes, families first.
+fn event_names() -> impl Iterator<Item = &'static str> {
+    Family::ALL.into_iter().map(Family::name).chain(Kind::ALL.iter().map(|kind| kind.name()))
+}
+
+/// The error for a name that is not among `all`.
+pub fn unknown(what: &str, name: &str, all: &[&str]) -> Error {
+    let shown: String = name.chars().take(40).flat_map(char::escape_debug).collect();
+    let nearest = all
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(&name.chars().take(40).collect::<String>(), known), *known))
+        .min()
+        .filter(|(distance, known)| *distance <= 1 + known.len() / 3);
+    let list = all.join(", ");
+    let remedy = match nearest {
+        Some((_, nearest)) => format!("`{nearest}`, or one of: {list}"),
+        None => format!("one of: {list}"),
+    };
+    Error::failure(format!("there is no {what} `{shown}`"), remedy)
+}
+
+/// What `-e list` prints: a line a family, then its events.
+pub fn event_list() -> String {
+    let mut text = String::new();
+    for family in Family::ALL {
+        text += family.name();
+        text.push('\n');
+        for kind in Kind::ALL.iter().filter(|kind| kind.family() == family) {
+            text += &format!("    {}\n", kind.name());
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        let check =
+            |text, nanoseconds| assert_eq!(duration(text), Ok(Duration::from_nanos(nanoseconds)), "{text}");
+        check("500ms", 500_000_000);
+        check("2m", 120_000_000_000);
+        check("1.5", 1_500_000_000);
+        check(".25s", 250_000_000);
+        check("10us", 10_000);
+        check("1.0000000019s", 1_000_000_001);
+        check("7 ns", 7);
+        for text in ["", "s", ".", "1.2.3", "-1", "1 fortnight", "1e3", "0x10"] {
+            assert_eq!(duration(text), Err(InvalidValue::Time), "{text}");
+        }
+        assert_eq!(duration("18446744073709551615h"), Err(InvalidValue::TooLarge));
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [
+            ("8M", 8 << 20),
+            ("64KiB", 65536),
+            ("4096", 4096),
+            ("1.5k", 1536),
+            ("2GB", 2 << 30),
+            ("1t", 1 << 40),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        assert_eq!(size("8X"), Err(InvalidValue::Size));
+        assert_eq!(size("M"), Err(InvalidValue::Size));
+        assert_eq!(size("18446744073709551615k"), Err(InvalidValue::TooLarge));
+        assert_eq!(size("99999999999999999999"), Err(InvalidValue::Size));
+    }
+
+    #[test]
+    fn patterns() {
+        let pattern = name_pattern("!kworker/*").unwrap();
+        assert!(pattern.denies && pattern.pattern.starts_with(b"kworker/*\0"));
+        assert!(!name_pattern("*234567890123456").unwrap().denies);
+        for text in ["", "!", "12345678901234567"] {
+            assert_eq!(name_pattern(text), Err(InvalidValue::Pattern), "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_of_events() {
+        let choose =
+            |names: &[&str]| events(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        assert_eq!(choose(&[]).unwrap(), EventChoice::Events(Selection::ALL));
+        assert_eq!(choose(&["fork", "list"]).unwrap(), EventChoice::List);
+        let EventChoice::Events(chosen) = choose(&["fork", "mlock_folio"]).unwrap() else { panic!() };
+        assert_eq!(chosen.kinds().count(), 2);
+        let error = choose(&["try_to_unman"]).unwrap_err();
+        assert_eq!(error.cause, "there is no event `try_to_unman`");
+        assert!(error.remedy.starts_with("`try_to_unmap`, or one of: process, "), "{}", error.remedy);
+        assert!(choose(&["\x1b[2J"]).unwrap_err().remedy.starts_with("one of: "));
+        assert!(event_list().contains("fork\n    copy_page_range\n"));
+    }
+}
