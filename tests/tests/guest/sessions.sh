@@ -1,0 +1,218 @@
+#!/bin/bash
+# Runs in a guest: every recording that the guest tests judge afterwards on the host.
+#
+#   sessions.sh PROGRAMS OUT METHOD
+#
+# PROGRAMS  folder of rmapscope and rmapscope-workload
+# OUT       writable folder; each session gets one in it with what it left behind:
+#           status, stdout, stderr, facts, trace.data, and what the session itself adds
+# METHOD    auto or kprobe, for `record --attach`; `lockdown` for the few sessions of a locked-down kernel
+set -u
+export PATH="$1:$PATH"
+OUT=$2
+METHOD=$3
+ATTACH=auto
+[ "$METHOD" = kprobe ] && ATTACH=kprobe
+DISK=/dev/nvme0n1
+
+# begin NAME: a session's folder, and the file that the workloads state their facts in.
+begin() {
+    DIR="$OUT/$1"
+    mkdir -p "$DIR"
+    export FACTS="$DIR/facts"
+    : >"$FACTS"
+}
+
+# Runs a command, at most for as long as a hang takes to be noticed, and keeps what it said.
+run() {
+    timeout --kill-after=5 90 "$@" >"$DIR/stdout" 2>"$DIR/stderr"
+    echo $? >"$DIR/status"
+}
+
+# record NAME [OPTION…] -- COMMAND…: a recording of a command.
+record() {
+    begin "$1"
+    shift
+    run rmapscope record --attach "$ATTACH" -o "$DIR/trace.data" "$@"
+}
+
+# record_work NAME [OPTION…] -- ARGUMENT…: a recording of the workload, which states its facts.
+record_work() {
+    begin "$1"
+    shift
+    local options=()
+    while [ "$1" != -- ]; do
+        options+=("$1")
+        shift
+    done
+    shift
+    run rmapscope record --attach "$ATTACH" -o "$DIR/trace.data" "${options[@]}" -- \
+        rmapscope-workload --facts "$FACTS" "$@"
+}
+
+# Starts a recording in the background and waits until its probes are attached.
+record_background() {
+    begin "$1"
+    shift
+    rmapscope record --attach "$ATTACH" -o "$DIR/trace.data" "$@" >"$DIR/stdout" 2>"$DIR/stderr" &
+    RECORD=$!
+    for _ in $(seq 300); do
+        grep -qi 'recording' "$DIR/stderr" && return
+        kill -0 "$RECORD" 2>/dev/null || return
+        sleep 0.1
+    done
+}
+
+# end_background SIGNAL: ends the recording; one that does not end within half a minute is killed.
+end_background() {
+    kill "-$1" "$RECORD"
+    for _ in $(seq 300); do
+        kill -0 "$RECORD" 2>/dev/null || break
+        sleep 0.1
+    done
+    kill -KILL "$RECORD" 2>/dev/null
+    wait "$RECORD"
+    echo $? >"$DIR/status"
+}
+
+exact_counts() {
+    record_work pageout -e rmap -- pageout --pages 200 --rounds 2
+    record_work detail -e rmap --per-vma --latency -g -- pageout --pages 64
+    record_work migrate -e migrate,rmap -- migrate --pages 96
+    record_work mlock -e mlock -- mlock --pages 150
+    record_work fork -e fork -- fork --vmas 5 --pages 8 --children 3
+    record_work children -e mlock -- children --depth 4 --pages 10
+}
+
+exclusive() {
+    [ -e /dev/hmm_dmirror0 ] || return
+    record_work exclusive-fault -e exclusive --per-vma -- exclusive --pages 130 --fault
+    record_work exclusive-fork -e exclusive,fork -- exclusive --pages 130 --fork
+    record_work exclusive-munmap -e exclusive -- exclusive --pages 64 --munmap
+    record_work exclusive-mlock -e exclusive,mlock -- exclusive --pages 64 --fault --mlock
+    record_work exclusive-move -e exclusive -- exclusive --pages 64 --fault --mremap --mprotect
+    record_work hmm-migrate -e migrate -- hmm-migrate --pages 64
+}
+
+# The tracepoint counts the same mappings independently of rmapscope, in a trace instance of its own.
+swiotlb() {
+    [ -e "$DISK" ] || return
+    local instance=/sys/kernel/tracing/instances/swiotlb
+    udevadm settle 2>/dev/null
+    record_background swiotlb -e swiotlb --latency
+    mkdir -p "$instance"
+    echo 16384 >"$instance/buffer_size_kb"
+    echo 1 >"$instance/events/swiotlb/swiotlb_bounced/enable"
+    rmapscope-workload --facts "$FACTS" swiotlb-io --device "$DISK" --blocks 40 --write >"$DIR/workload" 2>&1
+    rmapscope-workload --facts "$FACTS" swiotlb-io --device "$DISK" --blocks 10 --size 65536 >>"$DIR/workload" 2>&1
+    udevadm settle 2>/dev/null
+    echo 0 >"$instance/events/swiotlb/swiotlb_bounced/enable"
+    end_background INT
+    cat "$instance/trace" >"$DIR/tracepoint"
+    rmdir "$instance"
+    readlink -f /sys/block/nvme0n1/device/device >"$DIR/device"
+}
+
+filters() {
+    ln -sf "$(command -v rmapscope-workload)" /tmp/other-name
+
+    record filter-comm -e mlock -n 'other-*' -- sh -c \
+        'rmapscope-workload --facts "$FACTS" mlock --pages 20; /tmp/other-name --facts "$FACTS" mlock --pages 30'
+    record_work filter-event -e mlock_folio -- mlock --pages 20
+    record_work filter-slow -e rmap --min-latency 10s -- pageout --pages 64
+    record_work filter-fast -e rmap --min-latency 1ns -- pageout --pages 64
+    record_work no-inherit -e mlock --no-inherit -- children --depth 2 --pages 10
+
+    begin filter-pid
+    rmapscope-workload --facts "$FACTS" sleep-loop --pages 25 >"$DIR/ready" &
+    local target=$!
+    while ! grep -q ready "$DIR/ready"; do sleep 0.1; done
+    record_background filter-pid -e mlock -p "$target"
+    rmapscope-workload mlock --pages 40 >/dev/null
+    rmapscope-workload --facts "$FACTS" --label noise mlock --pages 40
+    kill -USR1 "$target"
+    sleep 0.5
+    kill -TERM "$target"
+    wait "$target"
+    end_background INT
+
+    begin filter-cgroup
+    mkdir -p /tmp/cgroup
+    if mount -t cgroup2 none /tmp/cgroup && mkdir -p /tmp/cgroup/inside; then
+        record_background filter-cgroup -e mlock -G /tmp/cgroup/inside
+        sh -c 'echo $$ >/tmp/cgroup/inside/cgroup.procs; exec rmapscope-workload --facts "$FACTS" mlock --pages 35'
+        rmapscope-workload --facts "$FACTS" --label noise mlock --pages 40
+        end_background INT
+    else
+        echo 'cgroup2 cannot be mounted' >"$DIR/skipped"
+    fi
+}
+
+loss() {
+    record_work loss -m 4K -e rmap -- pageout --pages 4096 --rounds 3
+}
+
+endings() {
+    record status-0 -e mlock -- true
+    record status-7 -e mlock -- sh -c 'exit 7'
+    record status-kill -e mlock -- sh -c 'kill -KILL $$'
+    record status-not-found -e mlock -- /no/such/command
+    local signal
+    for signal in INT TERM KILL; do
+        record_background "signal-$signal" -e mlock
+        rmapscope-workload --facts "$FACTS" mlock --pages 60
+        # The recording is written at least once a second.
+        sleep 2.5
+        end_background $signal
+    done
+    record duration -e mlock -d 1s
+}
+
+bad_input() {
+    record unknown-event -e nonsense -- true
+    record unknown-pid -e mlock -p 4194303 -d 1s
+    record ring-too-large -m 1T -e mlock -- true
+
+    begin unwritable
+    run rmapscope record -e mlock -o /proc/no/such/folder/trace.data -- true
+    begin no-privilege
+    cd /tmp || return
+    run setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all \
+        rmapscope record -e mlock -o /tmp/unprivileged.data -- true
+    begin disk-full
+    mkdir -p /tmp/small
+    mount -t tmpfs -o size=64k none /tmp/small
+    run rmapscope record -e rmap --latency -o /tmp/small/trace.data -- \
+        rmapscope-workload --facts "$FACTS" pageout --pages 4096 --rounds 4
+    cp /tmp/small/trace.data "$DIR/trace.data"
+}
+
+plans() {
+    begin probes
+    run rmapscope probes --json
+    begin doctor
+    run rmapscope doctor
+}
+
+mount -t debugfs none /sys/kernel/debug 2>/dev/null
+[ -d /sys/kernel/tracing/events ] || mount -t tracefs none /sys/kernel/tracing
+uname -r >"$OUT/release"
+# Swap is there before the first recording, so that making it is in none of them.
+rmapscope-workload pageout --pages 1 >"$OUT/swap" 2>&1
+
+if [ "$METHOD" = lockdown ]; then
+    record_work lockdown -e rmap -- pageout --pages 64
+    plans
+else
+    exact_counts
+    exclusive
+    swiotlb
+    filters
+    loss
+    endings
+    if [ "$METHOD" = auto ]; then
+        bad_input
+        plans
+    fi
+fi
+echo done >"$OUT/finished"
