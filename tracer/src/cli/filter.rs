@@ -51,7 +51,6 @@ impl FilterArgs {
             min_latency: self.min_latency.map_or(0, nanoseconds),
             from: self.from.map_or(0, nanoseconds),
             to: self.to.map_or(u64::MAX, nanoseconds),
-            ..Filter::default()
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 
-use tracer_common::event::COMM_LEN;
+use tracer_common::event::{COMM_LEN, DeviceName};
 
 use super::{Body, Event, Frame, Header, Item, StackEntry};
 
@@ -104,11 +104,7 @@ impl Names {
             }
             Body::ProcessRename(rename) => self.name_thread(rename.target_tid, Comm::new(rename.comm)),
             Body::ProcessExit(_) => self.end_thread(event.header.tid),
-            Body::DeviceName(name) => {
-                if self.devices.len() < MOST_DEVICES || self.devices.contains_key(&name.device) {
-                    self.devices.insert(name.device, text_of(&name.name).into());
-                }
-            }
+            Body::DeviceName(name) => self.name_device(name),
             _ => {}
         }
     }
@@ -120,6 +116,12 @@ impl Names {
         // A thread id that is used again belongs to a new thread.
         if !self.ended.is_empty() {
             self.ended.retain(|ended| *ended != tid);
+        }
+    }
+
+    fn name_device(&mut self, name: &DeviceName) {
+        if self.devices.len() < MOST_DEVICES || self.devices.contains_key(&name.device) {
+            self.devices.insert(name.device, text_of(&name.name).into());
         }
     }
 
@@ -165,7 +167,7 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use tracer_common::event::{
-        DEVICE_NAME_LEN, DeviceName, Kind, ProcessExec, ProcessExit, ProcessFork, ProcessRename, STACK_NONE,
+        DEVICE_NAME_LEN, Kind, ProcessExec, ProcessExit, ProcessFork, ProcessRename, STACK_NONE,
     };
 
     use super::*;

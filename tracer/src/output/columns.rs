@@ -24,12 +24,13 @@ pub enum Column {
 pub struct BodyColumn {
     name: &'static str,
     width: usize,
-    cells: [Option<Cell>; Kind::ALL.len()],
+    /// By [`place`].
+    cells: Box<[Option<Cell>]>,
 }
 
 impl BodyColumn {
     fn new(name: &str) -> Option<Self> {
-        let mut column = Self { name: "", width: 0, cells: [None; Kind::ALL.len()] };
+        let mut column = Self { name: "", width: 0, cells: vec![None; Kind::ALL.len()].into() };
         for (slot, kind) in column.cells.iter_mut().zip(Kind::ALL) {
             for field in fields(*kind) {
                 if field.name == name {
