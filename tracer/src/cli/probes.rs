@@ -8,9 +8,10 @@ use rmapscope::kernel::{
     Btf, Facts, FactsOptions, Lockdown, RUNNING_KERNEL_BTF, Symbols, SystemFiles, resolve_layout,
 };
 use rmapscope::probe::table::{self, Detail, Source};
-use rmapscope::probe::{KernelView, KnownKernel, Outcome, Plan, Preference, Request, select};
+use rmapscope::probe::{KernelView, KnownKernel, Outcome, Plan, Request, select};
 
 use super::GlobalArgs;
+use super::session_args::Attach;
 
 /// List every event with the kernel function that it would be seen through, or the reason why not.
 ///
@@ -27,9 +28,9 @@ pub struct ProbesArgs {
     /// Plan for measuring the time in functions.
     #[arg(short, long)]
     pub latency: bool,
-    /// How to attach: auto, fentry or kprobe.
-    #[arg(long, value_name = "WAY", default_value = "auto")]
-    pub attach: Preference,
+    /// Ways to attach.
+    #[arg(long, value_name = "WAY", value_enum, default_value_t)]
+    pub attach: Attach,
     /// Print one JSON object instead of a table.
     #[arg(short = 'j', long)]
     pub json: bool,
@@ -50,7 +51,7 @@ pub fn run(args: &ProbesArgs, global: &GlobalArgs) -> Result<(), Error> {
     let mut request = Request {
         kinds: select(&args.event, args.per_vma)?,
         latency: args.latency,
-        attach: args.attach,
+        attach: args.attach.into(),
         probe_read: true,
     };
     match &args.btf {

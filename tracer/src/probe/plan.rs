@@ -22,6 +22,8 @@ pub struct Plan {
     /// One for each point, in the order of [`Point::ALL`].
     pub points: Vec<PlannedPoint>,
     families: [bool; Family::COUNT],
+    /// Whether `bpf_probe_read_kernel` works.
+    pub(super) probe_read: bool,
 }
 
 /// One point of a plan.
@@ -83,7 +85,7 @@ impl Plan {
                 PlannedPoint::make(view, request, entry, *is_asked, serves)
             })
             .collect();
-        Self { points, families }
+        Self { points, families, probe_read: request.probe_read }
     }
 
     /// The planned point.

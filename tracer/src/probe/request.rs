@@ -20,24 +20,6 @@ pub enum Preference {
     Kprobe,
 }
 
-/// A word that is no way to attach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("one of: auto, fentry, kprobe")]
-pub struct UnknownPreference;
-
-impl std::str::FromStr for Preference {
-    type Err = UnknownPreference;
-
-    fn from_str(word: &str) -> Result<Self, Self::Err> {
-        match word {
-            "auto" => Ok(Self::Auto),
-            "fentry" => Ok(Self::Fentry),
-            "kprobe" => Ok(Self::Kprobe),
-            _ => Err(UnknownPreference),
-        }
-    }
-}
-
 /// What a session asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {

@@ -56,9 +56,15 @@ fn shared_rows(plan: &Plan, detail: Detail) -> Vec<[String; 5]> {
             .collect();
         let family = kind.family().name();
         let ready = makers.iter().filter(|planned| planned.candidate.is_some()).count();
-        let state = if ready > 0 { "ready" } else { "absent" };
-        let reason =
-            format!("comes with any event of {family}; {ready} of its {} points are ready", makers.len());
+        let (state, reason) = if !plan.probe_read && catalogue::ONLY_WITH_PROBE_READ.contains(kind) {
+            ("denied", "the kernel is in lockdown (confidentiality): it cannot be read".to_owned())
+        } else {
+            let state = if ready > 0 { "ready" } else { "absent" };
+            (
+                state,
+                format!("comes with any event of {family}; {ready} of its {} points are ready", makers.len()),
+            )
+        };
         (!makers.is_empty()).then(|| [kind.name(), "-", state, "-", &reason].map(str::to_owned))
     };
     let kinds = Kind::ALL.iter().filter(is_shared);
@@ -294,6 +300,14 @@ mod tests {
         let kinds = select(&["exclusive"], false).unwrap();
         let plan = Plan::make(&TestKernel::v6_12_hmm(), &Request { kinds, ..Request::default() });
         assert_golden("v6_12_exclusive.txt", &text(&plan, Detail { asked_only: true, candidates: false }));
+    }
+
+    #[test]
+    fn text_in_lockdown() {
+        let kinds = select(&["swiotlb"], false).unwrap();
+        let request = Request { kinds, probe_read: false, ..Request::default() };
+        let plan = Plan::make(&TestKernel::v6_12(), &request);
+        assert_golden("v6_12_lockdown.txt", &text(&plan, Detail { asked_only: true, candidates: false }));
     }
 
     #[test]

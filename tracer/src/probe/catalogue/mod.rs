@@ -127,6 +127,9 @@ pub struct Absence {
     pub reason: &'static str,
 }
 
+/// Events that consist of what only `bpf_probe_read_kernel` can read: a name behind two pointers.
+pub const ONLY_WITH_PROBE_READ: &[Kind] = &[Kind::DeviceName];
+
 /// Every entry, in the order of [`Point::ALL`].
 pub fn entries() -> impl Iterator<Item = &'static Entry> {
     [
