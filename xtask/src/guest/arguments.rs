@@ -55,7 +55,8 @@ pub fn arguments(guest: &Guest, files: &RunFiles) -> Result<Vec<String>, GuestEr
     if guest.accelerator != Accelerator::Kvm {
         arguments.push("--disable-kvm".into());
     }
-    let mut push = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+    // In one word: a value may begin with a dash.
+    let mut push = |name: &str, value: String| arguments.push(format!("{name}={value}"));
     push("--run", plain_path(&guest.kernel)?);
     push("--cpus", cpus.to_string());
     push("--memory", guest.memory.clone());
@@ -168,7 +169,7 @@ mod tests {
     fn counting_instructions_means_one_cpu() {
         let guest = Guest::new("/boot/vmlinuz").cpus(4).accelerator(Accelerator::InstructionCount);
         let list = arguments(&guest, &RunFiles { folder: Path::new("/cache/run") }).expect("valid").join(" ");
-        assert!(list.contains("--cpus 1 "), "{list}");
+        assert!(list.contains("--cpus=1 "), "{list}");
         assert!(list.contains("-icount shift=0,sleep=off"), "{list}");
         assert!(list.contains("--disable-kvm"), "{list}");
     }
