@@ -151,16 +151,40 @@ fn find_linker() -> Option<PathBuf> {
         .find(|linker| linker.is_file())
 }
 
-/// The object without its DWARF sections, which are most of it and nobody reads: the kernel takes its
-/// types and lines from BTF.
+/// The object without the contents of its DWARF sections, which are most of it and which nobody reads: the
+/// kernel takes its types and lines from BTF. Every section keeps its number, so nothing else changes.
 fn without_dwarf(object: &[u8]) -> Vec<u8> {
-    let mut builder = object::build::elf::Builder::read(object).expect("the linker wrote an ELF object");
-    for section in &mut builder.sections {
-        let name = section.name.to_string();
-        section.delete = name.starts_with(".debug_") || name.starts_with(".rel.debug_");
+    // Elf64_Ehdr: e_shoff at 40, e_shnum at 60, e_shstrndx at 62. Elf64_Shdr: 64 bytes; sh_name at 0,
+    // sh_type at 4, sh_offset at 24, sh_size at 32.
+    const SECTION_HEADER: usize = 64;
+    let word = |at: usize| u64::from_le_bytes(object[at..at + 8].try_into().expect("8 bytes")) as usize;
+    let half = |at: usize| usize::from(u16::from_le_bytes([object[at], object[at + 1]]));
+    assert!(object.starts_with(b"\x7fELF\x02\x01"), "the linker wrote no little-endian 64-bit ELF object");
+    let header = |index: usize| word(40) + index * SECTION_HEADER;
+    let names = word(header(half(62)) + 24);
+    let name = |index: usize| {
+        let at =
+            names + u32::from_le_bytes(object[header(index)..][..4].try_into().expect("4 bytes")) as usize;
+        object[at..].split(|byte| *byte == 0).next().unwrap_or_default()
+    };
+
+    let mut out = object[..64].to_vec();
+    let mut headers = Vec::new();
+    for index in 0..half(60) {
+        let mut section = object[header(index)..][..SECTION_HEADER].to_vec();
+        if name(index).starts_with(b".debug_") || name(index).starts_with(b".rel.debug_") {
+            section[4..8].fill(0);
+            section[32..40].fill(0);
+        } else if index != 0 {
+            out.resize(out.len().next_multiple_of(16), 0);
+            section[24..32].copy_from_slice(&(out.len() as u64).to_le_bytes());
+            out.extend_from_slice(&object[word(header(index) + 24)..][..word(header(index) + 32)]);
+        }
+        headers.extend_from_slice(&section);
     }
-    builder.delete_orphans();
-    let mut stripped = Vec::new();
-    builder.write(&mut stripped).expect("a smaller object can be written");
-    stripped
+    out.resize(out.len().next_multiple_of(16), 0);
+    let headers_at = out.len() as u64;
+    out[40..48].copy_from_slice(&headers_at.to_le_bytes());
+    out.extend_from_slice(&headers);
+    out
 }

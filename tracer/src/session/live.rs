@@ -23,7 +23,7 @@ use super::program_log::ToStderr;
 use super::ring::Ring;
 use super::stacks::Stacks;
 use super::tally::Tally;
-use super::{clock, expectations, processes};
+use super::{clock, expectations, least_privilege, processes};
 use crate::event::{Loss, LossCause, Summary};
 use crate::kernel::{Description, Facts};
 use crate::probe::{Plan, PointReport, Request};
@@ -141,6 +141,9 @@ impl Live {
         if let Some(command) = command.as_deref_mut() {
             command.release()?;
         }
+        least_privilege::keep_only_bpf().map_err(|error| {
+            Error::failure(format!("cannot give up privileges: {error}"), "this should not happen; report it")
+        })?;
 
         let deadline = self.duration.map(|duration| Instant::now() + duration);
         let mut look = interval(LOOK);

@@ -12,6 +12,7 @@ mod counters;
 mod expectations;
 mod filters;
 pub mod gaps;
+mod least_privilege;
 mod live;
 mod missed;
 mod object;

@@ -4,7 +4,7 @@ use tracer_common::family::Family;
 
 use crate::Error;
 use crate::kernel::{Facts, FactsOptions, Privileges, SystemFiles};
-use crate::probe::{Outcome, Plan, Request};
+use crate::probe::{KnownKernel, Outcome, Plan, Request};
 
 /// Looks at this process and the kernel, and plans what to attach. `request.probe_read` is set to what the
 /// kernel allows.
@@ -21,7 +21,7 @@ pub fn prepare(request: &mut Request, facts: &FactsOptions) -> Result<(Facts, Pl
     let facts = Facts::of_running_kernel(facts)?;
     // The kernel is asked, not its version or its lockdown state: it either gives the helper or not.
     request.probe_read = aya::features().bpf_probe_read_kernel();
-    let plan = Plan::make(&facts, request);
+    let plan = Plan::make(&KnownKernel::of(&facts), request);
     match why_nothing(&plan) {
         None => Ok((facts, plan)),
         Some(reason) => Err(Error::prerequisite(

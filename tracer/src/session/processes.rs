@@ -28,11 +28,6 @@ pub fn thread_count(pid: u32) -> u64 {
     numbers(&format!("/proc/{pid}/task")).count() as u64
 }
 
-/// Process id that a thread belongs to.
-pub fn process_of_thread(tid: u32) -> Option<u32> {
-    field(&fs::read_to_string(format!("/proc/{tid}/status")).ok()?, "Tgid:")
-}
-
 fn numbers(directory: &str) -> impl Iterator<Item = u32> {
     fs::read_dir(directory)
         .into_iter()
@@ -60,12 +55,10 @@ mod tests {
         assert_ne!(own.parent, 0);
         assert!(exists(pid));
         assert!(thread_count(pid) >= 1);
-        assert_eq!(process_of_thread(pid), Some(pid));
     }
 
     #[test]
     fn nobody_has_process_id_zero() {
         assert!(!exists(0));
-        assert_eq!(process_of_thread(0), None);
     }
 }

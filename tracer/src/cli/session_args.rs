@@ -1,0 +1,187 @@
+//! Options of a live session, the same for every command that opens one.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use rmapscope::Error;
+use rmapscope::kernel::FactsOptions;
+use rmapscope::probe::{Preference, Request, select};
+use rmapscope::session::{Command, Filters, Options};
+
+use super::values;
+
+/// Ways to attach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Attach {
+    /// The cheapest that works.
+    #[default]
+    Auto,
+    /// Only fentry, fexit and BTF tracepoints.
+    Fentry,
+    /// Only kprobes, kretprobes and raw tracepoints.
+    Kprobe,
+}
+
+impl From<Attach> for Preference {
+    fn from(attach: Attach) -> Self {
+        match attach {
+            Attach::Auto => Self::Auto,
+            Attach::Fentry => Self::Fentry,
+            Attach::Kprobe => Self::Kprobe,
+        }
+    }
+}
+
+/// What to trace, whom, and how.
+#[derive(Args, Clone, Debug)]
+pub struct SessionArgs {
+    /// Trace only these events or families (exclusive, rmap, migrate, mlock, fork, swiotlb); default: all.
+    #[arg(short, long, value_name = "NAME,…", value_delimiter = ',', help_heading = "Events")]
+    pub event: Vec<String>,
+    /// Add an event for each VMA that a reverse-map walk visits.
+    #[arg(long, help_heading = "Events")]
+    pub per_vma: bool,
+    /// Measure the time spent in each function.
+    #[arg(short, long, help_heading = "Events")]
+    pub latency: bool,
+    /// Take the kernel stack of each event.
+    #[arg(short = 'g', long, help_heading = "Events")]
+    pub stacks: bool,
+    /// Leave out functions that took less, for example 50us (turns --latency on).
+    #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "Events")]
+    pub min_latency: Option<Duration>,
+
+    /// Trace only these processes, with all their threads (swiotlb events have no process and always come).
+    #[arg(short, long, value_name = "PID,…", value_delimiter = ',', help_heading = "Filters")]
+    pub pid: Vec<u32>,
+    /// Trace only these threads.
+    #[arg(short, long, value_name = "TID,…", value_delimiter = ',', help_heading = "Filters")]
+    pub tid: Vec<u32>,
+    /// Trace only processes of this name; * and ? are wildcards. May be given up to four times.
+    #[arg(short = 'n', long, value_name = "GLOB", help_heading = "Filters")]
+    pub comm: Vec<String>,
+    /// Trace only tasks in this cgroup v2 directory or below.
+    #[arg(short = 'G', long, value_name = "DIRECTORY", help_heading = "Filters")]
+    pub cgroup: Option<PathBuf>,
+    /// With a command: trace the whole system while it runs, not only the command and its children.
+    #[arg(short = 'a', long, help_heading = "Filters")]
+    pub all: bool,
+    /// Do not follow children of the traced processes.
+    #[arg(long, help_heading = "Filters")]
+    pub no_inherit: bool,
+
+    /// End after this time, for example 10, 500ms or 2m.
+    #[arg(short, long, value_name = "TIME", value_parser = values::duration, help_heading = "Session")]
+    pub duration: Option<Duration>,
+    /// Size of the ring between kernel and reader; rounded up to a power of two.
+    #[arg(short = 'm', long, value_name = "SIZE", value_parser = values::size, default_value = "8M", help_heading = "Session")]
+    pub buffer: u64,
+    /// How to attach.
+    #[arg(long, value_enum, default_value_t, value_name = "WAY", help_heading = "Session")]
+    pub attach: Attach,
+    /// Types of the running kernel, when it has none of its own in /sys/kernel/btf.
+    #[arg(long, value_name = "FILE", help_heading = "Session")]
+    pub btf: Option<PathBuf>,
+    /// Symbols of the running kernel, in the form of /proc/kallsyms, when it hides them.
+    #[arg(long, value_name = "FILE", help_heading = "Session")]
+    pub kallsyms: Option<PathBuf>,
+}
+
+/// The smallest ring: one page.
+const SMALLEST_RING: u64 = 4096;
+/// The largest ring that the kernel can number.
+const LARGEST_RING: u64 = 1 << 31;
+
+impl SessionArgs {
+    /// Where the kernel's facts come from.
+    pub fn facts(&self) -> FactsOptions {
+        FactsOptions { btf: self.btf.clone(), kallsyms: self.kallsyms.clone() }
+    }
+
+    /// What the session is asked for; `command` is traced with its children unless `--all` is given.
+    ///
+    /// # Errors
+    /// An unknown event, or a ring that cannot be.
+    pub fn options(&self, command: Option<&Command>, verbose: u8) -> Result<Options, Error> {
+        let mut pids = self.pid.clone();
+        if let Some(command) = command
+            && !self.all
+        {
+            pids.push(command.pid());
+        }
+        let min_latency = self.min_latency.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        Ok(Options {
+            request: Request {
+                kinds: select(&self.event, self.per_vma)?,
+                latency: self.latency || min_latency > 0,
+                attach: self.attach.into(),
+                probe_read: true,
+            },
+            filters: Filters {
+                pids,
+                tids: self.tid.clone(),
+                names: self.comm.clone(),
+                cgroup: self.cgroup.clone(),
+                follow_children: !self.no_inherit,
+                min_latency,
+            },
+            stacks: self.stacks,
+            ring_bytes: ring_bytes(self.buffer)?,
+            duration: self.duration,
+            log_level: if verbose >= 2 { DEBUG } else { 0 },
+        })
+    }
+}
+
+/// `aya_log_ebpf`'s number of the level `debug`.
+const DEBUG: u8 = 4;
+
+/// The ring's real size, if this machine can have it.
+fn ring_bytes(asked: u64) -> Result<u32, Error> {
+    let remedy = "ask for less with --buffer; 8M is the default";
+    let bytes = asked.max(SMALLEST_RING).checked_next_power_of_two().filter(|bytes| *bytes <= LARGEST_RING);
+    let Some(bytes) = bytes else {
+        return Err(Error::failure(format!("a ring of {} MiB is more than the kernel can make", asked >> 20), remedy));
+    };
+    // The kernel takes the pages at once, and would reclaim everybody else's for them.
+    if let Some(available) = available_memory()
+        && bytes > available / 2
+    {
+        return Err(Error::failure(
+            format!("a ring of {} MiB is more than half of the {} MiB that are free", bytes >> 20, available >> 20),
+            remedy,
+        ));
+    }
+    u32::try_from(bytes).map_err(|_| Error::failure("the ring is too large", remedy))
+}
+
+/// Bytes that can be had without swapping (`MemAvailable`).
+fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+}
+
+/// Forks the traced command, when there is one. To be done before anything starts a thread.
+///
+/// # Errors
+/// When a process cannot be made.
+pub fn fork(words: &[OsString]) -> Result<Option<Command>, Error> {
+    if words.is_empty() { Ok(None) } else { Command::fork(words).map(Some) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rings_are_powers_of_two_that_fit() {
+        assert_eq!(ring_bytes(1).unwrap(), 4096);
+        assert_eq!(ring_bytes(5000).unwrap(), 8192);
+        assert_eq!(ring_bytes(8 << 20).unwrap(), 8 << 20);
+        assert!(ring_bytes(u64::MAX).is_err());
+        assert!(ring_bytes(1 << 40).is_err());
+    }
+}
