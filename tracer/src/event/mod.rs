@@ -4,6 +4,8 @@
 //! or judges is a [`Sink`] of them. [`fields`](fields()) is the table of what each event has, a [`Decoder`]
 //! turns its numbers into [`Value`]s, [`Names`] follows who is who, and a [`Filter`] chooses.
 
+#[cfg(test)]
+mod documentation;
 mod entry;
 mod errno;
 mod fields;

@@ -9,7 +9,8 @@ use crate::event::{HeaderField, Loss, Type};
 /// CSV rows.
 #[derive(Debug)]
 pub struct Csv {
-    columns: Vec<Column>,
+    /// With whether a process or a driver chose what is in the column.
+    columns: Vec<(Column, bool)>,
     separator: u8,
     scratch: Vec<u8>,
 }
@@ -17,17 +18,21 @@ pub struct Csv {
 impl Csv {
     /// Rows of those columns; `separator` is an ASCII character that is no quote and no line end.
     pub fn new(columns: Vec<Column>, separator: u8) -> Self {
-        Self { columns, separator, scratch: Vec::new() }
+        let columns = columns.into_iter().map(|column| {
+            let name = is_name(&column);
+            (column, name)
+        });
+        Self { columns: columns.collect(), separator, scratch: Vec::new() }
     }
 
     fn row(&mut self, out: &mut Vec<u8>, mut write: impl FnMut(&Column, &mut Vec<u8>)) {
-        for (index, column) in self.columns.iter().enumerate() {
+        for (index, (column, name)) in self.columns.iter().enumerate() {
             if index > 0 {
                 out.push(self.separator);
             }
             self.scratch.clear();
             write(column, &mut self.scratch);
-            quote(out, &self.scratch, self.separator, is_name(column));
+            quote(out, &self.scratch, self.separator, *name);
         }
         out.push(b'\n');
     }
