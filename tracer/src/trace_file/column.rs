@@ -131,7 +131,7 @@ impl Encoder {
         pack(numbers, count, width, &mut self.bytes);
     }
 
-    /// Appends the block as a list when its indexes take fewer than `best` bits each.
+    /// Appends the block as a list when that takes fewer than `best` bits a value.
     fn list_block(
         &mut self,
         values: &[u64; BLOCK],
@@ -154,7 +154,8 @@ impl Encoder {
             *slot = index;
         }
         let width = index_width(list.values().len());
-        if width >= best {
+        let new = list.values().len() - known;
+        if width as usize * count + new * u64::BITS as usize >= best as usize * count {
             // The reader would not know the values that this block has added.
             self.list = None;
             return false;
@@ -297,11 +298,11 @@ mod tests {
         assert_eq!(encoded(&[first, first + 64, first + 128])[8..], [0x40, 7, 0b110]);
         // Bits 4 and 5 differ and the differences are wider.
         assert_eq!(encoded(&[0x100, 0x130, 0x100, 0x120])[8..], [0xc1, 4, 0b10_00_11_00]);
-        // Two values far apart.
+        // Two values far apart, often enough.
         let (one, two) = (0x0000_1092_0000_1092_u64, 0x0000_141e_0000_141e_u64);
         let expected =
             [&one.to_le_bytes()[..], &[0x80, 2], &one.to_le_bytes(), &two.to_le_bytes(), &[0b0110]].concat();
-        assert_eq!(encoded(&[one, two, two, one]), expected);
+        assert_eq!(encoded(&[one, two, two, one, one]), expected);
     }
 
     /// Values as columns have them: steps, few values, noise in some bits, and anything.

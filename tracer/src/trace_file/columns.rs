@@ -501,3 +501,73 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Malformed> {
     *bytes = rest;
     Ok(*taken)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIND: u16 = 3;
+
+    fn record(time: u64, task: u32, exit_code: u32) -> Vec<u8> {
+        let mut record = time.to_le_bytes().to_vec();
+        record.extend_from_slice(&task.to_le_bytes());
+        record.extend_from_slice(&task.to_le_bytes());
+        record.extend_from_slice(&KIND.to_le_bytes());
+        record.extend_from_slice(&1_u16.to_le_bytes());
+        record.extend_from_slice(&(-1_i32).to_le_bytes());
+        record.extend_from_slice(&u64::from(exit_code).to_le_bytes());
+        record
+    }
+
+    /// The worked example of docs/trace-file.md.
+    #[test]
+    fn the_example_of_the_document() {
+        let expected = "01 00 01 00 00 00 03 00 05 00 00 00
+            00 00 00 00 00 00 00 00 00
+            05 00 00 00 00 00 00 00 00
+            e8 03 00 00 00 00 00 00 46 03 80 65 46 26 03
+            46 00 00 00 46 00 00 00 80 02 46 00 00 00 46 00 00 00 47 00 00 00 47 00 00 00 12
+            03 00 01 00 ff ff ff ff 00
+            00 00 00 00 00 00 00 00 c0 08 12";
+        let records = [
+            record(1000, 70, 0),
+            record(1300, 71, 256),
+            record(1400, 70, 0),
+            record(1600, 70, 0),
+            record(1800, 71, 256),
+        ];
+        let mut collector = Collector::new();
+        let handle = collector.add_kind(KIND, 32);
+        for record in &records {
+            collector.push(handle, record);
+        }
+        let mut payload = Vec::new();
+        collector.finish(&mut payload);
+        let words: Vec<u8> =
+            expected.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
+        assert_eq!(payload, words);
+
+        let layout = RecordLayout { size: 32, is_known: true };
+        let mut decoded = Records::default();
+        decoded.decode(&payload, 5, |kind| (kind == KIND).then_some(layout), 1000).unwrap();
+        for record in &records {
+            assert_eq!(decoded.next(), Some(record.as_slice()));
+        }
+        assert_eq!(decoded.next(), None);
+    }
+
+    #[test]
+    fn a_record_longer_than_any_of_today() {
+        let long: Vec<u8> = (0..17 * 8).collect();
+        let kind = u16::from_le_bytes([long[KIND_AT], long[KIND_AT + 1]]);
+        let mut collector = Collector::new();
+        let handle = collector.add_kind(kind, long.len());
+        collector.push(handle, &long);
+        let mut payload = Vec::new();
+        collector.finish(&mut payload);
+        let layout = RecordLayout { size: long.len(), is_known: true };
+        let mut decoded = Records::default();
+        decoded.decode(&payload, 1, |_| Some(layout), 1000).unwrap();
+        assert_eq!(decoded.next(), Some(long.as_slice()));
+    }
+}

@@ -92,6 +92,7 @@ mod tests {
         assert_eq!(input.peek(10).unwrap()[..10], data[..10]);
         input.skip(7);
         assert_eq!(input.peek(100).unwrap()[..100], data[7..107]);
+        assert_eq!(input.peek(240).unwrap()[..240], data[7..247]);
         input.skip(240);
         assert_eq!(input.offset(), 247);
         assert_eq!(input.peek(1000).unwrap(), &data[247..]);
