@@ -105,31 +105,15 @@ pub fn is_per_vma(kind: Kind) -> bool {
 
 /// The known name that differs least, when it differs little.
 fn nearest(name: &str) -> Option<&'static str> {
+    // A name typed by a person is short; what is longer resembles nothing.
+    let name: String = name.chars().take(64).collect();
     let kinds = Kind::ALL.iter().map(|kind| kind.name());
     kinds
         .chain(Family::ALL.into_iter().map(Family::name))
-        .map(|known| (distance(name, known), known))
+        .map(|known| (strsim::damerau_levenshtein(&name, known), known))
         .min()
         .filter(|(changes, known)| *changes <= 1 + known.len() / 5)
         .map(|(_, known)| known)
-}
-
-/// Number of letters to insert, drop or change to make one name of the other.
-fn distance(from: &str, to: &str) -> usize {
-    // A name typed by a person is short; beyond that it resembles nothing.
-    if from.len() > 64 {
-        return from.len();
-    }
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (above, letter) in from.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], above + 1);
-        for (column, other) in to.bytes().enumerate() {
-            let changed = diagonal + usize::from(letter != other);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[to.len()]
 }
 
 #[cfg(test)]

@@ -268,6 +268,7 @@ fn unfamiliar_signatures_are_noticed_but_used() {
 
 /// The kernel under the tests, whose BTF anyone may read; it is never traced.
 #[test]
+#[expect(clippy::print_stderr, reason = "a skipped test says why")]
 fn plan_for_the_kernel_under_the_tests() {
     if !Path::new(RUNNING_KERNEL_BTF).exists() {
         eprintln!("skipped: this machine has no {RUNNING_KERNEL_BTF}");
