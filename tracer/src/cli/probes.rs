@@ -58,12 +58,16 @@ pub fn run(args: &ProbesArgs, global: &GlobalArgs) -> Result<(), Error> {
         None => {
             let options = FactsOptions { btf: None, kallsyms: args.kallsyms.clone() };
             let facts = Facts::of_running_kernel(&options)?;
-            request.probe_read = Lockdown::read(&SystemFiles::live()) != Lockdown::Confidentiality;
+            let lockdown = match Lockdown::read(&SystemFiles::live()) {
+                Lockdown::Unknown => None,
+                known => Some(known == Lockdown::Confidentiality),
+            };
+            request.probe_read = lockdown != Some(true);
             let source = Source {
                 release: Some(facts.description.release.clone()),
                 btf: RUNNING_KERNEL_BTF.to_owned(),
                 symbols_verified: !facts.symbols.is_empty(),
-                lockdown: !request.probe_read,
+                lockdown,
             };
             show(args, global, &facts, &request, &source)
         }
@@ -77,7 +81,7 @@ pub fn run(args: &ProbesArgs, global: &GlobalArgs) -> Result<(), Error> {
                 release: None,
                 btf: path.to_string_lossy().into_owned(),
                 symbols_verified: symbols.is_some(),
-                lockdown: false,
+                lockdown: None,
             };
             show(args, global, &KnownKernel::described(&btf, &layout, symbols.as_ref()), &request, &source)
         }
@@ -114,8 +118,16 @@ fn show(
             "symbols are unverified: whether a function of BTF is in the kernel's symbols is not known",
         );
     }
-    if source.lockdown {
-        status.note("the kernel is in lockdown (confidentiality): no kprobes, no reads of kernel memory");
+    match source.lockdown {
+        Some(true) => {
+            status.note("the kernel is in lockdown (confidentiality): no kprobes, no reads of kernel memory");
+        }
+        None if source.release.is_some() => {
+            status.note(
+                "lockdown is not visible here (securityfs is not mounted): planned as if there were none",
+            );
+        }
+        _ => {}
     }
     Ok(())
 }

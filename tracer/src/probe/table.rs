@@ -197,8 +197,9 @@ pub struct Source {
     pub btf: String,
     /// Whether the kernel's symbols were looked at; otherwise BTF decides which functions there are.
     pub symbols_verified: bool,
-    /// Whether the kernel is in lockdown (confidentiality).
-    pub lockdown: bool,
+    /// Whether the kernel is in lockdown (confidentiality); absent where that cannot be seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lockdown: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -314,7 +315,7 @@ mod tests {
     fn json_names_every_point() {
         let plan = Plan::make(&TestKernel::v6_15(), &everything());
         let source =
-            Source { release: None, btf: "vmlinux".to_owned(), symbols_verified: true, lockdown: false };
+            Source { release: None, btf: "vmlinux".to_owned(), symbols_verified: true, lockdown: None };
         let document: serde_json::Value =
             serde_json::from_str(&json(&plan, &source, Detail::default()).unwrap()).unwrap();
         assert_eq!(document["schema"], SCHEMA);
