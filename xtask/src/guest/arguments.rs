@@ -50,8 +50,9 @@ pub fn arguments(guest: &Guest, files: &RunFiles) -> Result<Vec<String>, GuestEr
     }
     // --verbose makes virtme-ng show the kernel's console on its standard error, which we keep for
     // ourselves; the command's own standard error goes through a port of ours.
+    // The virtiofsd of Debian 12's QEMU does not take virtme-ng's options, and each try costs seconds: 9p.
     let mut arguments: Vec<String> =
-        ["--verbose", "--disable-microvm", "--user", "root"].map(Into::into).into();
+        ["--verbose", "--disable-microvm", "--force-9p", "--user", "root"].map(Into::into).into();
     if guest.accelerator != Accelerator::Kvm {
         arguments.push("--disable-kvm".into());
     }

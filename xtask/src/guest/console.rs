@@ -7,10 +7,15 @@ pub fn panic_line(console: &str) -> Option<&str> {
 
 /// Lines in which the kernel complains about itself: oopses, warnings, lock-ups, stalls, sanitizer reports.
 pub fn complaints(console: &str) -> Vec<&str> {
+    console.lines().map(str::trim).filter(|line| is_complaint(line)).collect()
+}
+
+fn is_complaint(line: &str) -> bool {
     const MARKS: [&str; 10] = [
         "Kernel panic - not syncing",
-        // lib/bug.c prints both with a colon, the sanitizers and the lock-up detector too.
+        // The page-fault handler, the sanitizers and the lock-up detector begin like this.
         "BUG: ",
+        // kernel/panic.c, __warn().
         "WARNING: CPU:",
         "WARNING: possible",
         "kernel BUG at",
@@ -20,26 +25,37 @@ pub fn complaints(console: &str) -> Vec<&str> {
         "self-detected stall",
         "blocked for more than",
     ];
-    console.lines().map(str::trim).filter(|line| MARKS.iter().any(|mark| line.contains(mark))).collect()
+    MARKS.iter().any(|mark| line.contains(mark))
 }
 
 /// The last `count` lines that are not empty, indented by two spaces.
 pub fn tail(console: &str, count: usize) -> String {
-    let lines: Vec<&str> = console.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    let mut text = String::new();
-    for line in &lines[lines.len().saturating_sub(count)..] {
-        text.push_str("  ");
-        // A terminal must not obey what a guest prints.
-        text.extend(
-            line.chars().map(|letter| if letter.is_control() && letter != '\t' { '.' } else { letter }),
-        );
-        text.push('\n');
+    let lines = lines(console);
+    indented(&lines[lines.len().saturating_sub(count)..])
+}
+
+/// `count` lines from the first complaint on; without a complaint the last ones.
+pub fn trouble(console: &str, count: usize) -> String {
+    let lines = lines(console);
+    match lines.iter().position(|line| is_complaint(line)) {
+        Some(first) => indented(&lines[first..lines.len().min(first + count)]),
+        None => tail(console, count),
     }
-    if text.is_empty() {
-        text.push_str("  (the console is empty)\n");
+}
+
+fn lines(console: &str) -> Vec<&str> {
+    console.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect()
+}
+
+fn indented(lines: &[&str]) -> String {
+    if lines.is_empty() {
+        return "  (the console is empty)".into();
     }
-    text.truncate(text.trim_end().len());
-    text
+    // A terminal must not obey what a guest prints.
+    let harmless = |letter: char| if letter.is_control() && letter != '\t' { '.' } else { letter };
+    let lines: Vec<String> =
+        lines.iter().map(|line| format!("  {}", line.chars().map(harmless).collect::<String>())).collect();
+    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -73,5 +89,12 @@ mod tests {
     fn tail_is_short_and_harmless() {
         assert_eq!(tail("a\nb\n\nc\x1b[2J\r\n", 2), "  b\n  c.[2J");
         assert_eq!(tail("", 5), "  (the console is empty)");
+    }
+
+    #[test]
+    fn trouble_begins_with_the_first_complaint() {
+        assert!(trouble(CONSOLE, 2).starts_with("  [    9.100000] WARNING: CPU: 0"));
+        assert_eq!(trouble(CONSOLE, 2).lines().count(), 2);
+        assert_eq!(trouble("a\nb", 1), "  b");
     }
 }

@@ -26,11 +26,11 @@ pub enum GuestError {
         source: std::io::Error,
     },
     /// The kernel panicked.
-    #[error("the guest's kernel panicked: {line}\nits last lines:\n{tail}")]
+    #[error("the guest's kernel panicked: {line}\nfrom its first complaint on:\n{tail}")]
     Panic {
         /// The line of the panic.
         line: String,
-        /// End of the console.
+        /// The console from the first complaint on.
         tail: String,
         /// The whole console.
         console: String,

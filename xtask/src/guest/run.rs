@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::arguments::{RunFiles, STDERR_CONNECTIONS, arguments};
-use super::console::{complaints, panic_line, tail};
+use super::console::{complaints, panic_line, tail, trouble};
 use super::reaper::Reaper;
 use super::stream::{Kept, Pass};
 use super::{Guest, GuestError, Outcome, script};
@@ -58,7 +58,7 @@ impl Guest {
         let listener =
             UnixListener::bind(files.stderr()).map_err(GuestError::io("socket for the guest's stderr"))?;
 
-        let mut reaper = Reaper::start(&files.pid()).map_err(GuestError::io("/bin/sh"))?;
+        let mut reaper = Reaper::start(&files.pid(), files.folder).map_err(GuestError::io("/bin/sh"))?;
         let mut child = self.spawn(&vng, &arguments(self, &files)?)?;
         let streams = Streams::default();
         let readers = self.follow(&mut child, listener, &streams);
@@ -159,10 +159,11 @@ impl Guest {
         started: Instant,
     ) -> Result<Outcome, GuestError> {
         let console = streams.console.text();
-        let last = tail(&console, TAIL_LINES);
         if let Some(line) = panic_line(&console) {
-            return Err(GuestError::Panic { line: line.into(), tail: last, console });
+            let (line, tail) = (line.into(), trouble(&console, TAIL_LINES));
+            return Err(GuestError::Panic { line, tail, console });
         }
+        let last = tail(&console, TAIL_LINES);
         if matches!(end, End::TimedOut) {
             let hint = match complaints(&console).first() {
                 Some(line) => format!("; it complained: {line}"),

@@ -53,7 +53,7 @@ fn place(inputs: &Inputs) -> PathBuf {
 
 fn build(inputs: &Inputs, place: &Path) -> Result<()> {
     let started = Instant::now();
-    let log = place.with_extension("log");
+    let log = cache::kernels().join(format!("{HMM}-{}.log", inputs.key));
     let _ = fs::remove_file(&log);
     eprintln!(
         "xtask: building the kernel {HMM} (Debian {}), 7 minutes on two cores; log: {}",
