@@ -10,6 +10,8 @@ use rmapscope::event::{Family, Filter, LossCause, Selection, Sink};
 use rmapscope::output::{
     Column, Counts, Csv, Format, Json, Notation, Origin, PrintError, Printer, Tally, Text, column_names,
 };
+use rmapscope::probe::Outcome;
+use rmapscope::session::gaps;
 use rmapscope::trace_file::{Ending, FileHeader, Reader};
 
 use super::GlobalArgs;
@@ -239,7 +241,12 @@ fn header_text(header: &FileHeader) -> String {
         line("option", &format!("{name} = {value}"));
     }
     for point in &header.probes {
-        let state = if point.outcome.is_attached() { "attached" } else { "not attached" };
+        let state = match &point.outcome {
+            Outcome::Attached { symbol, .. } => format!("attached to {symbol}"),
+            Outcome::Fallback { symbol, lost, .. } => format!("attached to {symbol}, without {lost}"),
+            Outcome::NotAsked => "not asked for".to_owned(),
+            missing => format!("not attached: {}", gaps::reason(missing)),
+        };
         line("probe", &format!("{} {state}", point.point));
     }
     text

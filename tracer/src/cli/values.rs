@@ -114,7 +114,8 @@ pub enum EventChoice {
     Events(Selection),
 }
 
-/// The events of names given with `-e`, families or single ones; all when there is no name.
+/// The events of names given with `-e`, families or single ones; `all`, or no name,
+/// is every event.
 ///
 /// # Errors
 /// When a name is neither `list`, nor a family's, nor an event's; the remedy names the nearest and all.
@@ -124,7 +125,9 @@ pub fn events(names: &[String]) -> Result<EventChoice, Error> {
     }
     let mut selection = Selection::NONE;
     for name in names {
-        if !selection.insert_name(name) {
+        if name == "all" {
+            selection = Selection::ALL;
+        } else if !selection.insert_name(name) {
             let all: Vec<_> = event_names().collect();
             return Err(unknown("event", name, &all));
         }
@@ -220,6 +223,7 @@ mod tests {
         let choose =
             |names: &[&str]| events(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
         assert_eq!(choose(&[]).unwrap(), EventChoice::Events(Selection::ALL));
+        assert_eq!(choose(&["fork", "all"]).unwrap(), EventChoice::Events(Selection::ALL));
         assert_eq!(choose(&["fork", "list"]).unwrap(), EventChoice::List);
         let EventChoice::Events(chosen) = choose(&["fork", "mlock_folio"]).unwrap() else { panic!() };
         assert_eq!(chosen.kinds().count(), 2);
