@@ -42,7 +42,7 @@ pub fn run(options: &Options) -> Result<u8> {
 
     eprintln!("xtask: recording the demonstration workload on {} (about a minute)", image.display());
     let record = format!(
-        "rmapscope record -o {} -- rmapscope-workload --facts {} demo",
+        "rmapscope record --per-vma -o {} -- rmapscope-workload --facts {} demo",
         quote(&trace.to_string_lossy()),
         quote(&facts.to_string_lossy())
     );

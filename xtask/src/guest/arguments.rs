@@ -65,6 +65,9 @@ pub fn arguments(guest: &Guest, files: &RunFiles) -> Result<Vec<String>, GuestEr
         for node in numa(&guest.memory, cpus, guest.numa_nodes)? {
             push("--numa", node);
         }
+        // A socket for each CPU: the kernel warns about cores of one socket on different nodes
+        // (6.12 arch/x86/kernel/smpboot.c, topology_sane()).
+        push("--qemu-opts", format!("-smp {cpus},sockets={cpus},cores=1,threads=1"));
     }
     // An oops ends the run at once instead of leaving a guest that may hang.
     push("--append", "oops=panic".into());
