@@ -213,6 +213,11 @@ impl Kind {
         Family::ALL[(self as u16 >> 8) as usize]
     }
 
+    /// The kind's bit in its family's word of [`Options::kinds`](crate::globals::Options::kinds).
+    pub const fn bit(self) -> u32 {
+        1 << (self as u16 & 0x1f)
+    }
+
     /// The kind of that [name](Self::name).
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.name() == name)

@@ -3,6 +3,7 @@
 //! It lands in the object's frozen `.rodata`: the verifier knows every value, prunes what is switched off,
 //! and accepts the field offsets in direct loads through BTF-typed pointers.
 
+use crate::event::Kind;
 use crate::family::Family;
 use crate::point::{ARGUMENT_ABSENT, MAX_ARGUMENTS, Point};
 
@@ -31,6 +32,13 @@ pub struct Globals {
     pub arguments: [[u8; MAX_ARGUMENTS]; Point::COUNT],
     /// Number of arguments of each point's function: the slot of the result in an fexit context.
     pub arity: [u8; Point::COUNT],
+}
+
+impl Options {
+    /// Asks for events of a kind.
+    pub fn ask_for(&mut self, kind: Kind) {
+        self.kinds[kind.family() as usize] |= kind.bit();
+    }
 }
 
 /// Which events to send, and what with. Every switch is 0 or 1.
@@ -63,10 +71,12 @@ pub struct Options {
     pub stacks: u8,
     /// `bpf_probe_read_kernel` may be used (not under lockdown=confidentiality).
     pub read_kernel: u8,
-    /// Send [`Family`] `i` when `families[i]` is 1.
-    pub families: [u8; Family::COUNT],
     /// Zero padding.
-    pub reserved: [u8; 3],
+    pub reserved: [u8; 2],
+    /// Send an event of [`Family`] `i` when bit `n` of `kinds[i]` is set, `n` being the low byte of its kind.
+    pub kinds: [u32; Family::COUNT],
+    /// Zero padding.
+    pub padding: u32,
 }
 
 macro_rules! layout {
@@ -239,8 +249,9 @@ impl Globals {
             latency: 0,
             stacks: 0,
             read_kernel: 0,
-            families: [0; Family::COUNT],
-            reserved: [0; 3],
+            reserved: [0; 2],
+            kinds: [0; Family::COUNT],
+            padding: 0,
         },
         layout: Layout::ABSENT,
         entry: EntryFormat {

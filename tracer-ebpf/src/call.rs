@@ -11,7 +11,7 @@ use crate::emit::{self, Room, counters, now};
 use crate::filter::admits;
 use crate::globals::{argument_position, global};
 use crate::memory::{Memory, Plain};
-use crate::pairing::{self, Begun};
+use crate::pairing::{self, Begun, Ended};
 
 /// One call of a probed function.
 pub struct Call<'a, C: Context> {
@@ -128,27 +128,22 @@ pub fn on_return<C: Context>(
         Pairs::ForLatency => latency || !C::HAS_ARGUMENTS,
         Pairs::Never => false,
     };
-    let mut ended = None;
+    let mut ended = Ended::NONE;
     if paired {
         ended = pairing::end(point, counters);
-        if ended.is_none() {
+        if ended.begun.is_none() {
             debug!(context, "point {} ended without its beginning", point as u8);
             return;
         }
     }
     let time = now();
-    let (mut begun, mut outer, mut duration) = (None, None, 0);
-    if let Some(ended) = ended.as_mut() {
-        if latency {
-            duration = time.saturating_sub(ended.begun.time);
-        }
-        begun = Some(&mut *ended.begun);
-        outer = ended.outer.as_deref_mut();
+    let mut duration = 0;
+    if latency && let Some(begun) = ended.begun.as_ref() {
+        duration = time.saturating_sub(begun.time);
     }
     if duration >= global!(options.min_latency) {
+        let (begun, outer) = (ended.begun.as_deref_mut(), ended.outer.as_deref_mut());
         handler(&mut Call { context, counters, time, duration, begun, outer, point });
     }
-    if let Some(ended) = ended {
-        ended.release();
-    }
+    ended.release();
 }

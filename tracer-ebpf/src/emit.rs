@@ -9,7 +9,7 @@ use tracer_common::counters::Counters;
 use tracer_common::event::{Header, Kind, STACK_NONE};
 
 use crate::context::Context;
-use crate::globals::global;
+use crate::globals::{block, global};
 
 /// Records on their way to user space, which sets the size.
 #[map]
@@ -108,11 +108,12 @@ pub fn now() -> u64 {
 #[inline(always)]
 fn is_asked(kind: Kind) -> bool {
     // SAFETY: a family's number is below the array's length.
-    unsafe {
+    let asked = unsafe {
         core::ptr::read_volatile(
-            (&raw const (*crate::globals::block()).options.families).cast::<u8>().add(kind.family() as usize),
-        ) != 0
-    }
+            (&raw const (*block()).options.kinds).cast::<u32>().add(kind.family() as usize),
+        )
+    };
+    asked & kind.bit() != 0
 }
 
 #[inline(always)]

@@ -97,21 +97,27 @@ pub fn begin(point: Point, counters: &mut Counters) -> Option<&'static mut Begun
     Some(begun)
 }
 
-/// The beginning of `point` that ends now, and the function around it.
+/// The beginning of a point that ends now, and the function around it. Every part has a value even where there
+/// is none of it: the compiler would keep an undefined one in a register, and the verifier would refuse that.
 pub struct Ended {
     /// The beginning.
-    pub begun: &'static mut Begun,
+    pub begun: Option<&'static mut Begun>,
     /// The probed function that the task is still inside.
     pub outer: Option<&'static mut Begun>,
-    stack: &'static mut TaskStack,
+    stack: Option<&'static mut TaskStack>,
     depth: u64,
 }
 
 impl Ended {
+    /// No beginning.
+    pub const NONE: Self = Self { begun: None, outer: None, stack: None, depth: 0 };
+
     /// Gives the slot back. Not before the end is dealt with: an interrupt would take it.
     #[inline(always)]
     pub fn release(self) {
-        self.stack.depth = self.depth;
+        if let Some(stack) = self.stack {
+            stack.depth = self.depth;
+        }
     }
 }
 
@@ -125,7 +131,7 @@ impl Begun {
 
 /// Finds the beginning of `point` on the current task's stack; what lies above it never ended.
 #[inline(always)]
-pub fn end(point: Point, counters: &mut Counters) -> Option<Ended> {
+pub fn end(point: Point, counters: &mut Counters) -> Ended {
     let unpaired = &mut counters.unpaired[point.family() as usize];
     if let Some(stack) = stack_of_current() {
         for _ in 0..DEPTH {
@@ -136,14 +142,14 @@ pub fn end(point: Point, counters: &mut Counters) -> Option<Ended> {
             let begun = slot(stack, depth - 1);
             if begun.is(point) {
                 let outer = if depth >= 2 { Some(slot(stack, depth - 2)) } else { None };
-                return Some(Ended { begun, outer, stack, depth: depth - 1 });
+                return Ended { begun: Some(begun), outer, stack: Some(stack), depth: depth - 1 };
             }
             *unpaired += 1;
             stack.depth = depth - 1;
         }
     }
     *unpaired += 1;
-    None
+    Ended::NONE
 }
 
 /// The innermost function that the current task is inside, when it is `point`.

@@ -21,7 +21,6 @@ use super::{Attempt, Outcome, PointReport};
 pub struct Plan {
     /// One for each point, in the order of [`Point::ALL`].
     pub points: Vec<PlannedPoint>,
-    families: [bool; Family::COUNT],
     /// Whether `bpf_probe_read_kernel` works.
     pub(super) probe_read: bool,
 }
@@ -58,13 +57,8 @@ pub enum FallBack {
 impl Plan {
     /// Makes the plan of `request` on the kernel `view`.
     pub fn make(view: &dyn KernelView, request: &Request) -> Self {
-        let mut families = [false; Family::COUNT];
-        for kind in &request.kinds {
-            families[kind.family() as usize] = true;
-        }
         // Records name threads; who they are comes with whatever is traced.
         let anything = !request.kinds.is_empty();
-        families[Family::Process as usize] = anything;
         let wanted: Vec<(&Entry, bool)> = catalogue::entries()
             .map(|entry| {
                 let asked = entry.all_kinds().any(|kind| request.kinds.contains(&kind));
@@ -85,18 +79,12 @@ impl Plan {
                 PlannedPoint::make(view, request, entry, *is_asked, serves)
             })
             .collect();
-        Self { points, families, probe_read: request.probe_read }
+        Self { points, probe_read: request.probe_read }
     }
 
     /// The planned point.
     pub fn point(&self, point: Point) -> &PlannedPoint {
         &self.points[point as usize]
-    }
-
-    /// Whether the events of each family are to be sent, for [`Options::families`]
-    /// (tracer_common::globals::Options::families).
-    pub fn families(&self) -> [u8; Family::COUNT] {
-        self.families.map(u8::from)
     }
 
     /// Tells the programs where the arguments are.

@@ -63,7 +63,7 @@ impl From<UnknownEvent> for crate::Error {
 
 /// The events that a list of names selects: events, families, and `all`; several may be in one name,
 /// separated by commas. An empty list selects all. With a family come its per-VMA events only when
-/// `per_vma` is set. Process life is always part of it.
+/// `per_vma` is set. Process life is always part of it, and with bounce buffers the names of the devices.
 ///
 /// # Errors
 /// The first name that is unknown.
@@ -92,6 +92,9 @@ pub fn select<S: AsRef<str>>(names: &[S], per_vma: bool) -> Result<BTreeSet<Kind
         } else if name != "all" {
             return Err(UnknownEvent { name: name.to_owned() });
         }
+    }
+    if kinds.iter().any(|kind| kind.family() == Family::Swiotlb) {
+        kinds.insert(Kind::DeviceName);
     }
     Ok(kinds)
 }

@@ -81,7 +81,9 @@ impl Live {
         globals.options.latency = u8::from(options.request.latency);
         globals.options.stacks = u8::from(options.stacks);
         globals.options.read_kernel = u8::from(options.request.probe_read);
-        globals.options.families = plan.families();
+        for kind in &options.request.kinds {
+            globals.options.ask_for(*kind);
+        }
         options.filters.write(&mut globals.options)?;
         let object = ObjectOptions { ring_bytes: options.ring_bytes, log_level: options.log_level };
         let begin = clock::now();
