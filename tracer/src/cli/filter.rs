@@ -5,7 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use rmapscope::event::{Filter, Selection};
 
-use super::values::{NamePattern, duration, name_pattern};
+use super::session_args::Choice;
+use super::values::{NamePattern, duration, name_pattern, nanoseconds};
 
 /// Which events to take; what is given more than once or as a list is an "or", different options are an
 /// "and".
@@ -37,6 +38,24 @@ pub struct FilterArgs {
 }
 
 impl FilterArgs {
+    /// The part of it that a live session does in the kernel.
+    pub fn choice(&self) -> Choice {
+        let names = self.comm.iter().filter(|name| !name.denies).map(NamePattern::text).collect();
+        Choice {
+            events: self.event.clone(),
+            pids: self.pid.clone(),
+            tids: self.tid.clone(),
+            names,
+            min_latency: self.min_latency,
+        }
+    }
+
+    /// The part of it that is left to do when a live session did [its part](Self::choice).
+    pub fn rest(&self) -> Filter {
+        let Filter { denied, from, to, .. } = self.filter(Selection::ALL);
+        Filter { selection: Selection::ALL, denied, from, to, ..Filter::default() }
+    }
+
     /// The filter for these options and the events that [`event`](Self::event) chose.
     pub fn filter(&self, selection: Selection) -> Filter {
         let patterns = |denies| {
@@ -53,9 +72,4 @@ impl FilterArgs {
             to: self.to.map_or(u64::MAX, nanoseconds),
         }
     }
-}
-
-/// A parsed time holds at most 64 bits of nanoseconds.
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -11,6 +11,7 @@ mod record;
 mod script;
 mod session_args;
 mod status;
+mod summary;
 mod values;
 
 use std::io::IsTerminal;

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use rmapscope::event::{Family, Kind, Summary};
-use rmapscope::session::{Ended, Live, gaps, prepare};
+use rmapscope::session::{Live, prepare};
 use rmapscope::trace_file::{FileHeader, Writer};
 use rmapscope::{Error, ExitCode};
 
 use super::GlobalArgs;
-use super::session_args::{SessionArgs, fork};
-use super::status::Status;
+use super::script::print;
+use super::session_args::{Choice, SessionArgs, fork, runtime};
+use super::summary;
+use super::values::{duration, event_list, nanoseconds};
 
 /// Trace into a file: the whole system, some processes, or a command with its children.
 ///
@@ -23,6 +24,21 @@ pub struct RecordArgs {
     /// Write to FILE; `-` is standard output.
     #[arg(short, long, value_name = "FILE", default_value = "rmapscope.data")]
     output: PathBuf,
+    /// Trace only these events or families; `-e list` prints them. Default: all.
+    #[arg(short, long, value_name = "NAME[,…]", value_delimiter = ',')]
+    event: Vec<String>,
+    /// Trace only these processes with all their threads. Bounce buffers have no process and come always.
+    #[arg(short, long, value_name = "PID[,…]", value_delimiter = ',')]
+    pid: Vec<u32>,
+    /// Trace only these threads.
+    #[arg(short, long, value_name = "TID[,…]", value_delimiter = ',')]
+    tid: Vec<u32>,
+    /// Trace only processes with such a name (`*` and `?`). Up to four.
+    #[arg(short = 'n', long, value_name = "GLOB")]
+    comm: Vec<String>,
+    /// Leave out calls that took less, for example 50us (turns --latency on).
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    min_latency: Option<Duration>,
     #[command(flatten)]
     session: SessionArgs,
     /// Command to trace, after `--`. It starts when every probe is attached.
@@ -35,26 +51,39 @@ pub struct RecordArgs {
 /// # Errors
 /// Whatever keeps the session from running in order; a file that was begun has everything up to then.
 pub fn run(args: &RecordArgs, global: &GlobalArgs) -> Result<u8, Error> {
+    if args.event.iter().any(|name| name == "list") {
+        return print(&event_list());
+    }
     let status = global.status();
     let mut command = fork(&args.command)?;
-    let mut options = args.session.options(command.as_ref(), global.verbose)?;
+    let mut options = args.session.options(args.choice(), command.as_ref(), global.verbose)?;
     let (facts, plan) = prepare(&mut options.request, &args.session.facts())?;
     let live = Live::start(facts, plan, &options)?;
     let mut writer = Writer::create(&args.output, &header(args, &live))?;
     if command.is_none() && options.duration.is_none() {
         status.note("recording; Ctrl-C ends");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        Error::failure(format!("cannot wait for events: {error}"), "see `ulimit -n` for open files")
-    })?;
-    let ended = runtime.block_on(live.run(command.as_mut(), &mut writer)).inspect_err(|error| {
+    let ended = runtime()?.block_on(live.run(command.as_mut(), &mut writer)).inspect_err(|error| {
         if matches!(error.code, ExitCode::CommandNotFound | ExitCode::CommandNotExecutable) {
             discard(&args.output);
         }
     })?;
-    report(args, &ended, writer.bytes_written(), status);
+    let file = format!("{} {}", args.output.display(), size(writer.bytes_written()));
+    summary::print(&ended, Some(&file), status);
     let code = ended.summary.command_status.unwrap_or(0);
     Ok(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+impl RecordArgs {
+    fn choice(&self) -> Choice {
+        Choice {
+            events: self.event.clone(),
+            pids: self.pid.clone(),
+            tids: self.tid.clone(),
+            names: self.comm.clone(),
+            min_latency: self.min_latency,
+        }
+    }
 }
 
 fn header(args: &RecordArgs, live: &Live) -> FileHeader {
@@ -64,16 +93,15 @@ fn header(args: &RecordArgs, live: &Live) -> FileHeader {
     header.traced_command = (!args.command.is_empty())
         .then(|| args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect());
     let text = |path: &PathBuf| path.to_string_lossy().into_owned();
-    let nanoseconds = |time: &Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     for (name, value) in [
-        ("event", serde_json::json!(session.event)),
+        ("event", serde_json::json!(args.event)),
         ("per-vma", session.per_vma.into()),
-        ("latency", (session.latency || session.min_latency.is_some()).into()),
+        ("latency", (session.latency || args.min_latency.is_some()).into()),
         ("stacks", session.stacks.into()),
-        ("min-latency", session.min_latency.as_ref().map(nanoseconds).into()),
-        ("pid", serde_json::json!(session.pid)),
-        ("tid", serde_json::json!(session.tid)),
-        ("comm", serde_json::json!(session.comm)),
+        ("min-latency", args.min_latency.map(nanoseconds).into()),
+        ("pid", serde_json::json!(args.pid)),
+        ("tid", serde_json::json!(args.tid)),
+        ("comm", serde_json::json!(args.comm)),
         ("cgroup", session.cgroup.as_ref().map(text).into()),
         ("all", session.all.into()),
         ("no-inherit", session.no_inherit.into()),
@@ -89,62 +117,6 @@ fn discard(output: &std::path::Path) {
     if output.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
         let _ = std::fs::remove_file(output);
     }
-}
-
-/// The end summary. What is missing is told even when nothing else is.
-fn report(args: &RecordArgs, ended: &Ended, bytes: u64, status: Status) {
-    let summary = &ended.summary;
-    let seconds = summary.end.saturating_sub(summary.begin) as f64 / 1e9;
-    status.note(&format!(
-        "{} events ({}) in {seconds:.1} s, {} {}; {}",
-        total(&summary.events),
-        by_family(summary),
-        args.output.display(),
-        size(bytes),
-        summary.reason,
-    ));
-    let (lost, missed, unpaired) = (total(&summary.lost), total(&summary.missed), total(&summary.unpaired));
-    let losses = format!(
-        "lost {lost} (ring full)  missed {missed} (skipped by the kernel)  unpaired {unpaired}  stacks lost {}",
-        summary.stacks_lost,
-    );
-    if lost + missed + unpaired + summary.stacks_lost > 0 {
-        status.important(&losses);
-    } else {
-        status.note(&losses);
-    }
-    if lost > 0 {
-        status.note("a larger --buffer or fewer events (--event, --pid) avoid losses");
-    }
-    let (asked, attached) = gaps::coverage(&ended.reports);
-    let missing: Vec<&str> = gaps::gaps(&ended.reports).map(|report| report.point.as_str()).collect();
-    let missing = if missing.is_empty() { String::new() } else { format!("; not: {}", missing.join(", ")) };
-    status.note(&format!("{attached} of {asked} probes attached{missing}"));
-    for report in gaps::gaps(&ended.reports) {
-        status.detail(&format!("{} is not traced: {}", report.point, gaps::reason(&report.outcome)));
-    }
-    for (hit, silent) in &ended.silent {
-        status.important(&format!(
-            "{silent} is attached but never fired, although {hit} did: the compiler may have copied it into its \
-             callers; its events are incomplete"
-        ));
-    }
-}
-
-fn total(counts: &std::collections::BTreeMap<String, u64>) -> u64 {
-    counts.values().sum()
-}
-
-fn by_family(summary: &Summary) -> String {
-    let parts: Vec<String> = Family::ALL
-        .into_iter()
-        .filter_map(|family| {
-            let kinds = Kind::ALL.iter().filter(|kind| kind.family() == family);
-            let count: u64 = kinds.filter_map(|kind| summary.events.get(kind.name())).sum();
-            (count > 0).then(|| format!("{} {count}", family.name()))
-        })
-        .collect();
-    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
 }
 
 fn size(bytes: u64) -> String {

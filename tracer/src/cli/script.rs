@@ -1,5 +1,6 @@
 //! `rmapscope script`: the events of a trace file as text, NDJSON or CSV.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -12,11 +13,14 @@ use rmapscope::output::{
 };
 use rmapscope::probe::Outcome;
 use rmapscope::session::gaps;
+use rmapscope::session::{Decoded, Live, prepare};
 use rmapscope::trace_file::{Ending, FileHeader, Reader};
 
 use super::GlobalArgs;
 use super::filter::FilterArgs;
+use super::session_args::{SessionArgs, fork, runtime};
 use super::status::Status;
+use super::summary;
 use super::values::{EventChoice, event_list, events, unknown};
 
 /// Print the events of a trace file, one a line.
@@ -36,6 +40,14 @@ pub struct ScriptArgs {
     format: FormatArgs,
     #[command(flatten)]
     filter: FilterArgs,
+    /// Print a live session instead of a file. A command does so, too.
+    #[arg(long, conflicts_with = "input")]
+    live: bool,
+    #[command(flatten)]
+    session: SessionArgs,
+    /// Command to trace, after `--`. It starts when every probe is attached.
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "input")]
+    command: Vec<OsString>,
 }
 
 /// How to print.
@@ -156,6 +168,9 @@ pub fn run(args: &ScriptArgs, global: &GlobalArgs) -> Result<u8, Error> {
     if args.format.fields.iter().any(|name| name == "list") {
         return print(&(column_names().join("\n") + "\n"));
     }
+    if args.live || !args.command.is_empty() {
+        return live(args, selection, global);
+    }
     let mut reader = Reader::open(&args.input)?;
     let header = reader.header().clone();
     let origin = Origin { description: &header.kernel, start: None };
@@ -184,7 +199,29 @@ pub fn run(args: &ScriptArgs, global: &GlobalArgs) -> Result<u8, Error> {
     }
 }
 
-fn print(text: &str) -> Result<u8, Error> {
+/// Prints the events of a live session as they come.
+fn live(args: &ScriptArgs, selection: Selection, global: &GlobalArgs) -> Result<u8, Error> {
+    let mut command = fork(&args.command)?;
+    let mut options = args.session.options(args.filter.choice(), command.as_ref(), global.verbose)?;
+    let (facts, plan) = prepare(&mut options.request, &args.session.facts())?;
+    let live = Live::start(facts, plan, &options)?;
+    let kernel = live.kernel().clone();
+    let origin = Origin { description: &kernel, start: None };
+    let format = args.format.formatter(selection, &origin, global.colors_output())?;
+    let printer = Printer::new(io::stdout().lock(), format, args.filter.rest(), &origin);
+    let mut output = Decoded::new(printer, |printer| printer.flush().map_err(Error::from));
+    let ended = runtime()?.block_on(live.run(command.as_mut(), &mut output))?;
+    output.into_inner().finish()?;
+    summary::print(&ended, None, global.status());
+    let code = ended.summary.command_status.unwrap_or(0);
+    Ok(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+/// Prints data on standard output.
+///
+/// # Errors
+/// When it takes no more.
+pub fn print(text: &str) -> Result<u8, Error> {
     let mut output = io::stdout().lock();
     output.write_all(text.as_bytes()).and_then(|()| output.flush()).map_err(PrintError)?;
     Ok(0)

@@ -34,59 +34,58 @@ impl From<Attach> for Preference {
     }
 }
 
-/// What to trace, whom, and how.
+/// How to trace.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Live session")]
 pub struct SessionArgs {
-    /// Trace only these events or families (exclusive, rmap, migrate, mlock, fork, swiotlb); default: all.
-    #[arg(short, long, value_name = "NAME,…", value_delimiter = ',', help_heading = "Events")]
-    pub event: Vec<String>,
     /// Add an event for each VMA that a reverse-map walk visits.
-    #[arg(long, help_heading = "Events")]
+    #[arg(long)]
     pub per_vma: bool,
     /// Measure the time spent in each function.
-    #[arg(short, long, help_heading = "Events")]
+    #[arg(short, long)]
     pub latency: bool,
     /// Take the kernel stack of each event.
-    #[arg(short = 'g', long, help_heading = "Events")]
+    #[arg(short = 'g', long)]
     pub stacks: bool,
-    /// Leave out functions that took less, for example 50us (turns --latency on).
-    #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "Events")]
-    pub min_latency: Option<Duration>,
-
-    /// Trace only these processes, with all their threads (swiotlb events have no process and always come).
-    #[arg(short, long, value_name = "PID,…", value_delimiter = ',', help_heading = "Filters")]
-    pub pid: Vec<u32>,
-    /// Trace only these threads.
-    #[arg(short, long, value_name = "TID,…", value_delimiter = ',', help_heading = "Filters")]
-    pub tid: Vec<u32>,
-    /// Trace only processes of this name; * and ? are wildcards. May be given up to four times.
-    #[arg(short = 'n', long, value_name = "GLOB", help_heading = "Filters")]
-    pub comm: Vec<String>,
     /// Trace only tasks in this cgroup v2 directory or below.
-    #[arg(short = 'G', long, value_name = "DIRECTORY", help_heading = "Filters")]
+    #[arg(short = 'G', long, value_name = "DIRECTORY")]
     pub cgroup: Option<PathBuf>,
     /// With a command: trace the whole system while it runs, not only the command and its children.
-    #[arg(short = 'a', long, help_heading = "Filters")]
+    #[arg(short = 'a', long)]
     pub all: bool,
     /// Do not follow children of the traced processes.
-    #[arg(long, help_heading = "Filters")]
+    #[arg(long)]
     pub no_inherit: bool,
-
     /// End after this time, for example 10, 500ms or 2m.
-    #[arg(short, long, value_name = "TIME", value_parser = values::duration, help_heading = "Session")]
+    #[arg(short, long, value_name = "TIME", value_parser = values::duration)]
     pub duration: Option<Duration>,
     /// Size of the ring between kernel and reader; rounded up to a power of two.
-    #[arg(short = 'm', long, value_name = "SIZE", value_parser = values::size, default_value = "8M", help_heading = "Session")]
+    #[arg(short = 'm', long, value_name = "SIZE", value_parser = values::size, default_value = "8M")]
     pub buffer: u64,
     /// How to attach.
-    #[arg(long, value_enum, default_value_t, value_name = "WAY", help_heading = "Session")]
+    #[arg(long, value_enum, default_value_t, value_name = "WAY")]
     pub attach: Attach,
     /// Types of the running kernel, when it has none of its own in /sys/kernel/btf.
-    #[arg(long, value_name = "FILE", help_heading = "Session")]
+    #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,
     /// Symbols of the running kernel, in the form of /proc/kallsyms, when it hides them.
-    #[arg(long, value_name = "FILE", help_heading = "Session")]
+    #[arg(long, value_name = "FILE")]
     pub kallsyms: Option<PathBuf>,
+}
+
+/// What to trace, and whom.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// Names of events and families; none for all.
+    pub events: Vec<String>,
+    /// Processes.
+    pub pids: Vec<u32>,
+    /// Threads.
+    pub tids: Vec<u32>,
+    /// Patterns of process names.
+    pub names: Vec<String>,
+    /// Shortest call to report.
+    pub min_latency: Option<Duration>,
 }
 
 /// The smallest ring: one page.
@@ -104,25 +103,25 @@ impl SessionArgs {
     ///
     /// # Errors
     /// An unknown event, or a ring that cannot be.
-    pub fn options(&self, command: Option<&Command>, verbose: u8) -> Result<Options, Error> {
-        let mut pids = self.pid.clone();
+    pub fn options(&self, choice: Choice, command: Option<&Command>, verbose: u8) -> Result<Options, Error> {
+        let Choice { events, mut pids, tids, names, min_latency } = choice;
         if let Some(command) = command
             && !self.all
         {
             pids.push(command.pid());
         }
-        let min_latency = self.min_latency.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        let min_latency = min_latency.map_or(0, values::nanoseconds);
         Ok(Options {
             request: Request {
-                kinds: select(&self.event, self.per_vma)?,
+                kinds: select(&events, self.per_vma)?,
                 latency: self.latency || min_latency > 0,
                 attach: self.attach.into(),
                 probe_read: true,
             },
             filters: Filters {
                 pids,
-                tids: self.tid.clone(),
-                names: self.comm.clone(),
+                tids,
+                names,
                 cgroup: self.cgroup.clone(),
                 follow_children: !self.no_inherit,
                 min_latency,
@@ -143,14 +142,21 @@ fn ring_bytes(asked: u64) -> Result<u32, Error> {
     let remedy = "ask for less with --buffer; 8M is the default";
     let bytes = asked.max(SMALLEST_RING).checked_next_power_of_two().filter(|bytes| *bytes <= LARGEST_RING);
     let Some(bytes) = bytes else {
-        return Err(Error::failure(format!("a ring of {} MiB is more than the kernel can make", asked >> 20), remedy));
+        return Err(Error::failure(
+            format!("a ring of {} MiB is more than the kernel can make", asked >> 20),
+            remedy,
+        ));
     };
     // The kernel takes the pages at once, and would reclaim everybody else's for them.
     if let Some(available) = available_memory()
         && bytes > available / 2
     {
         return Err(Error::failure(
-            format!("a ring of {} MiB is more than half of the {} MiB that are free", bytes >> 20, available >> 20),
+            format!(
+                "a ring of {} MiB is more than half of the {} MiB that are free",
+                bytes >> 20,
+                available >> 20
+            ),
             remedy,
         ));
     }
@@ -170,6 +176,16 @@ fn available_memory() -> Option<u64> {
 /// When a process cannot be made.
 pub fn fork(words: &[OsString]) -> Result<Option<Command>, Error> {
     if words.is_empty() { Ok(None) } else { Command::fork(words).map(Some) }
+}
+
+/// Waits for events on this thread.
+///
+/// # Errors
+/// When the process has no descriptor left.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Error::failure(format!("cannot wait for events: {error}"), "see `ulimit -n` for open files")
+    })
 }
 
 #[cfg(test)]

@@ -89,6 +89,14 @@ pub struct NamePattern {
     pub pattern: Pattern,
 }
 
+impl NamePattern {
+    /// The pattern as it was typed, without the `!`.
+    pub fn text(&self) -> String {
+        let bytes = self.pattern.split(|byte| *byte == 0).next().unwrap_or_default();
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+}
+
 /// A pattern such as `kswapd*` or `!kworker/*`.
 ///
 /// # Errors
@@ -112,6 +120,11 @@ pub enum EventChoice {
     List,
     /// These events.
     Events(Selection),
+}
+
+/// A parsed time holds at most 64 bits of nanoseconds.
+pub fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The events of names given with `-e`, families or single ones; `all`, or no name,

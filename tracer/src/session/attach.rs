@@ -94,7 +94,12 @@ struct Refusal {
 
 impl Probes {
     /// Attaches all programs of a point, or none.
-    fn attach_all(&mut self, point: Point, programs: &[Program], btf: Option<&aya::Btf>) -> Result<(), Refusal> {
+    fn attach_all(
+        &mut self,
+        point: Point,
+        programs: &[Program],
+        btf: Option<&aya::Btf>,
+    ) -> Result<(), Refusal> {
         let links = self.links.len();
         for (index, program) in programs.iter().enumerate() {
             if let Err(error) = self.attach_one(point, program, btf) {
@@ -108,10 +113,17 @@ impl Probes {
         Ok(())
     }
 
-    fn attach_one(&mut self, point: Point, program: &Program, btf: Option<&aya::Btf>) -> Result<(), ProgramError> {
+    fn attach_one(
+        &mut self,
+        point: Point,
+        program: &Program,
+        btf: Option<&aya::Btf>,
+    ) -> Result<(), ProgramError> {
         let target = program.target.as_str();
         let loaded = self.ebpf.program_mut(&program.name).ok_or(ProgramError::NotLoaded)?;
-        let btf = || btf.ok_or(ProgramError::Btf(aya::BtfError::UnknownBtfTypeName { type_name: target.to_owned() }));
+        let btf = || {
+            btf.ok_or(ProgramError::Btf(aya::BtfError::UnknownBtfTypeName { type_name: target.to_owned() }))
+        };
         let link = match (loaded, program.kind) {
             (Loaded::FEntry(program), _) => {
                 program.load(target, btf()?)?;
@@ -199,10 +211,9 @@ fn refusal(program: &Program, error: &ProgramError) -> Refusal {
         ProgramError::LoadError { io_error, verifier_log } => {
             let log = verifier_log.to_string();
             // The verifier ends with its statistics; the complaint is the last line before them.
-            let complaint = log
-                .lines()
-                .rev()
-                .find(|line| !["processed ", "verification time", "stack depth"].iter().any(|s| line.starts_with(s)));
+            let complaint = log.lines().rev().find(|line| {
+                !["processed ", "verification time", "stack depth"].iter().any(|s| line.starts_with(s))
+            });
             ("load", io_error.raw_os_error().unwrap_or(0), complaint.unwrap_or_default().trim().to_owned())
         }
         ProgramError::SyscallError(error) => {
@@ -211,7 +222,8 @@ fn refusal(program: &Program, error: &ProgramError) -> Refusal {
         other => ("attach", 0, format!("{other:#}")),
     };
     let meaning = meaning(errno);
-    let detail = [meaning, detail].iter().filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>().join("; ");
+    let detail =
+        [meaning, detail].iter().filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>().join("; ");
     Refusal { errno, reason: format!("{}: {what} refused: {detail}", program.name) }
 }
 

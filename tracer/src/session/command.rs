@@ -38,16 +38,24 @@ impl Command {
     /// When the command is empty or holds a NUL, or the kernel refuses a process or a pipe.
     pub fn fork(words: &[OsString]) -> Result<Self, Error> {
         let nul = || Error::failure("the command has a NUL byte in it", "give it without");
-        let arguments: Vec<CString> =
-            words.iter().map(|word| CString::new(word.as_bytes()).map_err(|_| nul())).collect::<Result<_, _>>()?;
-        let name =
-            words.first().cloned().ok_or_else(|| Error::failure("no command after `--`", "name a command, or leave `--` out"))?;
+        let arguments: Vec<CString> = words
+            .iter()
+            .map(|word| CString::new(word.as_bytes()).map_err(|_| nul()))
+            .collect::<Result<_, _>>()?;
+        let name = words
+            .first()
+            .cloned()
+            .ok_or_else(|| Error::failure("no command after `--`", "name a command, or leave `--` out"))?;
         let failed = |error: io::Error| {
-            Error::failure(format!("cannot start a process: {error}"), "see `ulimit -u` and the cgroup's pids.max")
+            Error::failure(
+                format!("cannot start a process: {error}"),
+                "see `ulimit -u` and the cgroup's pids.max",
+            )
         };
         let (gate, release) = pipe().map_err(failed)?;
         let (failure, report) = pipe().map_err(failed)?;
-        let mut pointers: Vec<*const libc::c_char> = arguments.iter().map(|argument| argument.as_ptr()).collect();
+        let mut pointers: Vec<*const libc::c_char> =
+            arguments.iter().map(|argument| argument.as_ptr()).collect();
         pointers.push(std::ptr::null());
         // SAFETY: the process has one thread, so the child may run ordinary code; it only runs `wait_and_exec`.
         match unsafe { libc::fork() } {

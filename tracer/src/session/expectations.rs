@@ -30,6 +30,8 @@ pub fn silent(plan: &Plan, totals: &Counters) -> Vec<(Point, Point)> {
     IMPLIED
         .iter()
         .copied()
-        .filter(|(cause, effect)| attached(*cause) && attached(*effect) && hits(*cause) > 0 && hits(*effect) == 0)
+        .filter(|(cause, effect)| {
+            attached(*cause) && attached(*effect) && hits(*cause) > 0 && hits(*effect) == 0
+        })
         .collect()
 }

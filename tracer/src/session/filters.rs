@@ -88,7 +88,10 @@ impl Filters {
         for (map, entries) in [("PROCESSES", pids), ("THREADS", tids)] {
             let Some(map) = ebpf.map_mut(map) else { continue };
             let failed = |error| {
-                Error::failure(format!("the list of watched tasks cannot be filled: {error}"), "name fewer tasks")
+                Error::failure(
+                    format!("the list of watched tasks cannot be filled: {error}"),
+                    "name fewer tasks",
+                )
             };
             let mut map: HashMap<_, u32, u64> = HashMap::try_from(map).map_err(failed)?;
             for (id, threads) in entries {
@@ -147,7 +150,8 @@ mod tests {
 
     #[test]
     fn names_become_patterns() {
-        let options = write(&Filters { names: vec!["kswapd*".into(), "hmm".into()], ..Filters::default() }).unwrap();
+        let options =
+            write(&Filters { names: vec!["kswapd*".into(), "hmm".into()], ..Filters::default() }).unwrap();
         assert_eq!(options.pattern_count, 2);
         assert_eq!(&options.patterns[0], b"kswapd*\0\0\0\0\0\0\0\0\0");
         assert_eq!(options.filter_process, 0);
@@ -163,7 +167,10 @@ mod tests {
 
     #[test]
     fn processes_must_exist() {
-        assert_eq!(write(&Filters { pids: vec![std::process::id()], ..Filters::default() }).unwrap().filter_process, 1);
+        assert_eq!(
+            write(&Filters { pids: vec![std::process::id()], ..Filters::default() }).unwrap().filter_process,
+            1
+        );
         let error = write(&Filters { pids: vec![0], ..Filters::default() }).unwrap_err();
         assert!(error.cause.contains("no process 0"), "{}", error.cause);
         assert!(write(&Filters { tids: vec![0], ..Filters::default() }).is_err());

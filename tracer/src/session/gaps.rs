@@ -17,7 +17,9 @@ pub fn reason(outcome: &Outcome) -> String {
 /// Points that were asked for, and those of them that are attached.
 pub fn coverage(reports: &[PointReport]) -> (usize, usize) {
     let asked = reports.iter().filter(|report| report.outcome != Outcome::NotAsked);
-    asked.fold((0, 0), |(asked, attached), report| (asked + 1, attached + usize::from(report.outcome.is_attached())))
+    asked.fold((0, 0), |(asked, attached), report| {
+        (asked + 1, attached + usize::from(report.outcome.is_attached()))
+    })
 }
 
 /// Points that were asked for and are not attached.

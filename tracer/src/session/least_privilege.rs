@@ -59,7 +59,8 @@ mod tests {
         })
         .join()
         .expect("the thread ends");
-        let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:")).expect("CapEff is there");
+        let effective =
+            status.lines().find_map(|line| line.strip_prefix("CapEff:")).expect("CapEff is there");
         let effective = u64::from_str_radix(effective.trim(), 16).expect("it is hexadecimal");
         assert_eq!(effective & !(1 << super::CAP_BPF), 0, "{effective:#x}");
     }

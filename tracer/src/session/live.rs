@@ -24,10 +24,10 @@ use super::ring::Ring;
 use super::stacks::Stacks;
 use super::tally::Tally;
 use super::{clock, expectations, least_privilege, processes};
+use crate::Error;
 use crate::event::{Loss, LossCause, Summary};
 use crate::kernel::{Description, Facts};
 use crate::probe::{Plan, PointReport, Request};
-use crate::Error;
 
 /// What a session is asked for.
 #[derive(Clone, Debug)]
@@ -90,11 +90,17 @@ impl Live {
         let mut probes = attach::attach(&mut plan, &mut globals, &object, &options.filters)?;
         let mut take = |name: &'static str| {
             probes.ebpf.take_map(name).ok_or_else(|| {
-                Error::failure(format!("the eBPF object has no map {name}"), "build rmapscope and its object together")
+                Error::failure(
+                    format!("the eBPF object has no map {name}"),
+                    "build rmapscope and its object together",
+                )
             })
         };
         let shape = |error: aya::maps::MapError| {
-            Error::failure(format!("a map of the eBPF object: {error}"), "build rmapscope and its object together")
+            Error::failure(
+                format!("a map of the eBPF object: {error}"),
+                "build rmapscope and its object together",
+            )
         };
         let ring = Ring::new(RingBuf::try_from(take("EVENTS")?).map_err(shape)?);
         let meter = Meter::new(take("COUNTERS")?, begin).map_err(shape)?;
@@ -130,8 +136,14 @@ impl Live {
     ///
     /// # Errors
     /// When the output takes no more; what it has is whole.
-    pub async fn run<O: Output>(mut self, mut command: Option<&mut Command>, output: &mut O) -> Result<Ended, Error> {
-        let setup = |error: std::io::Error| Error::failure(format!("cannot wait for events: {error}"), "see ulimit -n");
+    pub async fn run<O: Output>(
+        mut self,
+        mut command: Option<&mut Command>,
+        output: &mut O,
+    ) -> Result<Ended, Error> {
+        let setup = |error: std::io::Error| {
+            Error::failure(format!("cannot wait for events: {error}"), "see ulimit -n")
+        };
         let mut interrupt = signal(SignalKind::interrupt()).map_err(setup)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(setup)?;
         let mut hangup = signal(SignalKind::hangup()).map_err(setup)?;
@@ -328,7 +340,10 @@ async fn until(deadline: Option<Instant>) {
 fn status(command: &mut Option<&mut Command>) -> Result<Option<i32>, Error> {
     let Some(command) = command else { return Ok(None) };
     let ended = command.try_wait().map_err(|error| {
-        Error::failure(format!("cannot wait for the command: {error}"), "run it without rmapscope to see what it does")
+        Error::failure(
+            format!("cannot wait for the command: {error}"),
+            "run it without rmapscope to see what it does",
+        )
     })?;
     Ok(ended.map(exit_code))
 }

@@ -42,8 +42,14 @@ fn info<const N: usize>(fd: BorrowedFd<'_>) -> Option<[u8; N]> {
         info: info.as_mut_ptr() as u64,
     });
     // SAFETY: the attribute names a buffer of the length that it says; the kernel writes no more.
-    let status =
-        unsafe { libc::syscall(libc::SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, attribute.as_mut_ptr(), size_of::<InfoAttribute>()) };
+    let status = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_OBJ_GET_INFO_BY_FD,
+            attribute.as_mut_ptr(),
+            size_of::<InfoAttribute>(),
+        )
+    };
     (status == 0).then_some(info)
 }
 

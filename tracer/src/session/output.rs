@@ -59,6 +59,11 @@ where
         Self { sink, flush, malformed: 0 }
     }
 
+    /// The sink.
+    pub fn into_inner(self) -> S {
+        self.sink
+    }
+
     fn take(&mut self, item: Item) -> Result<(), Error> {
         self.sink.take(&item).map_err(Into::into)
     }

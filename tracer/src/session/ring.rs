@@ -42,4 +42,3 @@ impl Ring {
         &self.batch
     }
 }
-

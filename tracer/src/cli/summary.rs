@@ -1,0 +1,63 @@
+//! How a live session went, in a few lines on standard error.
+
+use std::collections::BTreeMap;
+
+use rmapscope::event::{Family, Kind, Summary};
+use rmapscope::session::{Ended, gaps};
+
+use super::status::Status;
+
+/// Says how a session went; `file` is where its events are. What is missing is told even when nothing else is.
+pub fn print(ended: &Ended, file: Option<&str>, status: Status) {
+    let summary = &ended.summary;
+    let seconds = summary.end.saturating_sub(summary.begin) as f64 / 1e9;
+    status.note(&format!(
+        "{} events ({}) in {seconds:.1} s{}; {}",
+        total(&summary.events),
+        by_family(summary),
+        file.map_or_else(String::new, |file| format!(", {file}")),
+        summary.reason,
+    ));
+    let (lost, missed, unpaired) = (total(&summary.lost), total(&summary.missed), total(&summary.unpaired));
+    let losses = format!(
+        "lost {lost} (ring full)  missed {missed} (skipped by the kernel)  unpaired {unpaired}  stacks lost {}",
+        summary.stacks_lost,
+    );
+    if lost + missed + unpaired + summary.stacks_lost > 0 {
+        status.important(&losses);
+    } else {
+        status.note(&losses);
+    }
+    if lost > 0 {
+        status.note("a larger --buffer or fewer events (--event, --pid) avoid losses");
+    }
+    let (asked, attached) = gaps::coverage(&ended.reports);
+    let missing: Vec<&str> = gaps::gaps(&ended.reports).map(|report| report.point.as_str()).collect();
+    let missing = if missing.is_empty() { String::new() } else { format!("; not: {}", missing.join(", ")) };
+    status.note(&format!("{attached} of {asked} probes attached{missing}"));
+    for report in gaps::gaps(&ended.reports) {
+        status.detail(&format!("{} is not traced: {}", report.point, gaps::reason(&report.outcome)));
+    }
+    for (hit, silent) in &ended.silent {
+        status.important(&format!(
+            "{silent} is attached but never fired, although {hit} did: the compiler may have copied it into its \
+             callers; its events are incomplete"
+        ));
+    }
+}
+
+fn total(counts: &BTreeMap<String, u64>) -> u64 {
+    counts.values().sum()
+}
+
+fn by_family(summary: &Summary) -> String {
+    let parts: Vec<String> = Family::ALL
+        .into_iter()
+        .filter_map(|family| {
+            let kinds = Kind::ALL.iter().filter(|kind| kind.family() == family);
+            let count: u64 = kinds.filter_map(|kind| summary.events.get(kind.name())).sum();
+            (count > 0).then(|| format!("{} {count}", family.name()))
+        })
+        .collect();
+    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
+}
