@@ -12,11 +12,12 @@ use crate::process;
 /// The compiler for eBPF: Debian's rustc has a prebuilt `core` for the BPF target beside it.
 const EBPF_COMPILER: [&str; 2] = ["rustc-web", "libstd-rust-web-dev-bpf"];
 
-/// What building bpf-linker needs.
-const BPF_LINKER: [&str; 4] = ["llvm-22-dev", "libzstd-dev", "zlib1g-dev", "g++"];
+/// What building bpf-linker needs; it is linked to the shared libLLVM.
+const BPF_LINKER: [&str; 2] = ["llvm-22-dev", "g++"];
 
-/// virtme-ng boots stock kernels from an initramfs around a static busybox; udev finds the guest's devices.
-const GUEST: [&str; 8] = [
+/// virtme-ng boots stock kernels from an initramfs around a static busybox, for which it unpacks 6.12's
+/// modules (xz); udev finds the guest's devices.
+const GUEST: [&str; 9] = [
     "qemu-system-x86",
     "linux-image-amd64",
     "linux-image-6.12-amd64",
@@ -25,6 +26,7 @@ const GUEST: [&str; 8] = [
     "udev",
     "python3-venv",
     "util-linux",
+    "xz-utils",
 ];
 
 const KERNEL: [&str; 16] = [
