@@ -176,7 +176,7 @@ fn hostile_frames() {
     assert_damaged(&frame(2, 0, u32::MAX, 3, 0, b"{}\n"), "1 lines");
     let deep = "[".repeat(1 << 20);
     assert_damaged(&frame(4, 0, 1, deep.len() as u32, 0, deep.as_bytes()), "malformed");
-    let mut columns = |items: u32, payload: &[u8], expected: &str| {
+    let columns = |items: u32, payload: &[u8], expected: &str| {
         assert_damaged(&frame(1, 2, items, payload.len() as u32, 0, payload), expected);
     };
     columns(0, &[], "ends early");

@@ -140,8 +140,7 @@ fn an_unmap_takes_eight_bytes_or_fewer() {
         writer.event_batch(&records).unwrap();
         writer.finish(&summary()).unwrap();
         let each = (writer.bytes_written() - empty) as f64 / 200_000.0;
-        println!("in order: {in_order}, latency: {latency}: {each:.2} bytes an event");
-        assert!(each <= limit, "{each} bytes an event");
+        assert!(each <= limit, "in order: {in_order}, latency: {latency}: {each:.2} bytes an event");
         let mut found = Vec::new();
         let bytes = writer.into_inner();
         let mut reader = Reader::new(bytes.as_slice()).unwrap();

@@ -19,7 +19,8 @@ pub const fn mask(width: u32) -> u64 {
 /// Appends the first `count` numbers with `width` bits each (1 to 64). No number may have a bit beyond
 /// them. `numbers` is used up.
 pub fn pack(numbers: &mut [u64; BLOCK], count: usize, width: u32, out: &mut Vec<u8>) {
-    let end = out.len() + packed_size(count, width);
+    let start = out.len();
+    let end = start + packed_size(count, width);
     numbers[count..].fill(0);
     // Two neighbours become one number of twice the width for as long as that fits a word: these loops
     // have no carried state, so the compiler makes vector code of them.
@@ -31,19 +32,23 @@ pub fn pack(numbers: &mut [u64; BLOCK], count: usize, width: u32, out: &mut Vec<
         }
         width *= 2;
     }
+    out.resize(start + (length * width as usize).div_ceil(u64::BITS as usize) * 8, 0);
+    let mut words = out[start..].as_chunks_mut().0.iter_mut();
     let (mut word, mut filled) = (0, 0);
     for &number in &numbers[..length] {
         word |= number << filled;
         filled += width;
         if filled >= u64::BITS {
-            out.extend_from_slice(&word.to_le_bytes());
+            if let Some(place) = words.next() {
+                *place = word.to_le_bytes();
+            }
             filled -= u64::BITS;
-            // The bits of the number that did not fit; none when it ended with the word.
-            word = number.checked_shr(width - filled).unwrap_or(0);
+            // The bits of the number that did not fit: none when it ended with the word.
+            word = if filled == 0 { 0 } else { number >> (width - filled) };
         }
     }
-    if filled > 0 {
-        out.extend_from_slice(&word.to_le_bytes());
+    if let Some(place) = words.next() {
+        *place = word.to_le_bytes();
     }
     out.truncate(end);
 }
@@ -83,7 +88,7 @@ mod tests {
         numbers[..3].copy_from_slice(&[1, 2, 31]);
         let mut out = Vec::new();
         pack(&mut numbers, 3, 5, &mut out);
-        assert_eq!(out, [0b010_00001, 0b0_11111_00]);
+        assert_eq!(out, [0b0100_0001, 0b0111_1100]);
     }
 
     proptest! {

@@ -8,10 +8,11 @@
 //! * *difference*: to the value before (time, pages in order);
 //! * *replace*: only some bits differ from the value before the block (durations, pages at random, counts).
 //!
-//! What is left is noise, and packed to the bit. Measured on synthetic `try_to_unmap` events with latency
-//! (56 bytes; two tasks, pages at random in 1 GiB): 5.9 bytes and about 90 instructions an event. Byte
-//! planes of whole columns under zstd level 1, tried first, gave 5.6 bytes for 393 instructions; plain
-//! zstd level 1 on the records 6.9 bytes without latency, and twice that time.
+//! What is left is noise, and packed to the bit. Measured on synthetic `try_to_unmap` events of 56 bytes,
+//! in x86-64 instructions an event for the whole writer: one process that unmaps pages in order, 1.9 bytes
+//! and 131 instructions; two processes, pages at random, with latency, 6.0 bytes and 214. Byte planes of
+//! whole columns under zstd level 1 gave 5.6 bytes for the latter, but took 393 without the rest of the
+//! writer; zstd level 1 on plain records 6.9 bytes, even without latency, in more than twice the time.
 
 use super::bits::{self, BLOCK, mask, pack, packed_size};
 use super::list::{LIST_MAX, List};
@@ -23,6 +24,9 @@ mod form {
     pub const LIST: u8 = 2;
     pub const REPLACE: u8 = 3;
 }
+
+/// Bytes of a value; the size of every record is a multiple.
+pub const WORD: usize = 8;
 
 /// A block that replaces this many bits or fewer does not look for a smaller form.
 const WIDTH_WORTH_MORE: u32 = 4;
@@ -142,14 +146,15 @@ impl Encoder {
         let Some(list) = &mut self.list else { return false };
         let known = list.values().len();
         let limit = (known + LIST_NEW_MAX).min(LIST_MAX);
-        let (mut last, mut index) = (None, 0);
+        // Not the first value, whatever that is.
+        let (mut last, mut index) = (!values[0], 0);
         for (slot, &value) in indexes.iter_mut().zip(&values[..count]) {
-            if last != Some(value) {
+            if last != value {
                 let Some(found) = list.index_of(value, limit) else {
                     self.list = None;
                     return false;
                 };
-                (last, index) = (Some(value), u64::from(found));
+                (last, index) = (value, u64::from(found));
             }
             *slot = index;
         }

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 /// Bytes asked for at once.
-const READ_SIZE: usize = 256 << 10;
+const READ_SIZE: usize = 64 << 10;
 
 /// A stream with the bytes that were read from it and not used yet.
 #[derive(Debug)]

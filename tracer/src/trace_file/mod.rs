@@ -4,15 +4,15 @@
 //! and says by its [`Ending`] whether anything is missing. The format is described, precisely enough for
 //! another reader, in `docs/trace-file.md`; change both together.
 //!
-//! * [`preamble`] and [`header`]: the start of the file; [`frame`]: the start of each frame.
-//! * [`columns`], [`column`], [`list`], [`bits`]: how the records of a frame become small.
-//! * [`payload`]: a frame's bytes, decoded.
-//! * [`output`]: opening a file so that nothing of value is overwritten; [`input`]: reading on.
-//! * [`foreign`]: telling which other tool's file this is.
+//! * `preamble` and `header`: the start of the file; `frame`: the start of each frame.
+//! * `collector`, `records`, `column`, `list`, `bits`: how the records of a frame become small.
+//! * `payload`: a frame's bytes, decoded.
+//! * `output`: opening a file so that nothing of value is overwritten; `input`: reading on.
+//! * `foreign`: telling which other tool's file this is.
 
 mod bits;
+mod collector;
 mod column;
-mod columns;
 mod error;
 mod foreign;
 mod frame;
@@ -23,9 +23,9 @@ mod output;
 mod payload;
 mod preamble;
 mod reader;
+mod records;
 mod writer;
 
-pub use columns::Malformed as MalformedEvents;
 pub use error::{CreateError, ReadError, WriteError};
 pub use header::{Clock, FileHeader, KindLayout};
 pub use output::Output;

@@ -5,8 +5,8 @@ use std::io;
 
 use serde::de::DeserializeOwned;
 
-use super::columns::{Malformed, RecordLayout, Records};
 use super::frame::{FrameHeader, FrameType, RECORDS_MAX, codec};
+use super::records::{Malformed, RecordLayout, Records};
 use crate::event::Item;
 
 /// What a payload holds.

@@ -5,13 +5,13 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::columns::{RecordLayout, Records};
 use super::error::{ReadError, shown};
 use super::frame::{self, Fault, FrameHeader, FrameType};
 use super::header::FileHeader;
 use super::input::Input;
 use super::payload::{Decoder, Payload};
 use super::preamble;
+use super::records::{RecordLayout, Records};
 use crate::event::{Event, Family, Header, Item, Loss, LossCause};
 
 /// Largest record that a file may have.

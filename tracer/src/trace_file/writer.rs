@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 use tracer_common::event::{Header, Kind, MAX_RECORD_SIZE};
 
-use super::columns::Collector;
+use super::collector::Collector;
 use super::error::{CreateError, WriteError};
 use super::frame::{self, FrameHeader, FrameType, codec};
 use super::header::FileHeader;
@@ -154,18 +154,17 @@ impl<W: Write> Writer<W> {
         Ok(writer)
     }
 
-    /// Takes one record as it came from the ring. Costs about 150 instructions, all-in.
+    /// Takes one record as it came from the ring. Costs 130 to 220 instructions, all-in.
     ///
     /// # Errors
     /// When it is no whole record of a known kind (the writer goes on then), or the output fails.
     #[inline]
     pub fn event_bytes(&mut self, record: &[u8]) -> Result<(), WriteError> {
-        let Some(header) = record.first_chunk::<{ size_of::<Header>() }>() else {
+        let Some(([time, _, rest], _)) = record.as_chunks::<8>().0.split_first_chunk() else {
             return Err(malformed(record));
         };
-        let [t0, t1, t2, t3, t4, t5, t6, t7, .., k0, k1, _, _, _, _, _, _] = *header;
-        let time = u64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]);
-        let kind = usize::from(u16::from_le_bytes([k0, k1]));
+        let time = u64::from_le_bytes(*time);
+        let kind = usize::from(u16::from_le_bytes([rest[0], rest[1]]));
         let entry = match self.kinds.get(kind) {
             Some(entry) if usize::from(entry.size) == record.len() => *entry,
             _ => return Err(malformed(record)),

@@ -19,6 +19,10 @@ impl Noise {
         self.0
     }
 
+    pub fn one_in(&mut self, many: u64) -> bool {
+        self.next().is_multiple_of(many)
+    }
+
     /// Around `middle`, about normally, with a standard deviation of a quarter of it.
     pub fn around(&mut self, middle: u64) -> u64 {
         let sum: u64 = (0..12).map(|_| self.next() % 1000).sum();
@@ -51,24 +55,24 @@ pub fn unmap_records(count: usize, in_order: bool, latency: bool) -> Vec<u8> {
     let mut task = 0;
     let mut records = Vec::new();
     for _ in 0..count {
-        time += noise.around(2500) + if noise.next() % 200 == 0 { noise.next() % 60_000 } else { 0 };
-        if noise.next() % 40 == 0 {
+        time += noise.around(2500) + if noise.one_in(200) { noise.next() % 60_000 } else { 0 };
+        if noise.one_in(40) {
             task ^= 1;
         }
         page[task] = match in_order {
-            true if noise.next() % 8 == 0 => page[task] + noise.next() % 64,
+            true if noise.one_in(8) => page[task] + noise.next() % 64,
             true => page[task] + 1,
             false => noise.next() % (1 << 18),
         };
         let id = [4242, 5150][task];
-        let cpu = if noise.next() % 300 == 0 { 1 - task as u16 } else { task as u16 };
+        let cpu = if noise.one_in(300) { 1 - task as u16 } else { task as u16 };
         let header = Header { time, tid: id, pid: id, kind: Kind::TryToUnmap as u16, cpu, stack: -1 };
         let flags = [0x17_ffff_c00a_0009_u64, 0x17_ffff_c00a_0019, 0x17_ffff_c00a_001d, 0x17_ffff_c008_0009];
         records.extend_from_slice(header.bytes());
         records.extend_from_slice(&(0xffff_ea00_0000_0000 + page[task] * 64).to_le_bytes());
-        let rare = if noise.next() % 8 == 0 { noise.next() as usize % 4 } else { 0 };
+        let rare = if noise.one_in(8) { noise.next() as usize % 4 } else { 0 };
         records.extend_from_slice(&flags[rare].to_le_bytes());
-        records.extend_from_slice(&u32::from(noise.next() % 100 == 0).to_le_bytes());
+        records.extend_from_slice(&u32::from(noise.one_in(100)).to_le_bytes());
         records.extend_from_slice(&0x48_u32.to_le_bytes());
         records.extend_from_slice(&(if latency { noise.around(900) } else { 0 }).to_le_bytes());
     }
