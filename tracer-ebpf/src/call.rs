@@ -8,7 +8,7 @@ use tracer_common::point::{ARGUMENT_ABSENT, Point};
 
 use crate::context::Context;
 use crate::emit::{self, Room, counters, now};
-use crate::filter::admits;
+use crate::filter::{Task, admits};
 use crate::globals::{argument_position, global};
 use crate::memory::{Memory, Plain};
 use crate::pairing::{self, Begun, Ended};
@@ -19,6 +19,8 @@ pub struct Call<'a, C: Context> {
     pub context: &'a C,
     /// This CPU's counters.
     pub counters: &'a mut Counters,
+    /// Who called.
+    pub task: Task,
     /// When the program ran.
     pub time: u64,
     /// Nanoseconds in the function; 0 when that is not measured.
@@ -58,7 +60,7 @@ impl<C: Context> Call<'_, C> {
     /// Room for one record of this call; `None` when it is not asked for or there is none.
     #[inline(always)]
     pub fn reserve<B: 'static>(&mut self, kind: Kind) -> Option<Room<B>> {
-        emit::reserve(self.context, self.counters, kind, self.time)
+        emit::reserve(self.context, self.counters, kind, self.task, self.time)
     }
 }
 
@@ -73,8 +75,18 @@ pub fn field<C: Context, T: Plain + Default>(base: u64, offset: u32) -> T {
 pub fn on_entry<C: Context>(context: &C, point: Point, handler: impl FnOnce(&mut Call<'_, C>)) {
     let Some(counters) = counters() else { return };
     counters.hits[point as usize] += 1;
-    if admits(point.family()) {
-        handler(&mut Call { context, counters, time: now(), duration: 0, begun: None, outer: None, point });
+    let task = Task::current();
+    if admits(point.family(), task) {
+        handler(&mut Call {
+            context,
+            counters,
+            task,
+            time: now(),
+            duration: 0,
+            begun: None,
+            outer: None,
+            point,
+        });
     }
 }
 
@@ -82,10 +94,11 @@ pub fn on_entry<C: Context>(context: &C, point: Point, handler: impl FnOnce(&mut
 #[inline(always)]
 pub fn on_begin<C: Context>(context: &C, point: Point, keep: impl FnOnce(&C, &mut Begun)) {
     let Some(counters) = counters() else { return };
-    if !admits(point.family()) {
+    let task = Task::current();
+    if !admits(point.family(), task) {
         return;
     }
-    let Some(begun) = pairing::begin(point, counters) else {
+    let Some(begun) = pairing::begin(point, task, counters) else {
         counters.unpaired[point.family() as usize] += 1;
         return;
     };
@@ -119,7 +132,8 @@ pub fn on_return<C: Context>(
 ) {
     let Some(counters) = counters() else { return };
     counters.hits[point as usize] += 1;
-    if !admits(point.family()) {
+    let task = Task::current();
+    if !admits(point.family(), task) {
         return;
     }
     let latency = global!(options.latency) != 0;
@@ -130,7 +144,7 @@ pub fn on_return<C: Context>(
     };
     let mut ended = Ended::NONE;
     if paired {
-        ended = pairing::end(point, counters);
+        ended = pairing::end(point, task, counters);
         if ended.begun.is_none() {
             debug!(context, "point {} ended without its beginning", point as u8);
             return;
@@ -141,9 +155,9 @@ pub fn on_return<C: Context>(
     if latency && let Some(begun) = ended.begun.as_ref() {
         duration = time.saturating_sub(begun.time);
     }
-    if duration >= global!(options.min_latency) {
+    if !latency || duration >= global!(options.min_latency) {
         let (begun, outer) = (ended.begun.as_deref_mut(), ended.outer.as_deref_mut());
-        handler(&mut Call { context, counters, time, duration, begun, outer, point });
+        handler(&mut Call { context, counters, task, time, duration, begun, outer, point });
     }
     ended.release();
 }

@@ -1,7 +1,7 @@
 //! The ring: reserve, count a failed reserve, fill, submit.
 
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_smp_processor_id, bpf_ktime_get_ns};
+use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::ring_buf::RingBufEntry;
 use aya_ebpf::maps::{PerCpuArray, RingBuf, StackTrace};
@@ -9,6 +9,7 @@ use tracer_common::counters::Counters;
 use tracer_common::event::{Header, Kind, STACK_NONE};
 
 use crate::context::Context;
+use crate::filter::Task;
 use crate::globals::{block, global};
 
 /// Records on their way to user space, which sets the size.
@@ -55,6 +56,7 @@ pub fn reserve<C: Context, B: 'static>(
     context: &C,
     counters: &mut Counters,
     kind: Kind,
+    task: Task,
     time: u64,
 ) -> Option<Room<B>> {
     let family = kind.family() as usize;
@@ -69,15 +71,8 @@ pub fn reserve<C: Context, B: 'static>(
     };
     let wake = counters.emitted[family] % WAKEUP_CHECK == 0
         && EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) >= u64::from(global!(options.wakeup_bytes));
-    let pid_tgid = bpf_get_current_pid_tgid();
-    let header = Header {
-        time,
-        tid: pid_tgid as u32,
-        pid: (pid_tgid >> 32) as u32,
-        kind: kind as u16,
-        cpu: cpu() as u16,
-        stack,
-    };
+    let header =
+        Header { time, tid: task.tid(), pid: task.pid(), kind: kind as u16, cpu: cpu() as u16, stack };
     Some(Room { record, header, wake })
 }
 

@@ -21,17 +21,42 @@ pub static PROCESSES: HashMap<u32, u64> = HashMap::with_max_entries(16384, 0);
 #[map]
 static THREADS: HashMap<u32, u64> = HashMap::with_max_entries(1024, 0);
 
+/// The task that runs on this CPU; in an interrupt the one that it interrupted.
+#[derive(Clone, Copy)]
+pub struct Task {
+    /// Process id << 32 | thread id, as the helper gives it: asked for once in each program.
+    pub pid_tgid: u64,
+}
+
+impl Task {
+    /// The running one.
+    #[inline(always)]
+    pub fn current() -> Self {
+        Self { pid_tgid: bpf_get_current_pid_tgid() }
+    }
+
+    /// Process id.
+    #[inline(always)]
+    pub fn pid(self) -> u32 {
+        (self.pid_tgid >> 32) as u32
+    }
+
+    /// Thread id.
+    #[inline(always)]
+    pub fn tid(self) -> u32 {
+        self.pid_tgid as u32
+    }
+}
+
 /// Whether events of `family` by the current task are to be sent.
 #[inline(always)]
-pub fn admits(family: Family) -> bool {
+pub fn admits(family: Family, task: Task) -> bool {
     if matches!(family, Family::Swiotlb) {
         return true;
     }
-    let pid_tgid = bpf_get_current_pid_tgid();
-    let (pid, tid) = ((pid_tgid >> 32) as u32, pid_tgid as u32);
-    pid != global!(options.tracer_pid)
-        && (global!(options.filter_process) == 0 || PROCESSES.get_ptr(pid).is_some())
-        && (global!(options.filter_thread) == 0 || THREADS.get_ptr(tid).is_some())
+    task.pid() != global!(options.tracer_pid)
+        && (global!(options.filter_process) == 0 || PROCESSES.get_ptr(task.pid()).is_some())
+        && (global!(options.filter_thread) == 0 || THREADS.get_ptr(task.tid()).is_some())
         && in_cgroup()
         && has_name()
 }

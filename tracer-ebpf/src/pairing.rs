@@ -9,13 +9,13 @@
 
 use core::arch::asm;
 
-use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, LruHashMap};
 use tracer_common::counters::Counters;
 use tracer_common::point::{MAX_ARGUMENTS, Point};
 
 use crate::emit::cpu;
+use crate::filter::Task;
 
 /// Functions that one task can be inside at a time. A power of two, so that an index can be masked.
 const DEPTH: usize = 8;
@@ -48,8 +48,8 @@ static TASKS: LruHashMap<u64, TaskStack> = LruHashMap::with_max_entries(4096, 0)
 static EMPTY: Array<TaskStack> = Array::with_max_entries(1, 0);
 
 #[inline(always)]
-fn key() -> u64 {
-    match bpf_get_current_pid_tgid() as u32 {
+fn key(task: Task) -> u64 {
+    match task.tid() {
         0 => 1 << 32 | u64::from(cpu()),
         tid => u64::from(tid),
     }
@@ -68,20 +68,20 @@ fn slot(stack: &mut TaskStack, mut index: u64) -> &'static mut Begun {
 }
 
 #[inline(always)]
-fn stack_of_current() -> Option<&'static mut TaskStack> {
+fn stack_of(task: Task) -> Option<&'static mut TaskStack> {
     // SAFETY: only programs of this task (and interrupts on top of it) use its value.
-    TASKS.get_ptr_mut(key()).map(|stack| unsafe { &mut *stack })
+    TASKS.get_ptr_mut(key(task)).map(|stack| unsafe { &mut *stack })
 }
 
-/// Notes that the current task entered `point`. `None` when there is no room for the note.
+/// Notes that the task entered `point`. `None` when there is no room for the note.
 #[inline(always)]
-pub fn begin(point: Point, counters: &mut Counters) -> Option<&'static mut Begun> {
-    let stack = match stack_of_current() {
+pub fn begin(point: Point, task: Task, counters: &mut Counters) -> Option<&'static mut Begun> {
+    let stack = match stack_of(task) {
         Some(stack) => stack,
         None => {
             // SAFETY: the template is never written.
-            TASKS.insert(key(), unsafe { &*EMPTY.get_ptr(0)? }, 0).ok()?;
-            stack_of_current()?
+            TASKS.insert(key(task), unsafe { &*EMPTY.get_ptr(0)? }, 0).ok()?;
+            stack_of(task)?
         }
     };
     let mut depth = stack.depth;
@@ -129,11 +129,11 @@ impl Begun {
     }
 }
 
-/// Finds the beginning of `point` on the current task's stack; what lies above it never ended.
+/// Finds the beginning of `point` on the task's stack; what lies above it never ended.
 #[inline(always)]
-pub fn end(point: Point, counters: &mut Counters) -> Ended {
+pub fn end(point: Point, task: Task, counters: &mut Counters) -> Ended {
     let unpaired = &mut counters.unpaired[point.family() as usize];
-    if let Some(stack) = stack_of_current() {
+    if let Some(stack) = stack_of(task) {
         for _ in 0..DEPTH {
             let depth = stack.depth;
             if depth == 0 || depth > DEPTH as u64 {
@@ -152,10 +152,10 @@ pub fn end(point: Point, counters: &mut Counters) -> Ended {
     Ended::NONE
 }
 
-/// The innermost function that the current task is inside, when it is `point`.
+/// The innermost function that the task is inside, when it is `point`.
 #[inline(always)]
-pub fn inside(point: Point) -> Option<&'static mut Begun> {
-    let stack = stack_of_current()?;
+pub fn inside(point: Point, task: Task) -> Option<&'static mut Begun> {
+    let stack = stack_of(task)?;
     let depth = stack.depth;
     if depth == 0 || depth > DEPTH as u64 {
         return None;
@@ -165,6 +165,6 @@ pub fn inside(point: Point) -> Option<&'static mut Begun> {
 
 /// Forgets a task that ended.
 #[inline(always)]
-pub fn forget_current() {
-    let _ = TASKS.remove(key());
+pub fn forget(task: Task) {
+    let _ = TASKS.remove(key(task));
 }

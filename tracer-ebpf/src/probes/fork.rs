@@ -23,7 +23,7 @@ pub fn keep_nothing_yet<C: Context>(_context: &C, begun: &mut Begun) {
 /// into -ENOMEM (mm/memory.c, `copy_pmd_range`).
 #[inline(always)]
 pub fn inner<C: Context>(call: &mut Call<'_, C>) {
-    if let Some(begun) = pairing::inside(Point::CopyPageRange) {
+    if let Some(begun) = pairing::inside(Point::CopyPageRange, call.task) {
         begun.kept[INNER_RESULT] = call.result() as u32 as u64;
     }
 }

@@ -77,7 +77,7 @@ pub fn exited<C: Context>(call: &mut Call<'_, C>) {
     if global!(options.filter_process) != 0 {
         count_threads(pid, -1);
     }
-    pairing::forget_current();
+    pairing::forget(call.task);
 }
 
 /// Tracepoint `task:task_rename`: the task still has the old name.
