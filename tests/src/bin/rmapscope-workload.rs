@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use rmapscope_tests::workload::{
-    AttachTarget, BlockIo, Children, Demo, DeviceMemory, Exclusive, Facts, Fork, Mlock, MovePages, Pageout,
-    Stress, pin_to_current_cpu,
+    AttachTarget, BlockIo, Children, Cost, Demo, DeviceMemory, Exclusive, Facts, Fork, Mlock, MovePages,
+    Pageout, Stress, pin_to_current_cpu,
 };
 
 /// Do an exactly known number of kernel operations and say which, one JSON object a line
@@ -26,6 +26,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Workload {
     Pageout(Pageout),
+    Cost(Cost),
     Exclusive(Exclusive),
     Migrate(MovePages),
     HmmMigrate(DeviceMemory),
@@ -42,6 +43,7 @@ impl Workload {
     const fn name(&self) -> &'static str {
         match self {
             Self::Pageout(_) => "pageout",
+            Self::Cost(_) => "cost",
             Self::Exclusive(_) => "exclusive",
             Self::Migrate(_) => "migrate",
             Self::HmmMigrate(_) => "hmm-migrate",
@@ -65,6 +67,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     match &arguments.workload {
         Workload::Pageout(workload) => workload.run(facts),
+        Workload::Cost(workload) => workload.run(),
         Workload::Exclusive(workload) => workload.run(facts),
         Workload::Migrate(workload) => workload.run(facts),
         Workload::HmmMigrate(workload) => workload.run(facts),

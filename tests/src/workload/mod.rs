@@ -7,6 +7,7 @@
 mod attach_target;
 mod block_io;
 mod children;
+mod cost;
 mod demo;
 mod device_memory;
 mod exclusive;
@@ -25,6 +26,7 @@ mod system;
 pub use attach_target::AttachTarget;
 pub use block_io::BlockIo;
 pub use children::Children;
+pub use cost::{Cost, Measured};
 pub use demo::Demo;
 pub use device_memory::DeviceMemory;
 pub use exclusive::Exclusive;

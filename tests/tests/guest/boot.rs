@@ -77,6 +77,10 @@ impl Boot {
             ensure!(path.is_file(), "there is no {} (cargo xtask build)", path.display());
         }
         let folder = self.folder();
+        if std::env::var_os("RMAPSCOPE_JUDGE_LAST").is_some() {
+            ensure!(folder.exists(), "there is no earlier boot in {}", folder.display());
+            return Ok(());
+        }
         if folder.exists() {
             fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
         }
@@ -97,7 +101,8 @@ impl Boot {
         let guest =
             Guest::new(&self.image).cpus(2).memory("1G").rwdir(&folder).timeout(Duration::from_secs(900));
         let guest = match self.configuration {
-            Configuration::Everything => guest.numa_nodes(2).append("swiotlb=force").disk(Disk::Nvme),
+            // Emulated nodes: QEMU's put the CPUs of one package on different nodes, which the kernel warns of.
+            Configuration::Everything => guest.append("numa=fake=2").append("swiotlb=force").disk(Disk::Nvme),
             Configuration::Lockdown => guest.append("lockdown=confidentiality"),
         };
         let outcome = guest.run(&command)?;

@@ -8,7 +8,8 @@
 //! - `RMAPSCOPE_KERNEL_6_1`, `RMAPSCOPE_KERNEL_6_12`, `RMAPSCOPE_KERNEL_6_12_HMM`: kernel images; the
 //!   tests of a kernel without one are ignored, and their names say so;
 //! - `RMAPSCOPE_PROGRAMS`: the folder of `rmapscope` and `rmapscope-workload`, both linked statically
-//!   (`target/x86_64-unknown-linux-gnu/release` if not set).
+//!   (`target/x86_64-unknown-linux-gnu/release` if not set);
+//! - `RMAPSCOPE_JUDGE_LAST`: boot nothing, judge what the last boot left behind.
 
 mod boot;
 mod checks;
@@ -61,6 +62,6 @@ fn trials_of(kernel: &'static str, configuration: Configuration) -> Vec<Trial> {
 
 fn judge(boot: &Boot, check: &Check, method: &'static str) -> Result<(), Failed> {
     boot.ensure_done().map_err(|error| format!("the guest failed: {error}"))?;
-    let run = Run { kernel: boot.kernel(), open: &|session| boot.session(method, session) };
+    let run = Run { kernel: boot.kernel(), method, open: &|session| boot.session(method, session) };
     (check.judge)(&run).map_err(|error| Failed::from(format!("{error:#}")))
 }

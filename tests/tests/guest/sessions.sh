@@ -138,7 +138,8 @@ filters() {
 
     begin filter-cgroup
     mkdir -p /tmp/cgroup
-    if mount -t cgroup2 none /tmp/cgroup && mkdir -p /tmp/cgroup/inside; then
+    mountpoint -q /tmp/cgroup || mount -t cgroup2 none /tmp/cgroup
+    if mkdir -p /tmp/cgroup/inside && [ -e /tmp/cgroup/inside/cgroup.procs ]; then
         record_background filter-cgroup -e mlock -G /tmp/cgroup/inside
         sh -c 'echo $$ >/tmp/cgroup/inside/cgroup.procs; exec rmapscope-workload --facts "$FACTS" mlock --pages 35'
         rmapscope-workload --facts "$FACTS" --label noise mlock --pages 40

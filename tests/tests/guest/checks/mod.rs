@@ -15,6 +15,8 @@ use crate::recording::Session;
 pub struct Run<'a> {
     /// `6.1`, `6.12` or `6.12-hmm`.
     pub kernel: &'a str,
+    /// `auto`, `kprobe` or `lockdown`.
+    pub method: &'a str,
     /// Opens a session by its name.
     pub open: &'a dyn Fn(&str) -> anyhow::Result<Session>,
 }
