@@ -50,10 +50,11 @@ impl FilterArgs {
         }
     }
 
-    /// The part of it that is left to do when a live session did [its part](Self::choice).
-    pub fn rest(&self) -> Filter {
-        let Filter { denied, from, to, .. } = self.filter(Selection::ALL);
-        Filter { selection: Selection::ALL, denied, from, to, ..Filter::default() }
+    /// The part of it that is left to do when a live session did [its part](Self::choice). Records that tell
+    /// who is who come with every session, and are printed only when asked for.
+    pub fn rest(&self, selection: Selection) -> Filter {
+        let Filter { denied, from, to, .. } = self.filter(selection);
+        Filter { selection, denied, from, to, ..Filter::default() }
     }
 
     /// The filter for these options and the events that [`event`](Self::event) chose.

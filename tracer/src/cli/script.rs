@@ -208,7 +208,7 @@ fn live(args: &ScriptArgs, selection: Selection, global: &GlobalArgs) -> Result<
     let kernel = live.kernel().clone();
     let origin = Origin { description: &kernel, start: None };
     let format = args.format.formatter(selection, &origin, global.colors_output())?;
-    let printer = Printer::new(io::stdout().lock(), format, args.filter.rest(), &origin);
+    let printer = Printer::new(io::stdout().lock(), format, args.filter.rest(selection), &origin);
     let mut output = Decoded::new(printer, |printer| printer.flush().map_err(Error::from));
     let ended = runtime()?.block_on(live.run(command.as_mut(), &mut output))?;
     output.into_inner().finish()?;
