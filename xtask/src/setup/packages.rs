@@ -15,13 +15,14 @@ const EBPF_COMPILER: [&str; 2] = ["rustc-web", "libstd-rust-web-dev-bpf"];
 /// What building bpf-linker needs; it is linked to the shared libLLVM.
 const BPF_LINKER: [&str; 2] = ["llvm-22-dev", "g++"];
 
-/// virtme-ng boots stock kernels from an initramfs around a static busybox, for which it unpacks 6.12's
-/// modules (xz); udev finds the guest's devices.
-const GUEST: [&str; 9] = [
+/// virtme-ng boots stock kernels from an initramfs around a static busybox (it asks file(1) whether it is one),
+/// for which it unpacks 6.12's modules (xz); udev finds the guest's devices.
+const GUEST: [&str; 10] = [
     "qemu-system-x86",
     "linux-image-amd64",
     "linux-image-6.12-amd64",
     "busybox-static",
+    "file",
     "kmod",
     "udev",
     "python3-venv",
@@ -117,7 +118,7 @@ pub fn install(packages: &[&str]) -> Result<()> {
         // stdout is data: apt's report goes where ours goes.
         command
             .env("DEBIAN_FRONTEND", "noninteractive")
-            .args(["--yes", "--quiet=2"])
+            .args(["--yes", "--quiet=2", "--option=Dpkg::Use-Pty=0"])
             .stdout(std::io::stderr());
         command
     };
