@@ -182,9 +182,9 @@ bad_input() {
         rmapscope record -e mlock -o /tmp/unprivileged.data -- true
     begin disk-full
     mkdir -p /tmp/small
-    mount -t tmpfs -o size=64k none /tmp/small
+    mount -t tmpfs -o size=128k none /tmp/small
     run rmapscope record -e rmap --latency -o /tmp/small/trace.data -- \
-        rmapscope-workload --facts "$FACTS" pageout --pages 4096 --rounds 4
+        rmapscope-workload --facts "$FACTS" pageout --pages 4096 --rounds 10
     cp /tmp/small/trace.data "$DIR/trace.data"
 }
 

@@ -21,18 +21,23 @@ fn open(run: &Run<'_>) -> anyhow::Result<(Session, Recording, String)> {
     Ok((session, recording, device))
 }
 
-/// Events of bounce buffers that the kernel did not show. It skips every kprobe program while another one
-/// runs on that CPU (`trace_call_bpf`, kernel/trace/bpf_trace.c), and disk interrupts come at any time.
-fn missed(run: &Run<'_>, recording: &Recording) -> anyhow::Result<u64> {
+/// At most so many events of bounce buffers are not in the recording.
+///
+/// The kernel skips every kprobe program while another one runs on that CPU, and disk interrupts come at any
+/// time. It counts that since 6.7 (`trace_call_bpf`, kernel/trace/bpf_trace.c); before, nobody can know.
+fn most_missed(run: &Run<'_>, recording: &Recording) -> anyhow::Result<u64> {
     if run.method != "kprobe" {
         recording.check_complete()?;
+    }
+    if run.method == "kprobe" && run.kernel == "6.1" {
+        return Ok(u64::MAX);
     }
     recording.total("missed", "swiotlb")
 }
 
 fn pairs(run: &Run<'_>) -> anyhow::Result<()> {
     let (session, recording, device) = open(run)?;
-    let missed = missed(run, &recording)?;
+    let missed = most_missed(run, &recording)?;
     if missed == 0 {
         session.check_counts(&recording, &["swiotlb_map", "swiotlb_map_single"])?;
     }
@@ -57,8 +62,11 @@ fn pairs(run: &Run<'_>) -> anyhow::Result<()> {
         unmapped += 1;
     }
     alone += live.len() as u64;
-    ensure!(alone <= missed, "{alone} maps or unmaps without the other, {missed} events were missed");
-    ensure!(unmapped + missed >= 90, "only {unmapped} unmaps for 90 requests, {missed} events were missed");
+    ensure!(alone <= missed, "{alone} maps or unmaps without the other, at most {missed} events were missed");
+    ensure!(
+        missed.saturating_add(unmapped) >= 90,
+        "only {unmapped} unmaps for 90 requests, at most {missed} events were missed"
+    );
     for event in recording.of("swiotlb_map") {
         let duration = event.number("duration")?;
         ensure!(duration > 0 && duration < 1_000_000_000, "a duration of {duration} ns: {}", event.json());
@@ -81,7 +89,7 @@ fn in_time_order<'a>(recording: &'a Recording, device: &str) -> anyhow::Result<V
 
 fn tracepoint(run: &Run<'_>) -> anyhow::Result<()> {
     let (session, recording, device) = open(run)?;
-    let missed = missed(run, &recording)?;
+    let missed = most_missed(run, &recording)?;
     let lines = session.text("tracepoint")?;
     let of_device = format!("swiotlb_bounced: dev_name: {device} ");
     let counted = lines.lines().filter(|line| line.contains(&of_device)).count() as u64;
@@ -92,8 +100,8 @@ fn tracepoint(run: &Run<'_>) -> anyhow::Result<()> {
             seen += u64::from(event.text("device")? == device);
         }
         ensure!(
-            seen <= counted && seen + missed >= counted,
-            "{seen} {name} events and {missed} missed ones, the tracepoint counted {counted}"
+            seen <= counted && missed.saturating_add(seen) >= counted,
+            "{seen} {name} events and at most {missed} missed ones, the tracepoint counted {counted}"
         );
     }
     Ok(())
