@@ -1,5 +1,6 @@
 //! The subcommands, one a file.
 
+mod bench;
 mod build;
 mod demo;
 mod setup;
@@ -22,6 +23,8 @@ pub enum Task {
     Test(test::Options),
     /// Record the demonstration workload in a guest and compare what was expected with what was seen
     Demo(demo::Options),
+    /// Measure what tracing costs in a guest that counts instructions, beside other tracers
+    Bench(bench::Options),
 }
 
 impl Task {
@@ -33,6 +36,7 @@ impl Task {
             Self::Vm(options) => vm::run(options),
             Self::Test(options) => test::run(options),
             Self::Demo(options) => demo::run(options),
+            Self::Bench(options) => bench::run(options),
         }
     }
 }

@@ -1,0 +1,76 @@
+# Functions of the script that measures, in a guest; `measure` lines follow, one a subject.
+#
+# Every run has a control group of its own for the tracer. The workload leaves it for another one, so that
+# what is left in it is what the tracer used; read at the end of the workload's loop, and when the tracer
+# has exited. Files are written to a tmpfs and copied to $OUT afterwards.
+set -u
+# A tracer that hangs is ended after so many seconds of the guest's clock, which counts instructions.
+LIMIT=30
+TMP=/mnt
+
+cannot() {
+    echo "xtask: the guest cannot measure: $1" >&2
+    exit 2
+}
+
+prepare() {
+    mount -t tmpfs tmpfs $TMP && cd $TMP || cannot 'no tmpfs'
+    mkdir cgroup && mount -t cgroup2 cgroup2 $TMP/cgroup || cannot 'no control groups (cgroup v2)'
+    mkdir cgroup/work || cannot 'no control group for the workload'
+    uname -srvm >"$OUT/kernel"
+    cat /proc/cmdline >>"$OUT/kernel"
+    # What perf and trace-cmd record: the two arguments as they are in the registers of x86-64.
+    echo 'p:rmapscope/try_to_unmap try_to_unmap folio=%di flags=%si' >/sys/kernel/tracing/kprobe_events ||
+        echo "xtask: no kprobe events: perf and trace-cmd will fail" >&2
+}
+
+# measure NAME PROGRAM WORD…: the subject's passes, each with a run of one page before it, which shows what
+# the tracer's end costs without events. @work stands for the words of the workload's command line, @line
+# for the same in one word, @data for the file to write.
+measure() {
+    local name=$1 pass
+    if [ "$2" != @work ] && ! command -v "$2" >/dev/null; then
+        echo "xtask: $name: $2 is not installed" >&2
+        return
+    fi
+    shift
+    for pass in $(seq "$PASSES"); do
+        once "$name" "$pass" 1 1 "$@" && once "$name" "$pass" "$PAGES" "$ROUNDS" "$@" || return
+    done
+}
+
+RUN=0
+
+# once NAME PASS PAGES ROUNDS PROGRAM WORD…: one run; a line of JSON about it. Fails when the tracer does.
+once() {
+    local name=$1 pass=$2 pages=$3 rounds=$4
+    shift 4
+    RUN=$((RUN + 1))
+    local group=$TMP/cgroup/$RUN file=$OUT/$name.$pass.$pages status work words word size=0
+    mkdir "$group" || cannot 'no control group for the tracer'
+    rm -rf result data data.old
+    work=(rmapscope-workload cost --pages "$pages" --rounds "$rounds" --result $TMP/result
+        --own-cgroup $TMP/cgroup/work --tracer-cgroup "$group")
+    words=()
+    for word in "$@"; do
+        case $word in
+            @work) words+=("${work[@]}") ;;
+            @line) words+=("${work[*]}") ;;
+            @data) words+=($TMP/data) ;;
+            *) words+=("$word") ;;
+        esac
+    done
+    [ "$pages" = 1 ] || echo "xtask: measuring $name, pass $pass of $PASSES" >&2
+    timeout --foreground --kill-after=5 $LIMIT \
+        bash -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$group" "${words[@]}" >stdout 2>stderr
+    status=$?
+    local used
+    used=$(sed -n 's/^usage_usec //p' "$group/cpu.stat")
+    [ -f data ] || [ "$1" != bpftrace ] || mv stdout data
+    [ ! -f data ] || size=$(stat -c %s data)
+    printf '{"subject":"%s","pass":%d,"status":%d,"used":%d,"size":%d,"work":%s}\n' \
+        "$name" "$pass" "$status" "$used" "$size" "$(cat result 2>/dev/null || echo null)" >>"$OUT/runs.jsonl"
+    cp stderr "$file.stderr"
+    [ ! -f data ] || cp data "$file.data"
+    [ "$status" = 0 ]
+}
