@@ -5,6 +5,7 @@
 
 use crate::event::Kind;
 use crate::family::Family;
+use crate::glob::Glob;
 use crate::point::{ARGUMENT_ABSENT, MAX_ARGUMENTS, Point};
 
 /// An offset that this kernel does not have.
@@ -12,9 +13,6 @@ pub const OFFSET_ABSENT: u32 = u32::MAX;
 
 /// Most process-name patterns.
 pub const MAX_PATTERNS: usize = 4;
-
-/// A process-name pattern: `*` and `?`, NUL-terminated when shorter.
-pub type Pattern = [u8; 16];
 
 /// Constants of one session on one kernel.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +56,7 @@ pub struct Options {
     /// Number of `patterns` in use; 0 for any name.
     pub pattern_count: u32,
     /// A process's name must match one of them.
-    pub patterns: [Pattern; MAX_PATTERNS],
+    pub patterns: [Glob; MAX_PATTERNS],
     /// Only processes in the map `PROCESSES`.
     pub filter_process: u8,
     /// Only threads in the map `THREADS`.
@@ -242,7 +240,7 @@ impl Globals {
             tracer_pid: 0,
             wakeup_bytes: 0,
             pattern_count: 0,
-            patterns: [[0; 16]; MAX_PATTERNS],
+            patterns: [Glob::NOTHING; MAX_PATTERNS],
             filter_process: 0,
             filter_thread: 0,
             follow_children: 0,

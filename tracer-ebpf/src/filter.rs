@@ -3,13 +3,16 @@
 //! Bounce buffers belong to devices: what runs on the CPU when a device's interrupt maps or unmaps says
 //! nothing about whose I/O it is. So the swiotlb family is not filtered by process, only by being asked for.
 
+use core::ptr::read_volatile;
+
 use aya_ebpf::helpers::generated::bpf_get_current_ancestor_cgroup_id;
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::HashMap;
+use tracer_common::event::COMM_LEN;
 use tracer_common::family::Family;
-use tracer_common::glob;
-use tracer_common::globals::{MAX_PATTERNS, Pattern};
+use tracer_common::glob::{self, Glob};
+use tracer_common::globals::MAX_PATTERNS;
 
 use crate::globals::{block, global};
 
@@ -81,11 +84,26 @@ fn has_name() -> bool {
         return true;
     }
     let Ok(name) = bpf_get_current_comm() else { return false };
-    (0..MAX_PATTERNS).any(|index| {
-        // SAFETY: the index is below the array's length.
-        let pattern: Pattern = unsafe {
-            core::ptr::read_volatile((&raw const (*block()).options.patterns).cast::<Pattern>().add(index))
-        };
-        index < count && glob::matches(&pattern, &name)
-    })
+    (0..MAX_PATTERNS).any(|index| index < count && matches(index, &name))
+}
+
+/// Whether a name matches the pattern of that number ([`Glob::matches`], on tables in `.rodata`).
+#[inline(always)]
+fn matches(index: usize, name: &[u8; COMM_LEN]) -> bool {
+    // SAFETY: the index is below the array's length.
+    let pattern = unsafe { (&raw const (*block()).options.patterns).cast::<Glob>().add(index) };
+    // SAFETY: whole patterns for the life of the program.
+    let (stars, accept) =
+        unsafe { (read_volatile(&raw const (*pattern).stars), read_volatile(&raw const (*pattern).accept)) };
+    let mut state = glob::start(stars);
+    for byte in name {
+        if *byte == 0 {
+            break;
+        }
+        // SAFETY: the table has an entry for every byte.
+        let takes =
+            unsafe { read_volatile((&raw const (*pattern).takes).cast::<u16>().add(usize::from(*byte))) };
+        state = glob::step(state, takes, stars);
+    }
+    state & accept != 0
 }

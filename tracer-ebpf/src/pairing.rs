@@ -36,23 +36,111 @@ pub struct Begun {
 /// The probed functions that a task is inside.
 #[repr(C)]
 struct TaskStack {
+    /// Key of the task that has the place; 0 when it is free. Not used in the overflow map.
+    owner: u64,
+    /// 1 when a task ever found the place taken. Not used in the overflow map.
+    spilled: u64,
     depth: u64,
     begun: [Begun; DEPTH],
 }
 
+/// Places of the table; a power of two.
+const PLACES: u32 = 1024;
+
+/// Stacks of the tasks that are inside a probed function now, each at the place that its key points to. Much
+/// cheaper than a hash map, whose look-up costs more than all the rest of a program.
 #[map]
-static TASKS: LruHashMap<u64, TaskStack> = LruHashMap::with_max_entries(4096, 0);
+static TASKS: Array<TaskStack> = Array::with_max_entries(PLACES, 0);
+
+/// Stacks of tasks that found their place taken.
+#[map]
+static OVERFLOW: LruHashMap<u64, TaskStack> = LruHashMap::with_max_entries(1024, 0);
 
 /// One zeroed value to make new stacks of.
 #[map]
 static EMPTY: Array<TaskStack> = Array::with_max_entries(1, 0);
 
+/// Never 0: the idle tasks, which share thread id 0, are told apart by their CPU.
 #[inline(always)]
 fn key(task: Task) -> u64 {
     match task.tid() {
         0 => 1 << 32 | u64::from(cpu()),
         tid => u64::from(tid),
     }
+}
+
+#[inline(always)]
+fn place(key: u64) -> Option<&'static mut TaskStack> {
+    // Idle tasks in the upper half, away from the small ids of the first processes.
+    let index = if key >> 32 == 0 { key as u32 } else { key as u32 + PLACES / 2 };
+    // SAFETY: whoever does not own the place only looks at its owner.
+    TASKS.get_ptr_mut(index % PLACES).map(|stack| unsafe { &mut *stack })
+}
+
+#[inline(always)]
+fn overflow(key: u64) -> Option<&'static mut TaskStack> {
+    // SAFETY: only programs of this task (and interrupts on top of it) use its value.
+    OVERFLOW.get_ptr_mut(key).map(|stack| unsafe { &mut *stack })
+}
+
+/// The stack of a task that is inside a probed function.
+#[inline(always)]
+fn stack_of(task: Task) -> Option<&'static mut TaskStack> {
+    let key = key(task);
+    match place(key) {
+        Some(stack) if stack.owner == key => Some(stack),
+        _ => overflow(key),
+    }
+}
+
+/// The stack of a task that enters one. The first to write its key into a free place has it; a task that has
+/// begun in the overflow map goes on there.
+#[inline(always)]
+fn stack_for(task: Task) -> Option<&'static mut TaskStack> {
+    let key = key(task);
+    let stack = place(key)?;
+    if stack.owner == key {
+        return Some(stack);
+    }
+    if stack.spilled != 0
+        && let Some(stack) = overflow(key).filter(|stack| stack.depth > 0)
+    {
+        return Some(stack);
+    }
+    // SAFETY: a word of a map value; several CPUs may try at once.
+    if stack.owner == 0 && unsafe { compare_exchange(&raw mut stack.owner, 0, key) } == 0 {
+        stack.depth = 0;
+        return Some(stack);
+    }
+    stack.spilled = 1;
+    if let Some(stack) = overflow(key) {
+        return Some(stack);
+    }
+    // SAFETY: the template is never written.
+    OVERFLOW.insert(key, unsafe { &*EMPTY.get_ptr(0)? }, 0).ok()?;
+    overflow(key)
+}
+
+/// Frees a place. Volatile: nothing of the former owner's may be written after this.
+#[inline(always)]
+fn give_up(stack: &mut TaskStack) {
+    // SAFETY: a word of a map value.
+    unsafe { core::ptr::write_volatile(&raw mut stack.owner, 0) };
+}
+
+/// Writes `new` where `old` is, in one step for all CPUs (since 5.12); returns what was there.
+///
+/// # Safety
+/// `word` points into a map value.
+#[inline(always)]
+unsafe fn compare_exchange(word: *mut u64, old: u64, new: u64) -> u64 {
+    let found;
+    // SAFETY: as the caller promises. The instruction compares with r0 and leaves in it what it found.
+    unsafe {
+        asm!("r0 = cmpxchg_64({word} + 0, r0, {new})", word = in(reg) word, new = in(reg) new,
+            inout("r0") old => found, options(nostack));
+    }
+    found
 }
 
 #[inline(always)]
@@ -67,23 +155,10 @@ fn slot(stack: &mut TaskStack, mut index: u64) -> &'static mut Begun {
     unsafe { &mut *stack.begun.as_mut_ptr().add(index as usize) }
 }
 
-#[inline(always)]
-fn stack_of(task: Task) -> Option<&'static mut TaskStack> {
-    // SAFETY: only programs of this task (and interrupts on top of it) use its value.
-    TASKS.get_ptr_mut(key(task)).map(|stack| unsafe { &mut *stack })
-}
-
 /// Notes that the task entered `point`. `None` when there is no room for the note.
 #[inline(always)]
 pub fn begin(point: Point, task: Task, counters: &mut Counters) -> Option<&'static mut Begun> {
-    let stack = match stack_of(task) {
-        Some(stack) => stack,
-        None => {
-            // SAFETY: the template is never written.
-            TASKS.insert(key(task), unsafe { &*EMPTY.get_ptr(0)? }, 0).ok()?;
-            stack_of(task)?
-        }
-    };
+    let stack = stack_for(task)?;
     let mut depth = stack.depth;
     if depth >= DEPTH as u64 {
         // Beginnings whose ends were skipped; real nesting never comes near.
@@ -117,6 +192,9 @@ impl Ended {
     pub fn release(self) {
         if let Some(stack) = self.stack {
             stack.depth = self.depth;
+            if self.depth == 0 {
+                give_up(stack);
+            }
         }
     }
 }
@@ -166,5 +244,9 @@ pub fn inside(point: Point, task: Task) -> Option<&'static mut Begun> {
 /// Forgets a task that ended.
 #[inline(always)]
 pub fn forget(task: Task) {
-    let _ = TASKS.remove(key(task));
+    let key = key(task);
+    if let Some(stack) = place(key).filter(|stack| stack.owner == key) {
+        give_up(stack);
+    }
+    let _ = OVERFLOW.remove(key);
 }

@@ -40,7 +40,7 @@ pub struct FilterArgs {
 impl FilterArgs {
     /// The part of it that a live session does in the kernel.
     pub fn choice(&self) -> Choice {
-        let names = self.comm.iter().filter(|name| !name.denies).map(NamePattern::text).collect();
+        let names = self.comm.iter().filter(|name| !name.denies).map(|name| name.text.clone()).collect();
         Choice {
             events: self.event.clone(),
             pids: self.pid.clone(),
@@ -60,7 +60,7 @@ impl FilterArgs {
     /// The filter for these options and the events that [`event`](Self::event) chose.
     pub fn filter(&self, selection: Selection) -> Filter {
         let patterns = |denies| {
-            self.comm.iter().filter(move |name| name.denies == denies).map(|name| name.pattern).collect()
+            self.comm.iter().filter(move |name| name.denies == denies).map(|name| name.glob).collect()
         };
         Filter {
             selection,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rmapscope::Error;
 use rmapscope::event::{Family, Kind, Selection};
-use tracer_common::globals::Pattern;
+use tracer_common::glob::Glob;
 
 /// A value that cannot be understood; printed behind the option's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,20 +81,14 @@ pub fn size(text: &str) -> Result<u64, InvalidValue> {
 }
 
 /// A pattern for process names with `*` and `?`; a `!` in front denies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamePattern {
     /// Names that match are left out.
     pub denies: bool,
-    /// The pattern, NUL-terminated where it is shorter.
-    pub pattern: Pattern,
-}
-
-impl NamePattern {
     /// The pattern as it was typed, without the `!`.
-    pub fn text(&self) -> String {
-        let bytes = self.pattern.split(|byte| *byte == 0).next().unwrap_or_default();
-        String::from_utf8_lossy(bytes).into_owned()
-    }
+    pub text: String,
+    /// The pattern, compiled.
+    pub glob: Glob,
 }
 
 /// A pattern such as `kswapd*` or `!kworker/*`.
@@ -106,11 +100,8 @@ pub fn name_pattern(text: &str) -> Result<NamePattern, InvalidValue> {
         Some(rest) => (true, rest),
         None => (false, text),
     };
-    let mut pattern = [0; 16];
-    let place =
-        pattern.get_mut(..text.len()).filter(|place| !place.is_empty()).ok_or(InvalidValue::Pattern)?;
-    place.copy_from_slice(text.as_bytes());
-    Ok(NamePattern { denies, pattern })
+    let glob = Glob::compile(text.as_bytes()).ok_or(InvalidValue::Pattern)?;
+    Ok(NamePattern { denies, text: text.to_owned(), glob })
 }
 
 /// What `-e` asks for.
@@ -224,9 +215,9 @@ mod tests {
     #[test]
     fn patterns() {
         let pattern = name_pattern("!kworker/*").unwrap();
-        assert!(pattern.denies && pattern.pattern.starts_with(b"kworker/*\0"));
-        assert!(!name_pattern("*234567890123456").unwrap().denies);
-        for text in ["", "!", "12345678901234567"] {
+        assert!(pattern.denies && pattern.text == "kworker/*" && pattern.glob.matches(b"kworker/0:1"));
+        assert!(!name_pattern("*2345678901234").unwrap().denies);
+        for text in ["", "!", "1234567890123456"] {
             assert_eq!(name_pattern(text), Err(InvalidValue::Pattern), "{text}");
         }
     }

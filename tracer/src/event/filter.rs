@@ -1,7 +1,6 @@
 //! Which events of a stream are shown.
 
-use tracer_common::glob;
-use tracer_common::globals::Pattern;
+use tracer_common::glob::Glob;
 
 use super::{Event, Loss, Names, Selection, duration_field};
 
@@ -15,9 +14,9 @@ pub struct Filter {
     /// Thread ids; empty for any.
     pub tids: Vec<u32>,
     /// Patterns of which the thread's name must match one; empty for any.
-    pub allowed: Vec<Pattern>,
+    pub allowed: Vec<Glob>,
     /// Patterns of which the thread's name must match none.
-    pub denied: Vec<Pattern>,
+    pub denied: Vec<Glob>,
     /// Nanoseconds; calls that took less, or were not measured, are not shown. Events that are no calls
     /// have no latency and are shown.
     pub min_latency: u64,
@@ -75,7 +74,7 @@ impl Filter {
     fn admits_name(&self, event: &Event, names: &Names) -> bool {
         // A thread without a known name matches no pattern but those that match everything.
         let name = names.comm(&event.header).map_or([0; 16], |comm| *comm.bytes());
-        let matches = |pattern| glob::matches(pattern, &name);
+        let matches = |pattern: &Glob| pattern.matches(&name);
         (self.allowed.is_empty() || self.allowed.iter().any(matches)) && !self.denied.iter().any(matches)
     }
 }

@@ -3,6 +3,7 @@
 //! `RMAPSCOPE_BLESS=1 cargo test` writes the golden files anew.
 
 use std::path::PathBuf;
+use tracer_common::glob::Glob;
 
 use proptest::prelude::*;
 
@@ -126,11 +127,7 @@ fn filters_choose_events_and_their_losses() {
     assert_eq!(count(Filter { pids: vec![4000], ..Filter::default() }).0, 5);
     assert_eq!(count(Filter { tids: vec![4001], pids: vec![1], ..Filter::default() }).0, 0);
     assert_eq!(count(Filter { from: 1_000_000, to: 3_000_003, ..Filter::default() }).0, 3);
-    let pattern = |text: &[u8]| {
-        let mut pattern = [0; 16];
-        pattern[..text.len()].copy_from_slice(text);
-        vec![pattern]
-    };
+    let pattern = |text: &[u8]| vec![Glob::compile(text).expect("a pattern")];
     assert_eq!(count(Filter { allowed: pattern(b"swapper/*"), ..Filter::default() }).0, 5);
     assert_eq!(count(Filter { denied: pattern(b"swapper/*"), ..Filter::default() }).0, events - 5);
     let slow = stream().iter().filter(|item| is_slow_or_no_call(item)).count() as u64;

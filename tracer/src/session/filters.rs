@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use aya::Ebpf;
 use aya::maps::HashMap;
+use tracer_common::glob::Glob;
 use tracer_common::globals::{MAX_PATTERNS, Options};
 
 use super::processes;
@@ -56,15 +57,15 @@ impl Filters {
             ));
         }
         for (slot, name) in options.patterns.iter_mut().zip(names) {
-            // A name of 15 bytes is the longest that the kernel keeps.
-            if name.len() >= slot.len() || name.is_empty() || name.starts_with('!') {
-                return Err(Error::failure(
-                    format!("`{}` cannot be a pattern for process names", name.escape_debug()),
-                    "give 1 to 15 bytes, with * and ? as wildcards; to leave names out, filter the trace with \
-                     `rmapscope script --comm '!NAME'`",
-                ));
-            }
-            slot[..name.len()].copy_from_slice(name.as_bytes());
+            *slot = Some(name).filter(|name| !name.starts_with('!')).and_then(|name| Glob::compile(name.as_bytes())).ok_or_else(
+                || {
+                    Error::failure(
+                        format!("`{}` cannot be a pattern for process names", name.escape_debug()),
+                        "give 1 to 15 bytes, with * and ? as wildcards; to leave names out, filter the trace with \
+                         `rmapscope script --comm '!NAME'`",
+                    )
+                },
+            )?;
         }
         options.pattern_count = names.len() as u32;
         if let Some(directory) = cgroup {
@@ -153,7 +154,7 @@ mod tests {
         let options =
             write(&Filters { names: vec!["kswapd*".into(), "hmm".into()], ..Filters::default() }).unwrap();
         assert_eq!(options.pattern_count, 2);
-        assert_eq!(&options.patterns[0], b"kswapd*\0\0\0\0\0\0\0\0\0");
+        assert!(options.patterns[0].matches(b"kswapd0") && !options.patterns[1].matches(b"kswapd0"));
         assert_eq!(options.filter_process, 0);
     }
 
