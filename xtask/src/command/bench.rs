@@ -3,6 +3,8 @@
 //! One guest, one CPU, whose clock counts instructions. Every tracer watches `try_to_unmap` while the same
 //! work pages out the same memory; its reader runs on the same CPU.
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -75,7 +77,7 @@ struct Inputs {
     #[serde(flatten)]
     size: Size,
     /// Version by program; nothing for one that is not there.
-    versions: Vec<(&'static str, Option<String>)>,
+    versions: BTreeMap<&'static str, Option<String>>,
 }
 
 #[derive(Serialize)]
@@ -200,10 +202,6 @@ fn inputs(folder: &Path, image: &Path, program: &Path, size: Size) -> Result<Inp
     let git = |arguments: &[&str]| {
         process::output(Command::new("git").current_dir(workspace::root()).args(arguments))
     };
-    let version = |program: &str| {
-        let text = process::output(Command::new(program).arg("--version"))?;
-        text.lines().find(|line| !line.trim().is_empty()).map(|line| line.trim().to_owned())
-    };
     let kernel = folder.join("kernel");
     let kernel = fs::read_to_string(&kernel).with_context(|| kernel.display().to_string())?;
     Ok(Inputs {
@@ -213,14 +211,21 @@ fn inputs(folder: &Path, image: &Path, program: &Path, size: Size) -> Result<Inp
         kernel: kernel.lines().map(str::to_owned).collect(),
         image: image.display().to_string(),
         size,
-        versions: vec![
-            ("rmapscope", version(&program.to_string_lossy())),
+        versions: BTreeMap::from([
+            ("rmapscope", version(program)),
             ("perf", version("perf")),
             ("trace-cmd", version("trace-cmd")),
             ("bpftrace", version("bpftrace")),
             ("qemu", version("qemu-system-x86_64")),
-        ],
+        ]),
     })
+}
+
+/// The first line that a program says about its version. trace-cmd fails after saying it.
+fn version(program: impl AsRef<OsStr>) -> Option<String> {
+    let output = Command::new(program).arg("--version").output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]
