@@ -1,5 +1,6 @@
 //! A live session from its first probe to its summary.
 
+use std::mem::offset_of;
 use std::time::Duration;
 
 use aya::maps::{RingBuf, StackTraceMap};
@@ -20,7 +21,7 @@ use super::filters::Filters;
 use super::object::STACKS;
 use super::output::Output;
 use super::program_log::ToStderr;
-use super::ring::Ring;
+use super::ring::{ROUND, Ring};
 use super::stacks::Stacks;
 use super::tally::Tally;
 use super::{clock, expectations, least_privilege, processes};
@@ -177,7 +178,9 @@ impl Live {
                 _ = hangup.recv() => break "SIGHUP".to_owned(),
                 () = until(deadline) => break "duration".to_owned(),
             }
-            self.drain(output)?;
+            if self.drain(output)? {
+                look.reset_immediately();
+            }
             if let Some(status) = status(&mut command)? {
                 break format!("the command ended with status {status}");
             }
@@ -224,24 +227,20 @@ impl Live {
         }
     }
 
-    /// Hands on what waits in the ring; whether there was anything.
+    /// Hands on what waits in the ring, up to one round; whether there may be more.
     fn drain<O: Output>(&mut self, output: &mut O) -> Result<bool, Error> {
-        let mut any = false;
-        loop {
-            let batch = self.ring.take();
-            if batch.is_empty() {
-                return Ok(any);
+        let Self { ring, tally, stacks, facts, .. } = self;
+        let taken = ring.drain(|record| {
+            let Some((kind, stack)) = kind_and_stack(record) else { return Ok(()) };
+            tally.count(kind);
+            if stack >= 0
+                && let Some(stack) = stacks.first_seen(stack, &facts.symbols)
+            {
+                output.stack(&stack)?;
             }
-            any = true;
-            let mut rest = batch;
-            while let Some((header, record)) = next_record(&mut rest) {
-                self.tally.count(header.kind);
-                if let Some(stack) = self.stacks.first_seen(header.stack, &self.facts.symbols) {
-                    output.stack(&stack)?;
-                }
-                output.record(record)?;
-            }
-        }
+            output.record(record)
+        })?;
+        Ok(taken == ROUND)
     }
 
     fn report_losses<O: Output>(&mut self, output: &mut O) -> Result<(), Error> {
@@ -320,13 +319,12 @@ pub struct Ended {
     pub silent: Vec<(String, String)>,
 }
 
-/// Takes the first record off a batch of whole records.
-fn next_record<'batch>(batch: &mut &'batch [u8]) -> Option<(Header, &'batch [u8])> {
-    let header = Header::decode(batch)?;
-    let size = tracer_common::event::Kind::from_number(header.kind)?.record_size();
-    let (record, rest) = batch.split_at_checked(size)?;
-    *batch = rest;
-    Some((header, record))
+/// Number of the kind, and stack, of a record: all that this end must know of it. `None` for what is shorter than
+/// a header, which no program sends.
+fn kind_and_stack(record: &[u8]) -> Option<(u16, i32)> {
+    let kind = record.get(offset_of!(Header, kind)..)?.first_chunk()?;
+    let stack = record.get(offset_of!(Header, stack)..)?.first_chunk()?;
+    Some((u16::from_ne_bytes(*kind), i32::from_ne_bytes(*stack)))
 }
 
 async fn until(deadline: Option<Instant>) {

@@ -4,22 +4,19 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use aya::maps::{MapData, RingBuf};
-use bytes::BytesMut;
 
 /// The reader's end of the ring.
 pub struct Ring {
     ring: RingBuf<MapData>,
-    /// Records of one round, one after the other.
-    batch: BytesMut,
 }
 
-/// One round takes at most this many bytes, so that the session looks at its signals and timers again.
-const ROUND: usize = 1 << 20;
+/// One round takes at most this many records, so that the session looks at its signals and timers again.
+pub const ROUND: usize = 1 << 16;
 
 impl Ring {
     /// Takes the map over.
     pub fn new(ring: RingBuf<MapData>) -> Self {
-        Self { ring, batch: BytesMut::with_capacity(ROUND + (4 << 10)) }
+        Self { ring }
     }
 
     /// A descriptor that polls as readable when a program asked for the reader.
@@ -30,15 +27,19 @@ impl Ring {
         self.ring.as_fd().try_clone_to_owned()
     }
 
-    /// Takes what waits, up to one round. The slice holds whole records one after the other; it is empty
-    /// when nothing waits.
-    pub fn take(&mut self) -> &[u8] {
-        self.batch.clear();
-        while self.batch.len() < ROUND
+    /// Hands on what waits, up to one round, each record where the program wrote it; its room in the ring is
+    /// free again when `take` returns. The result is the number of records taken.
+    ///
+    /// # Errors
+    /// That of `take`, which ends the round.
+    pub fn drain<E>(&mut self, mut take: impl FnMut(&[u8]) -> Result<(), E>) -> Result<usize, E> {
+        let mut taken = 0;
+        while taken < ROUND
             && let Some(record) = self.ring.next()
         {
-            self.batch.extend_from_slice(&record);
+            taken += 1;
+            take(&record)?;
         }
-        &self.batch
+        Ok(taken)
     }
 }

@@ -96,17 +96,19 @@ pub enum Fault {
 impl FrameHeader {
     /// The bytes of the header.
     pub fn encode(&self) -> [u8; SIZE] {
-        let mut bytes = [0; SIZE];
-        bytes[0..4].copy_from_slice(&MAGIC);
-        bytes[4] = self.frame_type;
-        bytes[5] = self.codec;
-        bytes[8..12].copy_from_slice(&self.items.to_le_bytes());
-        bytes[12..16].copy_from_slice(&self.raw_length.to_le_bytes());
-        bytes[16..20].copy_from_slice(&self.stored_length.to_le_bytes());
-        bytes[20..24].copy_from_slice(&self.payload_checksum.to_le_bytes());
-        bytes[24..32].copy_from_slice(&self.events_before.to_le_bytes());
-        bytes[32..40].copy_from_slice(&self.first_time.to_le_bytes());
-        bytes[40..48].copy_from_slice(&self.last_time.to_le_bytes());
+        let mut bytes = [0u8; SIZE];
+        let mut place = &mut bytes[..CHECKSUM_AT];
+        place.put_slice(&MAGIC);
+        place.put_u8(self.frame_type);
+        place.put_u8(self.codec);
+        place.put_u16_le(0);
+        place.put_u32_le(self.items);
+        place.put_u32_le(self.raw_length);
+        place.put_u32_le(self.stored_length);
+        place.put_u32_le(self.payload_checksum);
+        place.put_u64_le(self.events_before);
+        place.put_u64_le(self.first_time);
+        place.put_u64_le(self.last_time);
         let checksum = crc32fast::hash(&bytes[..CHECKSUM_AT]);
         bytes[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -123,16 +125,20 @@ impl FrameHeader {
         if bytes[CHECKSUM_AT..] != crc32fast::hash(&bytes[..CHECKSUM_AT]).to_le_bytes() {
             return Err(Fault::Checksum);
         }
+        // Behind the magic, in the order in which they are written.
+        let mut rest = &bytes[MAGIC.len()..];
+        let (frame_type, codec) = (rest.get_u8(), rest.get_u8());
+        rest.advance(2);
         let header = Self {
-            frame_type: bytes[4],
-            codec: bytes[5],
-            items: u32::from_le_bytes(array(bytes, 8)),
-            raw_length: u32::from_le_bytes(array(bytes, 12)),
-            stored_length: u32::from_le_bytes(array(bytes, 16)),
-            payload_checksum: u32::from_le_bytes(array(bytes, 20)),
-            events_before: u64::from_le_bytes(array(bytes, 24)),
-            first_time: u64::from_le_bytes(array(bytes, 32)),
-            last_time: u64::from_le_bytes(array(bytes, 40)),
+            frame_type,
+            codec,
+            items: rest.get_u32_le(),
+            raw_length: rest.get_u32_le(),
+            stored_length: rest.get_u32_le(),
+            payload_checksum: rest.get_u32_le(),
+            events_before: rest.get_u64_le(),
+            first_time: rest.get_u64_le(),
+            last_time: rest.get_u64_le(),
         };
         let longest = if header.frame_type == FrameType::Events as u8 { PAYLOAD_MAX } else { TEXT_MAX };
         let lengths = [header.raw_length, header.stored_length];
@@ -143,13 +149,10 @@ impl FrameHeader {
     }
 }
 
-fn array<const N: usize>(bytes: &[u8; SIZE], offset: usize) -> [u8; N] {
-    bytes[offset..offset + N].try_into().expect("the slice has the length of the array")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::{Buf, BufMut};
 
     const HEADER: FrameHeader = FrameHeader {
         frame_type: FrameType::Losses as u8,
