@@ -1,5 +1,7 @@
 //! The header of each frame.
 
+use bytes::{Buf, BufMut};
+
 /// First bytes of a frame. The first one never occurs in UTF-8 text.
 pub const MAGIC: [u8; 4] = *b"\xf5RMF";
 
@@ -152,7 +154,6 @@ impl FrameHeader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::{Buf, BufMut};
 
     const HEADER: FrameHeader = FrameHeader {
         frame_type: FrameType::Losses as u8,
