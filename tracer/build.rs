@@ -6,7 +6,6 @@
 //!   one that has its source (`rust-src`) builds `core` first.
 
 use std::env;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -64,9 +63,10 @@ fn build(root: &Path) -> PathBuf {
     // by two.
     let target_dir = target_dir(root).join("ebpf");
     std::fs::create_dir_all(&target_dir).expect("the target directory can be written");
-    let note = format!("eBPF object: {} with {way}, linked by {}\n", rustc.display(), linker.display());
+    let note = format!("eBPF object: {} with {way}, linked by {}", rustc.display(), linker.display());
     std::fs::write(target_dir.join("toolchain.txt"), &note).expect("the target directory can be written");
-    eprint!("{note}");
+    // The only line of a build script that cargo shows by itself.
+    println!("cargo::warning={note}");
 
     let flags = [
         format!("--cfg=bpf_target_arch=\"{}\"", env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets it")),
@@ -142,7 +142,7 @@ fn find_linker() -> Option<PathBuf> {
         let home = env::var_os("HOME").filter(|home| !home.is_empty())?;
         Some(PathBuf::from(home).join(".cache/rmapscope"))
     });
-    let path = env::var_os("PATH").unwrap_or_else(OsString::new);
+    let path = env::var_os("PATH").unwrap_or_default();
     cache
         .map(|cache| cache.join("tools/bin"))
         .into_iter()
