@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::seen;
-use super::subject::{BASELINE, Reader, Subject};
+use super::subject::{Reader, Subject};
 
 /// What the workload measured (`tests/src/workload/cost.rs`).
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -21,10 +21,34 @@ struct Work {
     tracer_after: u64,
 }
 
+/// In nanoseconds, which are instructions.
+const MICROSECOND: f64 = 1e3;
+
 impl Work {
     fn events(&self) -> u64 {
         self.pages * self.rounds
     }
+
+    fn per_page(&self, value: u64) -> f64 {
+        value as f64 / self.events() as f64
+    }
+
+    /// Microseconds of CPU time that the tracer took during the loop.
+    fn reader(&self) -> f64 {
+        self.tracer_after.saturating_sub(self.tracer_before) as f64
+    }
+}
+
+/// What a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    /// One page, with the tracer.
+    Short,
+    /// All pages, without a tracer.
+    Plain,
+    /// All pages, with the tracer.
+    Full,
 }
 
 /// One run in the guest.
@@ -32,6 +56,7 @@ impl Work {
 struct Run {
     subject: String,
     pass: u32,
+    kind: Kind,
     status: u8,
     /// Microseconds of CPU time that the tracer took from its start to its exit.
     used: u64,
@@ -62,7 +87,7 @@ impl Spread {
     }
 }
 
-/// The workload without a tracer, in instructions a page.
+/// The workload without a tracer, in instructions a page, over the whole time of the guest.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Baseline {
     /// The whole loop: touching the pages again and paging them out.
@@ -78,6 +103,8 @@ pub struct Cost {
     pub total: Spread,
     /// While the workload ran: probes, and the reader as far as it ran then.
     pub during: Spread,
+    /// Of `during`, what fell into the `madvise(2)` calls.
+    pub advise: Spread,
     /// Of `during`, the tracer's own processes.
     pub reader: Spread,
     /// The tracer's processes from the end of the workload to their exit, less the same after one page.
@@ -124,28 +151,51 @@ pub struct Measurement {
     pub finding: Finding,
 }
 
-/// The passes of one subject: after one page, and in full.
-struct Passes<'a> {
-    short: Vec<&'a Run>,
-    full: Vec<&'a Run>,
+/// A pass that has all three runs.
+struct Pass<'a> {
+    number: u32,
+    short: (&'a Run, Work),
+    plain: Work,
+    full: (&'a Run, Work),
 }
 
-impl<'a> Passes<'a> {
-    fn of(runs: &'a [Run], name: &str) -> Self {
-        let good = || runs.iter().filter(move |run| run.subject == name && run.status == 0);
-        let pages = |run: &Run| run.work.map_or(0, |work| work.events());
-        let short: Vec<_> = good().filter(|run| pages(run) == 1).collect();
-        let has_short = |run: &&Run| short.iter().any(|other| other.pass == run.pass);
-        let full = good().filter(|run| pages(run) > 1).filter(has_short).collect();
-        Self { short, full }
+impl<'a> Pass<'a> {
+    fn all(runs: &'a [Run], subject: &Subject) -> Vec<Self> {
+        let of_subject = || runs.iter().filter(|run| run.subject == subject.name && run.status == 0);
+        let find = |kind, pass| {
+            let run = of_subject().find(|run| run.kind == kind && run.pass == pass)?;
+            Some((run, run.work?))
+        };
+        let fulls = of_subject().filter(|run| run.kind == Kind::Full);
+        let pass = |run: &'a Run| {
+            Some(Self {
+                number: run.pass,
+                short: find(Kind::Short, run.pass)?,
+                plain: find(Kind::Plain, run.pass)?.1,
+                full: (run, run.work?),
+            })
+        };
+        fulls.filter_map(pass).collect()
     }
 
-    fn short(&self, full: &Run) -> &'a Run {
-        self.short
-            .iter()
-            .find(|run| run.pass == full.pass)
-            .expect("a full run is only kept with the short one of its pass")
+    /// Nanoseconds over the run without a tracer, a page.
+    fn over_plain(&self, value: fn(&Work) -> u64) -> f64 {
+        self.full.1.per_page(value(&self.full.1)) - self.plain.per_page(value(&self.plain))
     }
+
+    fn during(&self) -> f64 {
+        self.over_plain(|work| work.elapsed)
+    }
+
+    fn after(&self) -> f64 {
+        let ((full, full_work), (short, short_work)) = (self.full, self.short);
+        (ending(full, &full_work) - ending(short, &short_work)) * MICROSECOND / full_work.events() as f64
+    }
+}
+
+/// Microseconds of CPU time that the tracer took after the workload's loop.
+fn ending(run: &Run, work: &Work) -> f64 {
+    run.used.saturating_sub(work.tracer_after) as f64
 }
 
 /// Reads what the guest left in `folder`; `program` is rmapscope.
@@ -157,9 +207,9 @@ pub fn read(folder: &Path, program: &Path, chosen: &[&'static Subject]) -> Resul
     let subjects = chosen
         .iter()
         .map(|subject| {
-            let finding = match cost(&runs, subject, baseline.elapsed.mean) {
-                Some(Found { mut cost, pass, pages }) => {
-                    let last = folder.join(format!("{}.{pass}.{pages}.data", subject.name));
+            let finding = match cost(&runs, subject) {
+                Some((mut cost, pass)) => {
+                    let last = folder.join(format!("{}.{pass}.full.data", subject.name));
                     cost.seen = seen::count(subject.reader, &last, program);
                     Finding::Measured(Box::new(cost))
                 }
@@ -178,54 +228,39 @@ fn parse(text: &str) -> Result<Vec<Run>> {
 }
 
 fn baseline(runs: &[Run]) -> Result<Baseline> {
-    let passes = Passes::of(runs, BASELINE);
-    let works: Vec<Work> = passes.full.iter().filter_map(|run| run.work).collect();
-    ensure!(!works.is_empty(), "the workload failed without a tracer");
+    // The first is the one that warms the guest up.
+    let plain = runs.iter().filter(|run| run.kind == Kind::Plain && run.status == 0).skip(1);
+    let works: Vec<Work> = plain.filter_map(|run| run.work).collect();
+    ensure!(!works.is_empty(), "nothing could be measured; the tracers' messages are in target/bench");
     let per_page = |value: fn(&Work) -> u64| {
-        Spread::of(&works.iter().map(|work| value(work) as f64 / work.events() as f64).collect::<Vec<_>>())
+        Spread::of(&works.iter().map(|work| work.per_page(value(work))).collect::<Vec<_>>())
     };
     Ok(Baseline { elapsed: per_page(|work| work.elapsed), advise: per_page(|work| work.advise) })
 }
 
-/// A cost, and which run was the last.
-struct Found {
-    cost: Cost,
-    pass: u32,
-    pages: u64,
-}
-
-fn cost(runs: &[Run], subject: &Subject, baseline: f64) -> Option<Found> {
-    let passes = Passes::of(runs, subject.name);
-    let (last, last_work) = passes.full.last().and_then(|run| Some((*run, run.work?)))?;
-    let short_size = passes.short(last).size;
-    // Microseconds to nanoseconds, which are instructions.
-    let per_page = |micros: f64, work: &Work| micros * 1e3 / work.events() as f64;
-    let ending = |run: &Run| {
-        let spent_before = run.work.map_or(0, |work| work.tracer_after);
-        run.used.saturating_sub(spent_before) as f64
-    };
-    let column = |value: &dyn Fn(&Run, &Work) -> f64| {
-        let values = passes.full.iter().filter_map(|run| Some(value(run, run.work.as_ref()?)));
-        Spread::of(&values.collect::<Vec<_>>())
-    };
-    let during = |_: &Run, work: &Work| work.elapsed as f64 / work.events() as f64 - baseline;
-    let after = |run: &Run, work: &Work| per_page(ending(run) - ending(passes.short(run)), work);
-    let short = |value: &dyn Fn(&Run) -> f64| {
-        Spread::of(&passes.short.iter().map(|run| value(run)).collect::<Vec<_>>())
-    };
+/// The cost of a subject, and the last pass that it comes from.
+fn cost(runs: &[Run], subject: &Subject) -> Option<(Cost, u32)> {
+    let passes = Pass::all(runs, subject);
+    let last = passes.last()?;
+    let (last_run, last_work) = last.full;
+    let spread = |value: fn(&Pass) -> f64| Spread::of(&passes.iter().map(value).collect::<Vec<_>>());
+    let has_file = !matches!(subject.reader, Reader::None | Reader::Counts);
     let cost = Cost {
-        total: column(&|run, work| during(run, work) + after(run, work)),
-        during: column(&during),
-        reader: column(&|_, work| per_page((work.tracer_after - work.tracer_before) as f64, work)),
-        after: column(&after),
-        bytes_per_event: (subject.reader != Reader::None && subject.reader != Reader::Counts)
-            .then(|| last.size.saturating_sub(short_size) as f64 / (last_work.events() - 1) as f64),
+        total: spread(|pass| pass.during() + pass.after()),
+        during: spread(|pass| pass.during()),
+        advise: spread(|pass| pass.over_plain(|work| work.advise)),
+        reader: spread(|pass| pass.full.1.reader() * MICROSECOND / pass.full.1.events() as f64),
+        after: spread(|pass| pass.after()),
+        bytes_per_event: has_file.then(|| {
+            let bytes = last_run.size.saturating_sub(last.short.0.size) as f64;
+            bytes / (last_work.events() - last.short.1.events()) as f64
+        }),
         seen: None,
         expected: last_work.events(),
-        start: short(&|run| run.work.map_or(0.0, |work| work.tracer_before as f64)),
-        end: short(&ending),
+        start: spread(|pass| pass.short.1.tracer_before as f64),
+        end: spread(|pass| ending(pass.short.0, &pass.short.1)),
     };
-    Some(Found { cost, pass: last.pass, pages: last_work.pages })
+    Some((cost, last.number))
 }
 
 /// Why there is no figure: what the tracer said last, or that it never ran.
@@ -248,11 +283,11 @@ mod tests {
     use super::super::subject::SUBJECTS;
     use super::*;
 
-    const RUNS: &str = r#"{"subject":"none","pass":1,"status":0,"used":5,"size":0,"work":{"pages":1,"rounds":1,"elapsed":20,"advise":10,"tracer_before":5,"tracer_after":5}}
-{"subject":"none","pass":1,"status":0,"used":5,"size":0,"work":{"pages":100,"rounds":2,"elapsed":2000000,"advise":1000000,"tracer_before":5,"tracer_after":5}}
-{"subject":"rmapscope-fentry","pass":1,"status":0,"used":900,"size":1000,"work":{"pages":1,"rounds":1,"elapsed":20,"advise":10,"tracer_before":700,"tracer_after":700}}
-{"subject":"rmapscope-fentry","pass":1,"status":0,"used":960,"size":1796,"work":{"pages":100,"rounds":2,"elapsed":2080000,"advise":1080000,"tracer_before":700,"tracer_after":740}}
-{"subject":"perf-kprobe","pass":1,"status":1,"used":5,"size":0,"work":null}
+    const RUNS: &str = r#"{"subject":"warm-up","pass":1,"kind":"plain","status":0,"used":5,"size":0,"work":{"pages":100,"rounds":2,"elapsed":9000000,"advise":9000000,"tracer_before":5,"tracer_after":5}}
+{"subject":"rmapscope-fentry","pass":1,"kind":"short","status":0,"used":900,"size":1000,"work":{"pages":1,"rounds":1,"elapsed":20,"advise":10,"tracer_before":700,"tracer_after":700}}
+{"subject":"rmapscope-fentry","pass":1,"kind":"plain","status":0,"used":5,"size":0,"work":{"pages":100,"rounds":2,"elapsed":2000000,"advise":1000000,"tracer_before":5,"tracer_after":5}}
+{"subject":"rmapscope-fentry","pass":1,"kind":"full","status":0,"used":960,"size":1796,"work":{"pages":100,"rounds":2,"elapsed":2080000,"advise":1070000,"tracer_before":700,"tracer_after":740}}
+{"subject":"perf-kprobe","pass":1,"kind":"short","status":1,"used":5,"size":0,"work":null}
 "#;
 
     fn subject(name: &str) -> &'static Subject {
@@ -264,19 +299,21 @@ mod tests {
         let runs = parse(RUNS).unwrap();
         let baseline = baseline(&runs).unwrap();
         assert_eq!((baseline.elapsed.mean, baseline.advise.mean), (10_000.0, 5_000.0));
-        let cost = cost(&runs, subject("rmapscope-fentry"), 10_000.0).unwrap().cost;
-        assert_eq!((cost.during.mean, cost.reader.mean), (400.0, 200.0));
+        let (cost, pass) = cost(&runs, subject("rmapscope-fentry")).unwrap();
+        assert_eq!((cost.during.mean, cost.advise.mean, cost.reader.mean, pass), (400.0, 350.0, 200.0, 1));
         // 220 µs to end instead of 200 µs, by 200 pages.
         assert_eq!((cost.after.mean, cost.total.mean), (100.0, 500.0));
         assert_eq!((cost.bytes_per_event, cost.expected), (Some(4.0), 200));
+        assert_eq!((cost.start.mean, cost.end.mean), (700.0, 200.0));
     }
 
     #[test]
     fn a_subject_that_failed_is_skipped_with_its_last_words() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("perf-kprobe.1.1.stderr"), "event syntax error\x1b\n\n").unwrap();
+        std::fs::write(folder.path().join("perf-kprobe.1.short.stderr"), "event syntax error\x1b\n\n")
+            .unwrap();
         let runs = parse(RUNS).unwrap();
-        assert!(cost(&runs, subject("perf-kprobe"), 1.0).is_none());
+        assert!(cost(&runs, subject("perf-kprobe")).is_none());
         let said = reason(folder.path(), &runs, subject("perf-kprobe"));
         assert_eq!(said, "status 1: event syntax error\\u{1b}");
         assert_eq!(reason(folder.path(), &[], subject("perf-kprobe")), "perf is not installed");

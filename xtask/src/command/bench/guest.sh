@@ -25,29 +25,35 @@ prepare() {
         echo "xtask: no kprobe events: perf and trace-cmd will fail" >&2
 }
 
-# measure NAME PROGRAM WORD…: the subject's passes, each with a run of one page before it, which shows what
-# the tracer's end costs without events. @work stands for the words of the workload's command line, @line
-# for the same in one word, @data for the file to write.
+# measure NAME PROGRAM WORD…: the passes of one subject. @work stands for the words of the workload's command
+# line, @line for the same in one word, @data for the file to write. A pass has three runs:
+#   short  of one page: what the tracer's start and end cost without events
+#   plain  in full without a tracer, just before, because memory ages as the guest runs
+#   full   in full with the tracer
 measure() {
     local name=$1 pass
-    if [ "$2" != @work ] && ! command -v "$2" >/dev/null; then
+    if ! command -v "$2" >/dev/null; then
         echo "xtask: $name: $2 is not installed" >&2
         return
     fi
     shift
     for pass in $(seq "$PASSES"); do
-        once "$name" "$pass" 1 1 "$@" && once "$name" "$pass" "$PAGES" "$ROUNDS" "$@" || return
+        echo "xtask: measuring $name, pass $pass of $PASSES" >&2
+        once "$name" "$pass" short 1 1 "$@" &&
+            once "$name" "$pass" plain "$PAGES" "$ROUNDS" @work &&
+            once "$name" "$pass" full "$PAGES" "$ROUNDS" "$@" || return
     done
 }
 
 RUN=0
 
-# once NAME PASS PAGES ROUNDS PROGRAM WORD…: one run; a line of JSON about it. Fails when the tracer does.
+# once NAME PASS KIND PAGES ROUNDS PROGRAM WORD…: one run; a line of JSON about it. Fails when the tracer
+# does.
 once() {
-    local name=$1 pass=$2 pages=$3 rounds=$4
-    shift 4
+    local name=$1 pass=$2 kind=$3 pages=$4 rounds=$5
+    shift 5
     RUN=$((RUN + 1))
-    local group=$TMP/cgroup/$RUN file=$OUT/$name.$pass.$pages status work words word size=0
+    local group=$TMP/cgroup/$RUN file=$OUT/$name.$pass.$kind status work words word used size=0
     mkdir "$group" || cannot 'no control group for the tracer'
     rm -rf result data data.old
     work=(rmapscope-workload cost --pages "$pages" --rounds "$rounds" --result $TMP/result
@@ -61,16 +67,16 @@ once() {
             *) words+=("$word") ;;
         esac
     done
-    [ "$pages" = 1 ] || echo "xtask: measuring $name, pass $pass of $PASSES" >&2
     timeout --foreground --kill-after=5 $LIMIT \
         bash -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$group" "${words[@]}" >stdout 2>stderr
     status=$?
-    local used
     used=$(sed -n 's/^usage_usec //p' "$group/cpu.stat")
+    rmdir "$group" 2>/dev/null
     [ -f data ] || [ "$1" != bpftrace ] || mv stdout data
     [ ! -f data ] || size=$(stat -c %s data)
-    printf '{"subject":"%s","pass":%d,"status":%d,"used":%d,"size":%d,"work":%s}\n' \
-        "$name" "$pass" "$status" "$used" "$size" "$(cat result 2>/dev/null || echo null)" >>"$OUT/runs.jsonl"
+    printf '{"subject":"%s","pass":%d,"kind":"%s","status":%d,"used":%d,"size":%d,"work":%s}\n' \
+        "$name" "$pass" "$kind" "$status" "$used" "$size" "$(cat result 2>/dev/null || echo null)" \
+        >>"$OUT/runs.jsonl"
     cp stderr "$file.stderr"
     [ ! -f data ] || cp data "$file.data"
     [ "$status" = 0 ]

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::figures::{Cost, Figures, Finding, Measurement, Spread};
-use super::subject::{BASELINE, Subject};
+use super::subject::Subject;
 
 /// Largest bytes on disk an event that rmapscope may need.
 const BYTES_TARGET: f64 = 8.0;
@@ -23,7 +23,7 @@ impl Display for Table<'_> {
             half(baseline.advise)
         )?;
         writeln!(formatter)?;
-        let rows: Vec<_> = self.0.subjects.iter().filter(|row| row.subject.name != BASELINE).collect();
+        let rows = &self.0.subjects;
         let width = rows.iter().map(|row| row.subject.name.len()).max().unwrap_or_default();
         let asked = rows.iter().map(|row| row.subject.what.len()).max().unwrap_or_default();
         writeln!(
@@ -101,6 +101,7 @@ mod tests {
         let cost = Cost {
             total: spread(1109.0),
             during: spread(888.0),
+            advise: spread(820.0),
             reader: spread(283.0),
             after: spread(221.0),
             bytes_per_event: Some(2.0),

@@ -35,9 +35,6 @@ pub struct Subject {
     pub target: Option<f64>,
 }
 
-/// The workload alone.
-pub const BASELINE: &str = "none";
-
 const EVERY: &str = "every event to a file";
 const LATENCY: &str = "the same with latency";
 const STACKS: &str = "the same with stacks";
@@ -70,7 +67,6 @@ macro_rules! record {
 
 /// All subjects in the order of the table.
 pub const SUBJECTS: &[Subject] = &[
-    Subject { name: BASELINE, what: "no tracer", words: &["@work"], reader: Reader::None, target: None },
     rmapscope("rmapscope-fentry", EVERY, record!["--attach", "fentry", "-e", "try_to_unmap"], Some(400.0)),
     rmapscope("rmapscope-kprobe", EVERY, record!["--attach", "kprobe", "-e", "try_to_unmap"], None),
     rmapscope("rmapscope-rmap", "family rmap to a file", record!["-e", "rmap"], Some(400.0)),
