@@ -51,12 +51,16 @@ impl Task {
     }
 }
 
-/// Whether events of `family` by the current task are to be sent.
+/// Whether programs of `family` have work to do for the current task. Those of process life always have: a
+/// watched child may have a parent whose own events are not sent. They ask [`watches`] before they send.
 #[inline(always)]
 pub fn admits(family: Family, task: Task) -> bool {
-    if matches!(family, Family::Swiotlb) {
-        return true;
-    }
+    matches!(family, Family::Swiotlb | Family::Process) || watches(task)
+}
+
+/// Whether events by the current task are to be sent.
+#[inline(always)]
+pub fn watches(task: Task) -> bool {
     task.pid() != global!(options.tracer_pid)
         && (global!(options.filter_process) == 0 || PROCESSES.get_ptr(task.pid()).is_some())
         && (global!(options.filter_thread) == 0 || THREADS.get_ptr(task.tid()).is_some())

@@ -4,7 +4,7 @@ use tracer_common::event::{COMM_LEN, Kind, ProcessExec, ProcessExit, ProcessFork
 
 use crate::call::{Call, field};
 use crate::context::Context;
-use crate::filter::{PROCESSES, is_watched};
+use crate::filter::{PROCESSES, is_watched, watches};
 use crate::globals::global;
 use crate::memory::Memory;
 use crate::pairing;
@@ -55,6 +55,9 @@ pub fn forked<C: Context>(call: &mut Call<'_, C>) {
             let _ = PROCESSES.insert(child_pid, 1, 0);
         }
     }
+    if !watches(call.task) {
+        return;
+    }
     let Some(room) = call.reserve(Kind::ProcessFork) else { return };
     room.send(ProcessFork { child_pid, child_tid, comm: comm::<C>(child) });
 }
@@ -63,6 +66,9 @@ pub fn forked<C: Context>(call: &mut Call<'_, C>) {
 #[inline(always)]
 pub fn executed<C: Context>(call: &mut Call<'_, C>) {
     let (task, old_tid) = (call.argument(0), call.argument(1));
+    if !watches(call.task) {
+        return;
+    }
     let Some(room) = call.reserve(Kind::ProcessExec) else { return };
     room.send(ProcessExec { old_tid: old_tid as u32, reserved: 0, comm: comm::<C>(task) });
 }
@@ -72,8 +78,14 @@ pub fn executed<C: Context>(call: &mut Call<'_, C>) {
 pub fn exited<C: Context>(call: &mut Call<'_, C>) {
     let task = call.argument(0);
     let (pid, _) = ids::<C>(task);
-    let Some(room) = call.reserve(Kind::ProcessExit) else { return };
-    room.send(ProcessExit { exit_code: field::<C, u32>(task, global!(layout.task_exit_code)), reserved: 0 });
+    if watches(call.task)
+        && let Some(room) = call.reserve(Kind::ProcessExit)
+    {
+        room.send(ProcessExit {
+            exit_code: field::<C, u32>(task, global!(layout.task_exit_code)),
+            reserved: 0,
+        });
+    }
     if global!(options.filter_process) != 0 {
         count_threads(pid, -1);
     }
