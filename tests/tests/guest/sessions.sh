@@ -183,8 +183,9 @@ bad_input() {
     begin disk-full
     mkdir -p /tmp/small
     mount -t tmpfs -o size=128k none /tmp/small
-    run rmapscope record -e rmap --latency -o /tmp/small/trace.data -- \
-        rmapscope-workload --facts "$FACTS" pageout --pages 4096 --rounds 10
+    # Pauses longer than the second within which events are written: the first ones fit.
+    run rmapscope record -e rmap --latency -o /tmp/small/trace.data -- sh -c \
+        'for round in 1 2 3 4 5 6; do rmapscope-workload pageout --pages 4096 >/dev/null; sleep 1.5; done'
     cp /tmp/small/trace.data "$DIR/trace.data"
 }
 
