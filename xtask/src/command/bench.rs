@@ -42,7 +42,7 @@ pub struct Options {
     /// How often everything is measured
     #[arg(long, default_value_t = 2)]
     passes: u32,
-    /// Few pages, once: minutes less, and figures that are rough
+    /// Few pages, once: minutes less; figures are rough, above all `after` and with it `all`
     #[arg(long, conflicts_with_all = ["pages", "rounds", "passes"])]
     quick: bool,
     /// Only what has one of these words in its name
@@ -64,13 +64,32 @@ struct Size {
     passes: u32,
 }
 
+/// The state of the source tree; unknown without git.
+#[derive(Debug, Serialize)]
+struct Source {
+    commit: Option<String>,
+    /// Whether the tree differs from the commit.
+    modified: Option<bool>,
+}
+
+impl Source {
+    fn now() -> Self {
+        let git = |arguments: &[&str]| {
+            process::output(Command::new("git").current_dir(workspace::root()).args(arguments))
+        };
+        Self {
+            commit: git(&["rev-parse", "HEAD"]),
+            modified: git(&["status", "--porcelain"]).map(|changes| !changes.is_empty()),
+        }
+    }
+}
+
 /// What the figures come from.
 #[derive(Debug, Serialize)]
 struct Inputs {
     date: String,
-    commit: Option<String>,
-    /// Whether the source tree differs from the commit; unknown without git.
-    modified: Option<bool>,
+    #[serde(flatten)]
+    source: Source,
     /// Release, version and command line, as the guest says.
     kernel: Vec<String>,
     image: String,
@@ -102,6 +121,8 @@ pub fn run(options: &Options) -> Result<u8> {
     } else {
         kernel::locate(&options.kernel)?
     };
+    // Before the build: the source tree may change while the guest runs.
+    let source = Source::now();
     let binaries =
         if options.no_build { workspace::guest_binaries() } else { workspace::build_guest_binaries()? };
     let folder = workspace::target().join("bench");
@@ -132,7 +153,7 @@ pub fn run(options: &Options) -> Result<u8> {
     }
     let figures = figures::read(&folder, &program, &chosen)?;
     print!("{}", report::Table(&figures));
-    let inputs = inputs(&folder, &image, &program, size)?;
+    let inputs = inputs(source, &folder, &image, &program, size)?;
     let json = folder.join("bench.json");
     let document = Document { inputs, unit: "guest instructions a page", figures: &figures };
     fs::write(&json, serde_json::to_string_pretty(&document)? + "\n")
@@ -158,7 +179,7 @@ fn keep_programs(binaries: &Path, folder: &Path) -> Result<PathBuf> {
 impl Options {
     fn size(&self) -> Result<Size> {
         if self.quick {
-            return Ok(Size { pages: 2048, rounds: 2, passes: 1 });
+            return Ok(Size { pages: 4096, rounds: 4, passes: 1 });
         }
         ensure!(
             self.pages >= 2 && self.rounds >= 1 && self.passes >= 1,
@@ -197,16 +218,12 @@ fn shell(folder: &Path, size: Size, chosen: &[&Subject]) -> String {
     text
 }
 
-fn inputs(folder: &Path, image: &Path, program: &Path, size: Size) -> Result<Inputs> {
-    let git = |arguments: &[&str]| {
-        process::output(Command::new("git").current_dir(workspace::root()).args(arguments))
-    };
+fn inputs(source: Source, folder: &Path, image: &Path, program: &Path, size: Size) -> Result<Inputs> {
     let kernel = folder.join("kernel");
     let kernel = fs::read_to_string(&kernel).with_context(|| kernel.display().to_string())?;
     Ok(Inputs {
         date: process::output(Command::new("date").args(["-u", "+%FT%TZ"])).context("date fails")?,
-        commit: git(&["rev-parse", "HEAD"]),
-        modified: git(&["status", "--porcelain"]).map(|changes| !changes.is_empty()),
+        source,
         kernel: kernel.lines().map(str::to_owned).collect(),
         image: image.display().to_string(),
         size,

@@ -59,6 +59,11 @@ const fn peer(
     Subject { name, what, words, reader, target: None }
 }
 
+/// rmapscope in a way that leaves no events to count: what they do not explain.
+const fn without_events(name: &'static str, what: &'static str, words: &'static [&'static str]) -> Subject {
+    Subject { name, what, words, reader: Reader::None, target: None }
+}
+
 macro_rules! record {
     ($($word:literal),*) => {
         &["rmapscope", "record", "-o", "@data", $($word,)* "--", "@work"]
@@ -137,10 +142,10 @@ pub const SUBJECTS: &[Subject] = &[
         &["perf", "record", "-a", "-g", "-e", "rmapscope:try_to_unmap", "-o", "@data", "--", "@work"],
         Reader::Perf,
     ),
-    Subject {
-        name: "rmapscope-no-file",
-        what: "every event, file thrown away",
-        words: &[
+    without_events(
+        "rmapscope-no-file",
+        "every event, file thrown away",
+        &[
             "rmapscope",
             "record",
             "-o",
@@ -152,16 +157,13 @@ pub const SUBJECTS: &[Subject] = &[
             "--",
             "@work",
         ],
-        reader: Reader::None,
-        target: None,
-    },
-    rmapscope(
+    ),
+    without_events(
         "rmapscope-none-pass",
         "every event filtered out by latency",
         record!["--attach", "fentry", "--min-latency", "10s", "-e", "try_to_unmap"],
-        None,
     ),
-    rmapscope("rmapscope-elsewhere", "another family, no event", record!["-e", "fork"], None),
+    without_events("rmapscope-elsewhere", "another family, no event", record!["-e", "fork"]),
     peer(
         "bpftrace-count-kprobe",
         COUNT,
