@@ -182,10 +182,11 @@ bad_input() {
         rmapscope record -e mlock -o /tmp/unprivileged.data -- true
     begin disk-full
     mkdir -p /tmp/small
-    mount -t tmpfs -o size=128k none /tmp/small
+    # A quiet machine packs a round of 4096 events into 21 kB: eight are well beyond the disk.
+    mount -t tmpfs -o size=64k none /tmp/small
     # Pauses longer than the second within which events are written: the first ones fit.
     run rmapscope record -e rmap --latency -o /tmp/small/trace.data -- sh -c \
-        'for round in 1 2 3 4 5 6; do rmapscope-workload pageout --pages 4096 >/dev/null; sleep 1.5; done'
+        'for round in 1 2 3 4 5 6 7 8; do rmapscope-workload pageout --pages 4096 >/dev/null; sleep 1.5; done'
     cp /tmp/small/trace.data "$DIR/trace.data"
 }
 
