@@ -27,6 +27,9 @@ pub const UNKNOWN: u64 = u64::MAX - 0x1000;
 /// The same for a signed result, for example a hidden return value.
 pub const RESULT_UNKNOWN: i32 = i32::MIN;
 
+/// A count that was not taken: nothing called for looking, or this kernel does not let the program look.
+pub const UNCOUNTED: u32 = u32::MAX;
+
 /// `swiotlb_map`'s and `swiotlb_tbl_map_single`'s answer when no slot was free
 /// (`DMA_MAPPING_ERROR`, include/linux/dma-mapping.h).
 pub const MAPPING_ERROR: u64 = u64::MAX;
@@ -155,6 +158,14 @@ kinds! {
     /// `do_swap_page` met an exclusive entry: a CPU access that revokes.
     ExclusiveFault = 0x0105, "exclusive_fault", ExclusiveFault;
 
+    /// `unmap_page_range`: page tables are emptied, exclusive entries with them. Only of address spaces in
+    /// which pages were made exclusive.
+    ExclusiveZap = 0x0106, "exclusive_zap", ExclusiveZap;
+    /// `move_page_tables`: mremap moved entries, exclusive ones as they are. Only of such address spaces.
+    ExclusiveMove = 0x0107, "exclusive_move", ExclusiveMove;
+    /// `exit_mmap`: the end of such an address space.
+    ExclusiveExit = 0x0108, "exclusive_exit", ExclusiveExit;
+
     /// `try_to_unmap` of one folio.
     TryToUnmap = 0x0201, "try_to_unmap", FolioWalk;
     /// `try_to_migrate` of one folio.
@@ -174,6 +185,8 @@ kinds! {
     MigratePages = 0x0304, "migrate_pages", MigratePages;
     /// `migrate_vma_setup` collected pages for a device.
     MigrateVmaSetup = 0x0305, "migrate_vma_setup", MigrateVmaSetup;
+    /// `move_to_new_folio` (5.18 on) or `move_to_new_page` failed: the page could not be replaced.
+    MigrateRefused = 0x0306, "migrate_refused", MigrateRefused;
 
     /// `page_mlock`: the walk that looks for a VM_LOCKED mapping (5.14 to 5.17).
     PageMlock = 0x0401, "page_mlock", FolioWalk;
@@ -205,6 +218,10 @@ kinds! {
     SwiotlbAlloc = 0x0607, "swiotlb_alloc", SwiotlbPages;
     /// `swiotlb_free`: coherent memory back to a restricted pool.
     SwiotlbFree = 0x0608, "swiotlb_free", SwiotlbPages;
+    /// At the return of an unmap, its first slot is not free: it was not given back, or was taken again at once.
+    SwiotlbSlotKept = 0x0609, "swiotlb_slot_kept", SwiotlbSlotKept;
+    /// A mapping that did not bounce, of a device whose pool makes every mapping bounce.
+    DmaMapDirect = 0x060a, "dma_map_direct", DmaMapDirect;
 }
 
 impl Kind {
@@ -347,6 +364,11 @@ bodies! {
         mapcount: i32,
         /// Always 0.
         reserved: u32,
+        /// `try_to_unmap_one` in a VM_LOCKED VMA that the caller does not ignore: the raw page-table entry at
+        /// `address` before the visit. [`UNKNOWN`] in all other visits, and where it cannot be read.
+        entry_before: u64,
+        /// The same after the visit.
+        entry_after: u64,
         /// Time in the function in nanoseconds; 0 when latency was not asked for.
         duration: u64,
     }
@@ -370,6 +392,10 @@ bodies! {
         mapcount: i32,
         /// 1 when the task was inside `copy_page_range`.
         in_fork: u32,
+        /// Calls of `mlock_folio` inside (`mlock_vma_page` to 5.17), or [`UNCOUNTED`] where those are not watched.
+        mlocks: u32,
+        /// Always 0.
+        reserved: u32,
         /// Time in the function in nanoseconds.
         duration: u64,
     }
@@ -387,6 +413,31 @@ bodies! {
         result: u32,
         /// Time in the function in nanoseconds; 0 when latency was not asked for.
         duration: u64,
+    }
+    /// Body of [`Kind::ExclusiveZap`], taken at function entry.
+    ExclusiveZap {
+        /// `vma->vm_mm`.
+        mm: u64,
+        /// First address.
+        start: u64,
+        /// Address after the last.
+        end: u64,
+    }
+    /// Body of [`Kind::ExclusiveMove`].
+    ExclusiveMove {
+        /// `vma->vm_mm`.
+        mm: u64,
+        /// First address that was moved.
+        old_address: u64,
+        /// Where it went.
+        new_address: u64,
+        /// Bytes that were moved: less than asked for when a page table could not be allocated.
+        length: u64,
+    }
+    /// Body of [`Kind::ExclusiveExit`], taken at function return: no page table is left.
+    ExclusiveExit {
+        /// The `mm_struct`; another address space may have its place soon.
+        mm: u64,
     }
 
     /// Body of the events of a walk over all mappings of one folio.
@@ -460,10 +511,27 @@ bodies! {
         collected: u64,
         /// 0 or -errno.
         result: i32,
-        /// Always 0.
-        reserved: u32,
+        /// Pages collected and not locked at return, or [`UNCOUNTED`] where they were not looked at.
+        unlocked: u32,
+        /// `struct page` of the first such page; 0 for none.
+        unlocked_page: u64,
         /// Time in the function in nanoseconds; 0 when latency was not asked for.
         duration: u64,
+    }
+    /// Body of [`Kind::MigrateRefused`]: the source page as the function returned.
+    MigrateRefused {
+        /// `struct page` of the source folio's head.
+        page: u64,
+        /// Raw page flags.
+        flags: u64,
+        /// Mappings, or [`MAPCOUNT_UNKNOWN`]; migration entries are none.
+        mapcount: i32,
+        /// References: more than the kernel can explain make it refuse with -EAGAIN.
+        refcount: i32,
+        /// -errno.
+        result: i32,
+        /// `enum migrate_mode`.
+        mode: u32,
     }
 
     /// Body of [`Kind::MlockFolio`] and [`Kind::MunlockFolio`], taken at function entry.
@@ -520,8 +588,25 @@ bodies! {
         inner_result: i32,
         /// Exclusive entries restored in the parent inside this call.
         restored: u32,
-        /// Always 0.
-        reserved: u32,
+        /// Exclusive entries that the parent's page table still has in the range at return, or [`UNCOUNTED`]:
+        /// the tables are read only of address spaces in which pages were made exclusive.
+        exclusive_left: u32,
+        /// Exclusive entries in the child's page table, or [`UNCOUNTED`].
+        exclusive_copied: u32,
+        /// Restored pages that the parent's and the child's entry were compared for, or [`UNCOUNTED`].
+        compared: u32,
+        /// Of these, pages that the child maps and the parent does not any more: it has another page or nothing.
+        taken: u32,
+        /// Page tables and restored pages that were not looked at (over the program's limits).
+        unscanned: u32,
+        /// First address whose exclusive entry the parent still has; 0 for none.
+        first_left: u64,
+        /// Raw flags of that entry's page at return, or [`UNKNOWN`].
+        first_left_flags: u64,
+        /// First address at which the child has an exclusive entry; 0 for none.
+        first_copied: u64,
+        /// First address at which the child has taken the parent's page; 0 for none.
+        first_taken: u64,
         /// Time in the function in nanoseconds.
         duration: u64,
     }
@@ -576,6 +661,12 @@ bodies! {
         direction: u32,
         /// `dma_io_tlb_mem->force_bounce` (1), `for_alloc` (2).
         pool_bits: u32,
+        /// After a failure, slots of the pool that are in use; otherwise, and where unreadable, [`UNKNOWN`].
+        used_slots: u64,
+        /// Alignment asked for, as a mask of low bits (`alloc_align_mask`).
+        align_mask: u32,
+        /// Always 0.
+        reserved: u32,
         /// Time in the function in nanoseconds; 0 when latency was not asked for.
         duration: u64,
     }
@@ -630,6 +721,36 @@ bodies! {
         /// Always 0.
         reserved: u32,
     }
+    /// Body of [`Kind::SwiotlbSlotKept`].
+    SwiotlbSlotKept {
+        /// `struct device`.
+        device: u64,
+        /// `dev->dma_io_tlb_mem`.
+        pool: u64,
+        /// Physical address of the bounce buffer that was unmapped.
+        bounce: u64,
+        /// The slot's original address after the unmap.
+        slot_original: u64,
+        /// The slot's size after the unmap.
+        slot_size: u64,
+    }
+    /// Body of [`Kind::DmaMapDirect`].
+    DmaMapDirect {
+        /// `struct device`.
+        device: u64,
+        /// `dev->dma_io_tlb_mem`.
+        pool: u64,
+        /// Physical address of the buffer.
+        original: u64,
+        /// DMA address that the device got.
+        dma_address: u64,
+        /// Bytes.
+        size: u64,
+        /// `enum dma_data_direction`.
+        direction: u32,
+        /// As in [`SwiotlbMapSingle`].
+        pool_bits: u32,
+    }
 }
 
 const _: () = {
@@ -637,5 +758,5 @@ const _: () = {
     // The hot events, whose size is a promise of its own.
     assert!(Kind::TryToUnmap.record_size() == 56);
     assert!(Kind::MlockFolio.record_size() == 48);
-    assert!(MAX_RECORD_SIZE == 112);
+    assert!(MAX_RECORD_SIZE == 152);
 };

@@ -17,4 +17,4 @@ pub mod point;
 
 /// Version of every layout in this crate. Any change to an event, the counters or the globals
 /// raises it; a trace file records it.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;

@@ -2,7 +2,8 @@
 
 use aya_ebpf::helpers::generated::bpf_get_func_arg;
 use tracer_common::event::{
-    ExclusiveFault, ExclusivePage, Kind, MAPCOUNT_UNKNOWN, MakeDeviceExclusive, RestoreExclusive, UNKNOWN,
+    ExclusiveFault, ExclusivePage, Kind, MAPCOUNT_UNKNOWN, MakeDeviceExclusive, RestoreExclusive, UNCOUNTED,
+    UNKNOWN,
 };
 use tracer_common::point::Point;
 
@@ -147,6 +148,8 @@ pub fn restored<C: Context>(call: &mut Call<'_, C>) {
         new_entry: entry_at::<C>(entry),
         mapcount: state.mapcount,
         in_fork,
+        mlocks: UNCOUNTED,
+        reserved: 0,
         duration,
     });
 }

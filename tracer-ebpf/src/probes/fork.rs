@@ -1,6 +1,6 @@
 //! Page-table copies at fork.
 
-use tracer_common::event::{CopyPageRange, Kind, RESULT_UNKNOWN};
+use tracer_common::event::{CopyPageRange, Kind, RESULT_UNKNOWN, UNCOUNTED, UNKNOWN};
 use tracer_common::point::Point;
 
 use crate::call::{Call, field};
@@ -46,7 +46,15 @@ pub fn copied<C: Context>(call: &mut Call<'_, C>) {
         result,
         inner_result: kept[INNER_RESULT] as i32,
         restored: kept[RESTORED] as u32,
-        reserved: 0,
+        exclusive_left: UNCOUNTED,
+        exclusive_copied: UNCOUNTED,
+        compared: UNCOUNTED,
+        taken: 0,
+        unscanned: 0,
+        first_left: 0,
+        first_left_flags: UNKNOWN,
+        first_copied: 0,
+        first_taken: 0,
         duration,
     });
 }

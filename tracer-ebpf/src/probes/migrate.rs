@@ -1,7 +1,7 @@
 //! Migration entries, set and removed, and the migrations around them.
 
 use tracer_common::event::{
-    Kind, MigratePages, MigrateVmaSetup, MigrationEntry, RemoveMigrationPte, UNKNOWN,
+    Kind, MigratePages, MigrateVmaSetup, MigrationEntry, RemoveMigrationPte, UNCOUNTED, UNKNOWN,
 };
 use tracer_common::point::Point;
 
@@ -96,7 +96,8 @@ pub fn vma_set_up<C: Context>(call: &mut Call<'_, C>) {
         npages: field::<C, u64>(arguments, global!(layout.migrate_vma_npages)),
         collected: field::<C, u64>(arguments, global!(layout.migrate_vma_cpages)),
         result,
-        reserved: 0,
+        unlocked: UNCOUNTED,
+        unlocked_page: 0,
         duration,
     });
 }

@@ -1,6 +1,6 @@
 //! Reverse-map walks: a whole walk over one folio, and its visits of single VMAs.
 
-use tracer_common::event::{FolioWalk, Kind, VmaVisit};
+use tracer_common::event::{FolioWalk, Kind, UNKNOWN, VmaVisit};
 
 use crate::call::{Call, field};
 use crate::context::Context;
@@ -39,6 +39,8 @@ pub fn visited<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
         result: result as u32 & 0xff,
         mapcount: state.mapcount,
         reserved: 0,
+        entry_before: UNKNOWN,
+        entry_after: UNKNOWN,
         duration,
     });
 }

@@ -91,6 +91,9 @@ pub fn slots_taken<C: Context>(call: &mut Call<'_, C>) {
         attributes,
         direction: direction as u32,
         pool_bits: u32::from(force & 1) | u32::from(for_alloc & 1) << 1,
+        used_slots: UNKNOWN,
+        align_mask: 0,
+        reserved: 0,
         duration,
     });
 }

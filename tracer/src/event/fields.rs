@@ -6,10 +6,11 @@
 use std::mem::offset_of;
 
 use tracer_common::event::{
-    CopyPageRange, DeviceName, ExclusiveFault, ExclusivePage, FolioMlock, FolioWalk, Kind,
-    MakeDeviceExclusive, MigratePages, MigrateVmaSetup, MigrationEntry, MlockFixup, ProcessExec, ProcessExit,
-    ProcessFork, ProcessRename, RemoveMigrationPte, RestoreExclusive, SwiotlbMap, SwiotlbMapSingle,
-    SwiotlbPages, SwiotlbSync, SwiotlbUnmapSingle, VmaVisit,
+    CopyPageRange, DeviceName, DmaMapDirect, ExclusiveExit, ExclusiveFault, ExclusiveMove, ExclusivePage,
+    ExclusiveZap, FolioMlock, FolioWalk, Kind, MakeDeviceExclusive, MigratePages, MigrateRefused,
+    MigrateVmaSetup, MigrationEntry, MlockFixup, ProcessExec, ProcessExit, ProcessFork, ProcessRename,
+    RemoveMigrationPte, RestoreExclusive, SwiotlbMap, SwiotlbMapSingle, SwiotlbPages, SwiotlbSlotKept,
+    SwiotlbSync, SwiotlbUnmapSingle, VmaVisit,
 };
 
 use super::selection::place;
@@ -21,6 +22,8 @@ pub enum Type {
     Id,
     /// A plain number of things.
     Count,
+    /// The same where it was not always counted.
+    OptionalCount,
     /// A number of bytes.
     Bytes,
     /// Time in nanoseconds; 0 when it was not measured.
@@ -88,7 +91,12 @@ impl Type {
     pub const fn width(self) -> usize {
         match self {
             Self::Truth | Self::Order => 5,
-            Self::Id | Self::Count | Self::References | Self::Result | Self::WalkResult => 8,
+            Self::Id
+            | Self::Count
+            | Self::OptionalCount
+            | Self::References
+            | Self::Result
+            | Self::WalkResult => 8,
             Self::ExitStatus | Self::ExitSignal | Self::MappingBits | Self::Bytes | Self::Duration => 8,
             Self::Page | Self::OptionalPage => 10,
             Self::Comm => 15,
@@ -281,6 +289,8 @@ fields! {
         ttu_flags (ttu_flags_raw) = ttu_flags: TtuFlags,
         vm_flags (vm_flags_raw) = vm_flags: VmFlags,
         walk (walk_raw) = result: WalkResult,
+        entry_before (entry_before_raw) = entry_before: Entry,
+        entry_after (entry_after_raw) = entry_after: Entry,
         duration = duration: Duration,
     }
     RESTORE_EXCLUSIVE: RestoreExclusive {
@@ -293,6 +303,7 @@ fields! {
         old_entry (old_entry_raw) = old_entry: Entry,
         new_entry (new_entry_raw) = new_entry: Entry,
         in_fork = in_fork: Truth,
+        mlocks = mlocks: OptionalCount,
         duration = duration: Duration,
     }
     EXCLUSIVE_FAULT: ExclusiveFault {
@@ -302,6 +313,20 @@ fields! {
         fault_flags (fault_flags_raw) = fault_flags: FaultFlags,
         fault_result (fault_result_raw) = result: FaultResult,
         duration = duration: Duration,
+    }
+    EXCLUSIVE_ZAP: ExclusiveZap {
+        mm = mm: Object,
+        start = start: Hex,
+        end = end: Hex,
+    }
+    EXCLUSIVE_MOVE: ExclusiveMove {
+        mm = mm: Object,
+        old_address = old_address: Hex,
+        new_address = new_address: Hex,
+        length = length: Bytes,
+    }
+    EXCLUSIVE_EXIT: ExclusiveExit {
+        mm = mm: Object,
     }
     FOLIO_WALK: FolioWalk {
         pfn (page) = page: Page,
@@ -345,7 +370,17 @@ fields! {
         npages = npages: Count,
         collected = collected: Count,
         result (result_raw) = result: Result,
+        unlocked = unlocked: OptionalCount,
+        unlocked_pfn (unlocked_page) = unlocked_page: OptionalPage,
         duration = duration: Duration,
+    }
+    MIGRATE_REFUSED: MigrateRefused {
+        pfn (page) = page: Page,
+        flags (flags_raw) = flags: PageFlags,
+        mapcount = mapcount: References,
+        refcount = refcount: References,
+        result (result_raw) = result: Result,
+        mode (mode_raw) = mode: MigrateMode,
     }
     FOLIO_MLOCK: FolioMlock {
         pfn (page) = page: Page,
@@ -372,6 +407,15 @@ fields! {
         result (result_raw) = result: Result,
         inner_result (inner_result_raw) = inner_result: Result,
         restored = restored: Count,
+        exclusive_left = exclusive_left: OptionalCount,
+        exclusive_copied = exclusive_copied: OptionalCount,
+        compared = compared: OptionalCount,
+        taken = taken: Count,
+        unscanned = unscanned: Count,
+        first_left = first_left: Hex,
+        first_left_flags (first_left_flags_raw) = first_left_flags: PageFlags,
+        first_copied = first_copied: Hex,
+        first_taken = first_taken: Hex,
         duration = duration: Duration,
     }
     DEVICE_NAME: DeviceName {
@@ -399,6 +443,8 @@ fields! {
         alloc_size = alloc_size: Bytes,
         direction (direction_raw) = direction: Direction,
         attributes (attributes_raw) = attributes: DmaAttributes,
+        used_slots = used_slots: Count,
+        align_mask = align_mask: Hex,
         duration = duration: Duration,
     }
     SWIOTLB_UNMAP_SINGLE: SwiotlbUnmapSingle {
@@ -425,6 +471,22 @@ fields! {
         size = size: Bytes,
         done = result: Truth,
     }
+    SWIOTLB_SLOT_KEPT: SwiotlbSlotKept {
+        device (device_address) = device: Device,
+        pool = pool: Object,
+        bounce = bounce: Mapping,
+        slot_original = slot_original: SlotOriginal,
+        slot_size = slot_size: Bytes,
+    }
+    DMA_MAP_DIRECT: DmaMapDirect {
+        device (device_address) = device: Device,
+        pool = pool: Object,
+        pool_flags (pool_flags_raw) = pool_bits: PoolFlags,
+        original = original: Hex,
+        dma_address = dma_address: Mapping,
+        size = size: Bytes,
+        direction (direction_raw) = direction: Direction,
+    }
 }
 
 /// The fields of a kind, in the order in which they are shown.
@@ -439,12 +501,16 @@ pub const fn fields(kind: Kind) -> &'static [Field] {
         Kind::ExclusiveVma | Kind::PageMlockOne => VMA_VISIT,
         Kind::RestoreExclusive => RESTORE_EXCLUSIVE,
         Kind::ExclusiveFault => EXCLUSIVE_FAULT,
+        Kind::ExclusiveZap => EXCLUSIVE_ZAP,
+        Kind::ExclusiveMove => EXCLUSIVE_MOVE,
+        Kind::ExclusiveExit => EXCLUSIVE_EXIT,
         Kind::TryToUnmap | Kind::TryToMigrate => FOLIO_WALK_WITH_FLAGS,
         Kind::TryToUnmapOne | Kind::TryToMigrateOne => VMA_VISIT_WITH_FLAGS,
         Kind::MigrationEntrySet | Kind::MigrationEntryRemoved => MIGRATION_ENTRY,
         Kind::RemoveMigrationPte => REMOVE_MIGRATION_PTE,
         Kind::MigratePages => MIGRATE_PAGES,
         Kind::MigrateVmaSetup => MIGRATE_VMA_SETUP,
+        Kind::MigrateRefused => MIGRATE_REFUSED,
         Kind::PageMlock => FOLIO_WALK,
         Kind::MlockFolio | Kind::MunlockFolio => FOLIO_MLOCK,
         Kind::MlockFixup => MLOCK_FIXUP,
@@ -455,6 +521,8 @@ pub const fn fields(kind: Kind) -> &'static [Field] {
         Kind::SwiotlbUnmapSingle => SWIOTLB_UNMAP_SINGLE,
         Kind::SwiotlbSyncForCpu | Kind::SwiotlbSyncForDevice => SWIOTLB_SYNC,
         Kind::SwiotlbAlloc | Kind::SwiotlbFree => SWIOTLB_PAGES,
+        Kind::SwiotlbSlotKept => SWIOTLB_SLOT_KEPT,
+        Kind::DmaMapDirect => DMA_MAP_DIRECT,
     }
 }
 
@@ -523,14 +591,14 @@ mod tests {
                 covered[place].fill(true);
                 assert!(matches!(field.size(), 4 | 8) || matches!(field.ty, Type::Comm | Type::DeviceName));
             }
-            // What is not shown: `reserved`, and the TTU flags of walks that have none.
-            assert!(covered.iter().filter(|covered| !**covered).count() <= 8, "{}", kind.name());
+            // What is not shown: `reserved`, and the TTU flags and entries of walks that have none.
+            assert!(covered.iter().filter(|covered| !**covered).count() <= 24, "{}", kind.name());
         }
     }
 
     #[test]
     fn signed_numbers_keep_their_sign() {
-        let mut body = [0; 112];
+        let mut body = [0; 152];
         let field = fields(Kind::CopyPageRange).iter().find(|field| field.name == "result").unwrap();
         body[usize::from(field.offset)..][..4].copy_from_slice(&(-12_i32).to_le_bytes());
         assert_eq!(field.number(&body).cast_signed(), -12);

@@ -1,11 +1,12 @@
 //! A made-up kernel and a stream with every kind of event, for tests.
 
 use tracer_common::event::{
-    COMM_LEN, CopyPageRange, DEVICE_NAME_LEN, DeviceName, ExclusiveFault, ExclusivePage, FolioMlock,
-    FolioWalk, MAPCOUNT_UNKNOWN, MAPPING_ERROR, MakeDeviceExclusive, MigratePages, MigrateVmaSetup,
-    MigrationEntry, MlockFixup, ProcessExec, ProcessExit, ProcessFork, ProcessRename, RESULT_UNKNOWN,
-    RemoveMigrationPte, RestoreExclusive, STACK_NONE, SwiotlbMap, SwiotlbMapSingle, SwiotlbPages,
-    SwiotlbSync, SwiotlbUnmapSingle, UNKNOWN, VmaVisit,
+    COMM_LEN, CopyPageRange, DEVICE_NAME_LEN, DeviceName, DmaMapDirect, ExclusiveExit, ExclusiveFault,
+    ExclusiveMove, ExclusivePage, ExclusiveZap, FolioMlock, FolioWalk, MAPCOUNT_UNKNOWN, MAPPING_ERROR,
+    MakeDeviceExclusive, MigratePages, MigrateRefused, MigrateVmaSetup, MigrationEntry, MlockFixup,
+    ProcessExec, ProcessExit, ProcessFork, ProcessRename, RESULT_UNKNOWN, RemoveMigrationPte,
+    RestoreExclusive, STACK_NONE, SwiotlbMap, SwiotlbMapSingle, SwiotlbPages, SwiotlbSlotKept, SwiotlbSync,
+    SwiotlbUnmapSingle, UNCOUNTED, UNKNOWN, VmaVisit,
 };
 
 use super::{Body, Event, Frame, Header, Item, Loss, LossCause, ProcessEntry, StackEntry, Summary};
@@ -132,6 +133,8 @@ fn visit(ttu_flags: u32, result: u32, mapcount: i32) -> VmaVisit {
         result,
         mapcount,
         reserved: 0,
+        entry_before: UNKNOWN,
+        entry_after: UNKNOWN,
         duration: 1234,
     }
 }
@@ -192,6 +195,8 @@ fn bodies() -> Vec<Body> {
             new_entry: PRESENT_ENTRY,
             mapcount: 1,
             in_fork: 1,
+            mlocks: 1,
+            reserved: 0,
             duration: 700,
         }),
         Body::ExclusiveFault(ExclusiveFault {
@@ -202,6 +207,14 @@ fn bodies() -> Vec<Body> {
             result: 0x1_0400,
             duration: 0,
         }),
+        Body::ExclusiveMove(ExclusiveMove {
+            mm: MM,
+            old_address: ADDRESS,
+            new_address: ADDRESS + 0x10_0000,
+            length: 0x4000,
+        }),
+        Body::ExclusiveZap(ExclusiveZap { mm: MM, start: ADDRESS, end: ADDRESS + 0x4000 }),
+        Body::ExclusiveExit(ExclusiveExit { mm: MM }),
         Body::TryToUnmap(walk(0x40, 0, 0)),
         Body::TryToUnmap(FolioWalk {
             flags: UNKNOWN,
@@ -210,7 +223,12 @@ fn bodies() -> Vec<Body> {
             ..walk(0x101, 0, 9)
         }),
         Body::TryToMigrate(walk(0, 2, 4321)),
-        Body::TryToUnmapOne(visit(0x40, 1, 0)),
+        Body::TryToUnmapOne(VmaVisit {
+            vm_flags: VM_FLAGS | VM_LOCKED,
+            entry_before: PRESENT_ENTRY,
+            entry_after: PRESENT_ENTRY,
+            ..visit(0x40, 0, 1)
+        }),
         Body::TryToMigrateOne(visit(0, 1, MAPCOUNT_UNKNOWN)),
         Body::MigrationEntrySet(MigrationEntry {
             address: ADDRESS,
@@ -246,8 +264,17 @@ fn bodies() -> Vec<Body> {
             npages: 2,
             collected: 1,
             result: 0,
-            reserved: 0,
+            unlocked: 1,
+            unlocked_page: OTHER_PAGE,
             duration: 88_000,
+        }),
+        Body::MigrateRefused(MigrateRefused {
+            page: PAGE,
+            flags: FLAGS,
+            mapcount: 0,
+            refcount: 3,
+            result: -11,
+            mode: 1,
         }),
         Body::PageMlock(walk(0, 2, 0)),
         Body::PageMlockOne(visit(0, 0, 2)),
@@ -274,7 +301,15 @@ fn bodies() -> Vec<Body> {
             result: -12,
             inner_result: RESULT_UNKNOWN,
             restored: 2,
-            reserved: 0,
+            exclusive_left: 1,
+            exclusive_copied: 0,
+            compared: UNCOUNTED,
+            taken: 0,
+            unscanned: 0,
+            first_left: ADDRESS + 0x2000,
+            first_left_flags: FLAGS,
+            first_copied: 0,
+            first_taken: 0,
             duration: 12_345,
         }),
         Body::DeviceName(DeviceName { device: DEVICE, name: bytes::<DEVICE_NAME_LEN>(b"0000:00:04.0") }),
@@ -300,6 +335,9 @@ fn bodies() -> Vec<Body> {
             attributes: UNKNOWN,
             direction: 2,
             pool_bits: 1,
+            used_slots: UNKNOWN,
+            align_mask: 0xfff,
+            reserved: 0,
             duration: 321,
         }),
         Body::SwiotlbMapSingle(SwiotlbMapSingle {
@@ -314,6 +352,9 @@ fn bodies() -> Vec<Body> {
             attributes: 0x1_0000,
             direction: 9,
             pool_bits: 0,
+            used_slots: 32_760,
+            align_mask: 0,
+            reserved: 0,
             duration: 0,
         }),
         Body::SwiotlbUnmapSingle(SwiotlbUnmapSingle {
@@ -331,6 +372,22 @@ fn bodies() -> Vec<Body> {
         Body::SwiotlbSyncForDevice(sync),
         Body::SwiotlbAlloc(pages(0, 0)),
         Body::SwiotlbFree(pages(PAGE, 1)),
+        Body::SwiotlbSlotKept(SwiotlbSlotKept {
+            device: DEVICE,
+            pool: POOL,
+            bounce: 0x7c00_0000,
+            slot_original: 0x1234_5678,
+            slot_size: 4096,
+        }),
+        Body::DmaMapDirect(DmaMapDirect {
+            device: DEVICE,
+            pool: POOL,
+            original: 0x1234_5678,
+            dma_address: 0x1234_5678,
+            size: 512,
+            direction: 1,
+            pool_bits: 1,
+        }),
         Body::ProcessExit(ProcessExit { exit_code: 7 << 8 | 9, reserved: 0 }),
     ]
 }

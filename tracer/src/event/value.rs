@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use tracer_common::event::{MAPPING_ERROR, RESULT_UNKNOWN, UNKNOWN};
+use tracer_common::event::{MAPPING_ERROR, RESULT_UNKNOWN, UNCOUNTED, UNKNOWN};
 
 use super::entry::{Entry, EntryDecoder};
 use super::fields::{Field, Type};
@@ -119,7 +119,8 @@ impl Decoder {
             return Value::Unknown;
         }
         match field.ty {
-            Type::Id | Type::Count | Type::Bytes | Type::Order => Value::Number(number),
+            Type::OptionalCount if number == u64::from(UNCOUNTED) => Value::Unknown,
+            Type::Id | Type::Count | Type::OptionalCount | Type::Bytes | Type::Order => Value::Number(number),
             Type::Duration if number == 0 => Value::Absent,
             Type::Duration => Value::Number(number),
             Type::Comm | Type::DeviceName => Value::Text(text_of(field.bytes(body))),

@@ -152,7 +152,7 @@ fn an_empty_stream_has_its_titles() {
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
-    (0..Kind::ALL.len(), prop::collection::vec(any::<u8>(), 112), any::<(u64, u32, u32, u16, i32)>())
+    (0..Kind::ALL.len(), prop::collection::vec(any::<u8>(), 152), any::<(u64, u32, u32, u16, i32)>())
         .prop_map(|(kind, bytes, (time, tid, pid, cpu, stack))| {
             let kind = Kind::ALL[kind];
             let body = Body::decode(kind, &bytes[..kind.body_size()]).expect("the size of that kind");

@@ -1,0 +1,5 @@
+//! The kernel's own rules, judged on a stream of events.
+
+mod verdict;
+
+pub use verdict::{Actor, Diagnosis, Earlier, Evidence, Outcome, RuleVerdict, Severity, Subject, Verdict};
