@@ -3,7 +3,7 @@
 //! A verdict holds nothing that a trace file does not, so that judging the file gives the verdict of the live
 //! session byte for byte. Every [format](super::formats) is made from it.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
 use crate::event::Frame;
@@ -59,8 +59,37 @@ pub struct Actor {
     /// CPU.
     pub cpu: u16,
     /// Its kernel stack, innermost frame first; empty where stacks were not recorded.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "frames")]
     pub stack: Vec<Frame>,
+}
+
+/// An address or a page frame number as `script --json` writes it: a string, because a JSON number of 64 bits
+/// does not survive every reader.
+fn hexadecimal<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(&format_args!("{value:#x}")),
+        None => serializer.serialize_none(),
+    }
+}
+
+#[expect(clippy::ptr_arg, reason = "the signature that serde asks for")]
+fn frames<S: Serializer>(frames: &Vec<Frame>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        #[serde(serialize_with = "hexadecimal")]
+        address: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        symbol: Option<&'a str>,
+        offset: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        module: Option<&'a str>,
+    }
+    serializer.collect_seq(frames.iter().map(|frame| Shown {
+        address: Some(frame.address),
+        symbol: frame.symbol.as_deref(),
+        offset: frame.offset,
+        module: frame.module.as_deref(),
+    }))
 }
 
 /// One event as evidence.
@@ -76,10 +105,10 @@ pub struct Evidence {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner_pid: Option<u32>,
     /// User address.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "hexadecimal")]
     pub address: Option<u64>,
     /// Page frame number.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "hexadecimal")]
     pub pfn: Option<u64>,
     /// Name of the device: raw, to be escaped; its address in hexadecimal where it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
