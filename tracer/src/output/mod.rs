@@ -18,8 +18,8 @@ mod golden;
 pub use columns::{Column, column_names};
 pub use counts::{Counts, Notation};
 pub use csv::Csv;
-pub use escape::escape;
-pub use json::{Json, SCHEMA};
+pub use escape::{escape, is_unsafe};
+pub use json::{Json, SCHEMA, escape_json};
 pub use printer::{PrintError, Printer, Tally};
 pub use text::Text;
 
