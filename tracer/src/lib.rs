@@ -1,6 +1,7 @@
 //! The library behind the program `rmapscope`: facts of a kernel, probes on it, sessions, events, trace files,
 //! verdicts.
 
+pub mod audit;
 pub mod check;
 pub mod error;
 pub mod event;

@@ -3,6 +3,7 @@
 //! Standard output is data, standard error is status. Every error ends here, as one line of cause, one of
 //! remedy, and an exit code.
 
+mod audit;
 mod completions;
 mod doctor;
 mod filter;
@@ -86,6 +87,7 @@ enum Command {
     Script(script::ScriptArgs),
     Probes(probes::ProbesArgs),
     Doctor(doctor::DoctorArgs),
+    Audit(audit::AuditArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -95,6 +97,7 @@ fn run(cli: &Cli) -> Result<u8, Error> {
         Command::Record(args) => record::run(args, &cli.global),
         Command::Probes(args) => probes::run(args, &cli.global).map(|()| 0),
         Command::Script(args) => script::run(args, &cli.global),
+        Command::Audit(args) => audit::run(args, &cli.global),
         Command::Doctor(args) => doctor::run(args).map(|()| 0),
         Command::Completions(args) => completions::run(args),
     }

@@ -1,11 +1,16 @@
 //! The configuration that a kernel was built with.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 
 use super::SystemFiles;
 
 /// Largest configuration that is read, in bytes; distributions' have 0.3 million.
 const MAX_BYTES: u64 = 8 << 20;
+
+/// First bytes of a gzip file.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// A kernel's `.config`.
 #[derive(Clone, Debug)]
@@ -30,6 +35,24 @@ impl Configuration {
             .filter(|configuration| configuration.text.contains("\nCONFIG_"))
     }
 
+    /// The configuration in a file, packed with gzip or not.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no configuration.
+    pub fn load(path: &Path) -> io::Result<Self> {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
+        let text = if bytes.starts_with(&GZIP) {
+            unpack(bytes.as_slice())?
+        } else {
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        if !text.contains("\nCONFIG_") {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is no kernel configuration"));
+        }
+        Ok(Self { source: path.to_string_lossy().into_owned(), text })
+    }
+
     /// Whether an option (without `CONFIG_`) is built in or a module.
     pub fn is_set(&self, option: &str) -> bool {
         matches!(self.value(option), Some("y" | "m"))
@@ -44,10 +67,13 @@ impl Configuration {
 }
 
 fn packed(system: &SystemFiles) -> Option<String> {
-    let file = std::fs::File::open(system.path("/proc/config.gz")).ok()?;
+    unpack(File::open(system.path("/proc/config.gz")).ok()?).ok()
+}
+
+fn unpack(packed: impl Read) -> io::Result<String> {
     let mut text = String::new();
-    flate2::read::GzDecoder::new(file).take(MAX_BYTES).read_to_string(&mut text).ok()?;
-    Some(text)
+    flate2::read::GzDecoder::new(packed).take(MAX_BYTES).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -87,6 +113,11 @@ pub(crate) mod tests {
         packer.finish().unwrap();
         let found = Configuration::find(&system).unwrap();
         assert_eq!((found.source.as_str(), found.is_set("B")), ("/proc/config.gz", true));
+        for (name, option) in [("proc/config.gz", "B"), ("boot/config-6.1.0", "A")] {
+            assert!(Configuration::load(&root.path().join(name)).unwrap().is_set(option));
+        }
+        let error = Configuration::load(&root.path().join("proc/sys/kernel/osrelease")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         std::fs::write(root.path().join("proc/config.gz"), "no gzip").unwrap();
         assert_eq!(Configuration::find(&system).unwrap().source, "/boot/config-6.1.0");
     }

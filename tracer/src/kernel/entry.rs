@@ -156,7 +156,7 @@ fn arm_layout(configuration: Option<&Configuration>, release: &str, exclusive_bi
 }
 
 /// Major and minor number of a release.
-pub(super) fn version(release: &str) -> Option<(u32, u32)> {
+pub(crate) fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|letter: char| !letter.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }

@@ -173,7 +173,7 @@ fn kprobe_blacklist(system: &SystemFiles) -> Option<NameSet> {
 }
 
 /// Bytes of a page.
-fn page_size() -> u64 {
+pub(crate) fn page_size() -> u64 {
     // SAFETY: sysconf has no preconditions and changes nothing.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     // It cannot fail for this name; 4096 is right on every machine but some 64-bit Arm ones.

@@ -18,7 +18,9 @@ pub use btf::{Btf, BtfError, FunctionSignature, Member, Parameter, RUNNING_KERNE
 pub use checkup::{Check, CheckState, Checkup};
 pub use configuration::Configuration;
 pub use description::{Description, EntryFormatRecord, NamedValue, SwapKind, SwapType};
+pub(crate) use entry::version;
 pub use entry::{ArmLayout, Paging};
+pub(crate) use facts::page_size;
 pub use facts::{Facts, FactsOptions};
 pub use layout::{MissingField, resolve_layout};
 pub use name_index::NameSet;

@@ -58,14 +58,16 @@ pub struct SwapTypes {
     pub table: Vec<SwapType>,
     /// How they were found, for people.
     pub source: String,
+    /// What speaks against the table or was assumed, for people; `None` when nothing was.
+    pub doubt: Option<String>,
 }
 
 impl SwapTypes {
     /// Derives the table from what the kernel consists of; the configuration, where there is one, settles
     /// what that leaves open and is compared with it.
     pub fn derive(kernel: &impl KernelEvidence, configuration: Option<&Configuration>) -> Self {
-        let (features, source) = find_features(kernel, configuration);
-        Self { table: features.table(), source }
+        let (features, source, doubt) = find_features(kernel, configuration);
+        Self { table: features.table(), source, doubt }
     }
 
     /// The numbers of device-exclusive entries; `None` where there are none.
@@ -100,11 +102,11 @@ impl SwapFeatures {
     }
 }
 
-/// Which kinds the kernel has, and how that was found.
+/// Which kinds the kernel has, how that was found, and what remains in doubt.
 fn find_features(
     kernel: &impl KernelEvidence,
     configuration: Option<&Configuration>,
-) -> (SwapFeatures, String) {
+) -> (SwapFeatures, String, Option<String>) {
     // mm/rmap.c defines either only under CONFIG_DEVICE_PRIVATE; 6.15 replaced the first by the second.
     let device_exclusive = if kernel.has_function("make_device_exclusive_range") {
         DeviceExclusive::ReadAndWrite
@@ -125,6 +127,7 @@ fn find_features(
     let markers_always =
         kernel.has_member("folio", "_entire_mapcount") || kernel.has_member("page", "subpages_mapcount");
     let swapin_error = exclusive_migration && !markers_always;
+    let mut doubt = None;
     let (pte_marker, marker_words) = match (markers_always, exclusive_migration, configuration) {
         (true, _, _) => (true, "PTE markers always".to_owned()),
         (false, false, _) => (false, "no PTE markers".to_owned()),
@@ -133,7 +136,11 @@ fn find_features(
             (set, format!("PTE_MARKER={} by {}", letter(set), configuration.source))
         }
         // mm/Kconfig: PTE_MARKER_UFFD_WP is on by default where the architecture has uffd-wp.
-        (false, true, None) => (true, "PTE_MARKER=y assumed (the default)".to_owned()),
+        (false, true, None) => {
+            let words = "PTE_MARKER=y assumed (the default)";
+            doubt = Some(format!("{words}: no kernel configuration is readable"));
+            (true, words.to_owned())
+        }
     };
     let features = SwapFeatures {
         memory_failure,
@@ -158,13 +165,15 @@ fn find_features(
             if differing.is_empty() {
                 format!("{} agrees", configuration.source)
             } else {
-                format!("{} differs in {}", configuration.source, differing.join(", "))
+                let words = format!("{} differs in {}", configuration.source, differing.join(", "));
+                doubt = Some(words.clone());
+                words
             }
         }
     };
     let source =
         format!("from the kernel's functions and types: {}, {marker_words}; {check}", words.join(", "));
-    (features, source)
+    (features, source, doubt)
 }
 
 const fn letter(set: bool) -> char {
@@ -283,6 +292,10 @@ mod tests {
         ];
         assert_eq!(table, expected);
         assert!(source.ends_with("test differs in DEVICE_PRIVATE, MEMORY_FAILURE"), "{source}");
+        let doubt = |text| SwapTypes::derive(&kernel, Some(&configuration(text))).doubt;
+        assert_eq!(doubt("CONFIG_MIGRATION=y").unwrap(), "test differs in DEVICE_PRIVATE, MEMORY_FAILURE");
+        let text = "CONFIG_MIGRATION=y\nCONFIG_DEVICE_PRIVATE=y\nCONFIG_MEMORY_FAILURE=y";
+        assert_eq!(doubt(text), None);
         let (table, _) = numbers(&Kernel(&[BASE[0], BASE[1], NEWER[0], NEWER[1]]), None);
         assert_eq!(table[0], ("hwpoison", 27));
         // Without memory failure, only the lowest number goes.

@@ -4,6 +4,8 @@
 //! flag words are lists of names, what is unknown or was not measured is null. A result that is an error has
 //! its name beside it, as `NAME_errno`.
 
+use std::borrow::Cow;
+
 use serde_json::json;
 use tracer_common::event::STACK_NONE;
 
@@ -65,19 +67,29 @@ fn text(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Appends what serde wrote. Characters that change a terminal, which serde leaves as they are, can only be
-/// inside of strings and become `\uNNNN`.
+/// Appends what serde wrote.
 fn serialized(out: &mut Vec<u8>, json: &str) {
+    out.extend_from_slice(escape_json(json).as_bytes());
+}
+
+/// What serde wrote, with characters that change a terminal, which serde leaves as they are, as `\uNNNN`. They
+/// can only be inside of strings.
+pub fn escape_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_unsafe) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len() + 16);
     for character in json.chars() {
         let mut units = [0; 2];
         if is_unsafe(character) {
             for unit in character.encode_utf16(&mut units) {
-                out.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
+                out.push_str(&format!("\\u{unit:04x}"));
             }
         } else {
-            out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+            out.push(character);
         }
     }
+    Cow::Owned(out)
 }
 
 /// A name of ours or the kernel's, which needs no escaping.

@@ -24,6 +24,7 @@ mod ring;
 mod stacks;
 mod tally;
 
+pub use clock::now as monotonic_now;
 pub use command::Command;
 pub use filters::Filters;
 pub use live::{Ended, Live, Options};
