@@ -121,7 +121,7 @@ pub fn full(hostile: &str) -> Verdict {
             summary: format!("fork of {hostile} failed because an exclusive page was locked"),
             count: 3,
             evidence: Vec::new(),
-            remedy: "try the fork again when the device is done",
+            remedy: "fork again when the device is done",
         }],
         probes: vec![
             report(

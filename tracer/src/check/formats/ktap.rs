@@ -57,7 +57,9 @@ fn details(rule: &RuleVerdict) -> Lines {
 }
 
 fn result(number: usize, rule: &RuleVerdict) -> String {
-    let reasons: Vec<String> = rule.reasons.iter().map(|reason| plain(reason)).collect();
+    // A second `# SKIP` in the line would win over the ERROR in front of it (kunit_parser.py, TEST_RESULT_SKIP).
+    let reasons: Vec<String> =
+        rule.reasons.iter().map(|reason| plain(reason).replace('#', "\\x23")).collect();
     let reasons = reasons.join("; ");
     let name = rule.name;
     let line = match rule.outcome {

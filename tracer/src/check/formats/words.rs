@@ -4,9 +4,9 @@ use crate::output::{escape, is_unsafe};
 
 /// What scanners of boot and test logs look for: the patterns of SQUAD (2d1bf924,
 /// squad/plugins/linux_log_parser.py) and of the kernel's own KTAP parser, which stops reading at a halt (6.12
-/// tools/testing/kunit/kunit_parser.py, `KTAP_END`), syzkaller's report parser, and what GitHub's runner obeys
-/// in the middle of a line. A thread's name has 15 bytes, room enough for `BUG: `.
-const ALARMING: [&str; 16] = [
+/// tools/testing/kunit/kunit_parser.py, `KTAP_END`), and what GitHub's runner obeys: `##[` anywhere, `::` where a
+/// line begins. A thread's name has 15 bytes, room enough for `BUG: `.
+const ALARMING: [&str; 17] = [
     "WARNING:",
     "BUG:",
     "kernel BUG at",
@@ -23,6 +23,7 @@ const ALARMING: [&str; 16] = [
     "List of all partitions:",
     "reboot: ",
     "##[",
+    "::",
 ];
 
 /// `text` in one line: control characters, `\` and what changes a terminal as `\xNN`, and so the last character
@@ -75,7 +76,7 @@ mod tests {
     #[test]
     fn alarming_words_are_spelt() {
         assert_eq!(plain("BUG: WARNING: x"), "BUG\\x3a WARNING\\x3a x");
-        assert_eq!(plain("a\n::error::"), "a\\x0a::error::");
+        assert_eq!(plain("a\n::error::"), "a\\x0a:\\x3aerror:\\x3a");
         assert_eq!(plain("kernel BUG at"), "kernel BUG a\\x74");
         for word in ALARMING {
             assert!(!plain(word).contains(word) && !json(word).contains(word) && !xml(word).contains(word));
