@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use rmapscope_tests::workload::{
-    AttachTarget, BlockIo, Children, Cost, Demo, DeviceMemory, Exclusive, Facts, Fork, Mlock, MovePages,
-    Pageout, Stress, pin_to_current_cpu,
+    AttachTarget, BlockIo, Children, Cost, Demo, DeviceMemory, Exclusive, Facts, Fork, Marked, Mlock,
+    MovePages, Pageout, Stress, pin_to_current_cpu,
 };
 
 /// Do an exactly known number of kernel operations and say which, one JSON object a line
@@ -30,6 +30,7 @@ enum Workload {
     Exclusive(Exclusive),
     Migrate(MovePages),
     HmmMigrate(DeviceMemory),
+    Marked(Marked),
     Mlock(Mlock),
     Fork(Fork),
     SwiotlbIo(BlockIo),
@@ -47,6 +48,7 @@ impl Workload {
             Self::Exclusive(_) => "exclusive",
             Self::Migrate(_) => "migrate",
             Self::HmmMigrate(_) => "hmm-migrate",
+            Self::Marked(_) => "marked",
             Self::Mlock(_) => "mlock",
             Self::Fork(_) => "fork",
             Self::SwiotlbIo(_) => "swiotlb-io",
@@ -71,6 +73,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Workload::Exclusive(workload) => workload.run(facts),
         Workload::Migrate(workload) => workload.run(facts),
         Workload::HmmMigrate(workload) => workload.run(facts),
+        Workload::Marked(workload) => workload.run(facts),
         Workload::Mlock(workload) => workload.run(facts),
         Workload::Fork(workload) => workload.run(facts),
         Workload::SwiotlbIo(workload) => workload.run(facts),

@@ -1,5 +1,7 @@
 //! Migration to a device's private memory and back.
 
+use std::time::Duration;
+
 use anyhow::ensure;
 use clap::Args;
 
@@ -13,6 +15,9 @@ pub struct DeviceMemory {
     /// Pages to migrate
     #[arg(long, default_value_t = 64)]
     pub pages: usize,
+    /// Seconds to leave the pages on the device
+    #[arg(long, default_value_t = 0)]
+    pub hold: u64,
 }
 
 impl DeviceMemory {
@@ -27,6 +32,7 @@ impl DeviceMemory {
         mirror.migrate_to_device(&memory)?;
         let entries = memory.swapped()?;
         ensure!(entries == self.pages, "{entries} of {} pages are on the device", self.pages);
+        std::thread::sleep(Duration::from_secs(self.hold));
         memory.check()?;
         ensure!(memory.swapped()? == 0, "a page is still on the device");
 

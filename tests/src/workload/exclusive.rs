@@ -1,5 +1,7 @@
 //! Device-exclusive pages: how they are made, and each way in which that ends.
 
+use std::time::Duration;
+
 use anyhow::ensure;
 use clap::Args;
 
@@ -33,6 +35,9 @@ pub struct Exclusive {
     /// Take write permission from the exclusive entries with mprotect
     #[arg(long)]
     pub mprotect: bool,
+    /// Seconds to keep the exclusive entries before they end
+    #[arg(long, default_value_t = 0)]
+    pub hold: u64,
 }
 
 impl Exclusive {
@@ -75,6 +80,7 @@ impl Exclusive {
         if self.mremap {
             memory.move_away()?;
         }
+        std::thread::sleep(Duration::from_secs(self.hold));
         if self.fork {
             let mut smaps = vec![0; SMAPS_LENGTH];
             let vmas = count_copied_vmas(&mut smaps)?;

@@ -145,6 +145,7 @@ fn exclusive(pages: usize, facts: &mut Facts) -> anyhow::Result<()> {
         mlock: false,
         mremap: false,
         mprotect: false,
+        hold: 0,
     };
     for round in [
         Exclusive { fork: true, ..plain.clone() },
