@@ -167,8 +167,9 @@ mod tests {
     fn kinds_depend_on_the_table() {
         let word = Word(0x4000_0000_0024_68be);
         let kind = |table: &TypeTable| Entry::new(0, word, table).unwrap().flags.kind;
-        // Type 30: of 5.15 and 6.12 with device-private memory, 6.12 without, Debian's 6.1.
-        assert_eq!(kind(&table(25, true)), Kind::Special(SwapKind::DeviceExclusiveRead));
+        // Type 30 of 5.15, of 6.12 with device-private memory and without.
+        assert_eq!(kind(&table(25, true)), Kind::Special(SwapKind::DeviceExclusiveWrite));
+        assert_eq!(kind(&table(23, true)), Kind::Special(SwapKind::DeviceExclusiveRead));
         assert_eq!(kind(&table(27, false)), Kind::Special(SwapKind::MigrationWrite));
         assert_eq!(kind(&TypeTable { types: Vec::new(), ..table(27, false) }), Kind::Swap);
     }
