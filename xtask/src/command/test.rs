@@ -77,11 +77,10 @@ pub fn run(options: &Options) -> Result<u8> {
 /// Boots as few guests as the tests allow, one after the other: two at a time would only share the CPUs.
 fn guest_tests(options: &Options, tally: &mut Tally) -> Result<()> {
     let wanted = |name: &str| options.kernel.is_empty() || options.kernel.iter().any(|kernel| kernel == name);
-    setup::ensure(&[Group::Guest])?;
-    let mut environment = Vec::new();
+    setup::ensure(&[Group::Guest, Group::Kernel])?;
+    let mut environment = vec![("RMAPSCOPE_SELFTESTS".into(), kernel::selftests::ensure()?)];
     for name in kernel::NAMES.into_iter().filter(|name| wanted(name)) {
         let image = if name == kernel::HMM {
-            setup::ensure(&[Group::Kernel])?;
             kernel::ensure_hmm()?
         } else {
             kernel::locate(name)?

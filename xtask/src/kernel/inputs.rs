@@ -17,6 +17,8 @@ const PACKAGE: &str = "linux-source-6.12";
 pub struct Inputs {
     /// Version of Debian's source package.
     pub source_version: String,
+    /// Version of gcc.
+    pub compiler: String,
     /// The options on top of `make tinyconfig`.
     pub config: PathBuf,
     /// Patches, in the order of their names.
@@ -46,7 +48,7 @@ impl Inputs {
         for file in std::iter::once(&config).chain(&patches) {
             hash.add(&fs::read(file).with_context(|| file.display().to_string())?);
         }
-        Ok(Self { source_version, config, patches, key: format!("{:016x}", hash.0) })
+        Ok(Self { source_version, compiler, config, patches, key: hash.name() })
     }
 }
 
@@ -65,18 +67,24 @@ fn patches(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// FNV-1a, 64 bits: names a place in a cache, guards against nothing.
-struct Hash(u64);
+pub struct Hash(u64);
 
 impl Hash {
-    fn new() -> Self {
+    /// The hash of nothing.
+    pub fn new() -> Self {
         Self(0xcbf2_9ce4_8422_2325)
     }
 
     /// Adds one input; its length keeps neighbours apart.
-    fn add(&mut self, bytes: &[u8]) {
+    pub fn add(&mut self, bytes: &[u8]) {
         for byte in (bytes.len() as u64).to_le_bytes().iter().chain(bytes) {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
+    }
+
+    /// The hash as part of a file name.
+    pub fn name(&self) -> String {
+        format!("{:016x}", self.0)
     }
 }
 

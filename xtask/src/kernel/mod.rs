@@ -3,6 +3,7 @@
 mod build;
 mod inputs;
 mod progress;
+pub mod selftests;
 mod source;
 
 use std::fs;

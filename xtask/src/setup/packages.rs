@@ -30,7 +30,8 @@ const GUEST: [&str; 10] = [
     "xz-utils",
 ];
 
-const KERNEL: [&str; 16] = [
+/// The kernel, and (libnuma, liburing, the C library) its selftests.
+const KERNEL: [&str; 19] = [
     "linux-source-6.12",
     "gcc",
     "make",
@@ -40,8 +41,11 @@ const KERNEL: [&str; 16] = [
     "cpio",
     "dwarves",
     "kmod",
+    "libc6-dev",
     "libelf-dev",
+    "libnuma-dev",
     "libssl-dev",
+    "liburing-dev",
     "patch",
     "perl",
     "rsync",
