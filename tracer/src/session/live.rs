@@ -181,6 +181,9 @@ impl Live {
             if self.drain(output)? {
                 look.reset_immediately();
             }
+            if let Some(reason) = output.enough() {
+                break reason.to_owned();
+            }
             if let Some(status) = status(&mut command)? {
                 break format!("the command ended with status {status}");
             }

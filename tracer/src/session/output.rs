@@ -40,6 +40,112 @@ pub trait Output {
     /// # Errors
     /// As [`Output::record`].
     fn finish(&mut self, summary: &Summary) -> Result<(), Error>;
+
+    /// Why the session should end now, when it has all that it wants. It is ended in order then: what still
+    /// comes is taken.
+    fn enough(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// Hands everything to both, to the first one first.
+#[derive(Debug)]
+pub struct Tee<A, B>(pub A, pub B);
+
+impl<A: Output, B: Output> Output for Tee<A, B> {
+    fn record(&mut self, record: &[u8]) -> Result<(), Error> {
+        self.0.record(record)?;
+        self.1.record(record)
+    }
+
+    fn loss(&mut self, loss: &Loss) -> Result<(), Error> {
+        self.0.loss(loss)?;
+        self.1.loss(loss)
+    }
+
+    fn process(&mut self, process: &ProcessEntry) -> Result<(), Error> {
+        self.0.process(process)?;
+        self.1.process(process)
+    }
+
+    fn stack(&mut self, stack: &StackEntry) -> Result<(), Error> {
+        self.0.stack(stack)?;
+        self.1.stack(stack)
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.0.flush()?;
+        self.1.flush()
+    }
+
+    fn finish(&mut self, summary: &Summary) -> Result<(), Error> {
+        self.0.finish(summary)?;
+        self.1.finish(summary)
+    }
+
+    fn enough(&self) -> Option<&'static str> {
+        self.0.enough().or_else(|| self.1.enough())
+    }
+}
+
+/// An output that others must not suffer for: its first failure is kept, and it takes nothing more.
+#[derive(Debug)]
+pub struct Tolerated<O> {
+    output: Option<O>,
+    failure: Option<Error>,
+}
+
+impl<O: Output> Tolerated<O> {
+    /// Wraps an output; `None` takes nothing from the beginning.
+    pub const fn new(output: Option<O>) -> Self {
+        Self { output, failure: None }
+    }
+
+    /// The output.
+    ///
+    /// # Errors
+    /// Its failure.
+    pub fn into_inner(self) -> Result<Option<O>, Error> {
+        match self.failure {
+            Some(failure) => Err(failure),
+            None => Ok(self.output),
+        }
+    }
+
+    fn attempt(&mut self, take: impl FnOnce(&mut O) -> Result<(), Error>) -> Result<(), Error> {
+        if self.failure.is_none()
+            && let Some(output) = &mut self.output
+        {
+            self.failure = take(output).err();
+        }
+        Ok(())
+    }
+}
+
+impl<O: Output> Output for Tolerated<O> {
+    fn record(&mut self, record: &[u8]) -> Result<(), Error> {
+        self.attempt(|output| output.record(record))
+    }
+
+    fn loss(&mut self, loss: &Loss) -> Result<(), Error> {
+        self.attempt(|output| output.loss(loss))
+    }
+
+    fn process(&mut self, process: &ProcessEntry) -> Result<(), Error> {
+        self.attempt(|output| output.process(process))
+    }
+
+    fn stack(&mut self, stack: &StackEntry) -> Result<(), Error> {
+        self.attempt(|output| output.stack(stack))
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.attempt(O::flush)
+    }
+
+    fn finish(&mut self, summary: &Summary) -> Result<(), Error> {
+        self.attempt(|output| output.finish(summary))
+    }
 }
 
 /// A sink of items as the output of a live session.
@@ -144,5 +250,85 @@ impl<W: std::io::Write> Output for crate::trace_file::Writer<W> {
 
     fn finish(&mut self, summary: &Summary) -> Result<(), Error> {
         Ok(self.finish(summary)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts what it takes, and takes so many.
+    struct Counter {
+        taken: u64,
+        room: u64,
+    }
+
+    impl Counter {
+        fn take(&mut self) -> Result<(), Error> {
+            if self.taken == self.room {
+                return Err(Error::failure("full", "make room"));
+            }
+            self.taken += 1;
+            Ok(())
+        }
+    }
+
+    impl Output for Counter {
+        fn record(&mut self, _: &[u8]) -> Result<(), Error> {
+            self.take()
+        }
+
+        fn loss(&mut self, _: &Loss) -> Result<(), Error> {
+            self.take()
+        }
+
+        fn process(&mut self, _: &ProcessEntry) -> Result<(), Error> {
+            self.take()
+        }
+
+        fn stack(&mut self, _: &StackEntry) -> Result<(), Error> {
+            self.take()
+        }
+
+        fn flush(&mut self) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn finish(&mut self, _: &Summary) -> Result<(), Error> {
+            self.take()
+        }
+
+        fn enough(&self) -> Option<&'static str> {
+            (self.taken > 2).then_some("three")
+        }
+    }
+
+    fn feed<O: Output>(output: &mut O) -> Result<(), Error> {
+        output.process(&ProcessEntry { pid: 1, tid: 1, parent: 0, comm: String::new() })?;
+        output.stack(&StackEntry { id: 0, frames: Vec::new() })?;
+        output.record(&[])?;
+        output.loss(&Loss { cause: LossCause::Lost, family: None, count: 1, after: 0, before: 0 })?;
+        output.flush()?;
+        output.finish(&Summary::default())
+    }
+
+    #[test]
+    fn both_take_everything() {
+        let mut tee = Tee(Counter { taken: 0, room: 9 }, Counter { taken: 0, room: 9 });
+        assert_eq!(tee.enough(), None);
+        feed(&mut tee).expect("room for all");
+        assert_eq!((tee.0.taken, tee.1.taken, tee.enough()), (5, 5, Some("three")));
+        assert!(feed(&mut Tee(Counter { taken: 0, room: 9 }, Counter { taken: 0, room: 3 })).is_err());
+    }
+
+    #[test]
+    fn a_tolerated_output_fails_alone() {
+        let mut tee = Tee(Tolerated::new(Some(Counter { taken: 0, room: 2 })), Counter { taken: 0, room: 9 });
+        feed(&mut tee).expect("the second has room");
+        assert_eq!(tee.1.taken, 5);
+        assert_eq!(tee.0.into_inner().err().map(|error| error.cause).as_deref(), Some("full"));
+        let mut none = Tolerated::<Counter>::new(None);
+        feed(&mut none).expect("nothing can fail");
+        assert!(none.into_inner().is_ok_and(|output| output.is_none()));
     }
 }
