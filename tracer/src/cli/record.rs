@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use clap::Args;
 use rmapscope::session::{Live, prepare};
-use rmapscope::trace_file::{FileHeader, Writer};
+use rmapscope::trace_file::Writer;
 use rmapscope::{Error, ExitCode};
 
 use super::GlobalArgs;
 use super::script::print;
 use super::session_args::{Choice, SessionArgs, fork, runtime};
 use super::summary;
-use super::values::{duration, event_list, nanoseconds};
+use super::values::{duration, event_list};
 
 /// Trace into a file: the whole system, some processes, or a command with its children.
 ///
@@ -56,10 +56,11 @@ pub fn run(args: &RecordArgs, global: &GlobalArgs) -> Result<u8, Error> {
     }
     let status = global.status();
     let mut command = fork(&args.command)?;
-    let mut options = args.session.options(args.choice(), command.as_ref(), global.verbose)?;
+    let choice = args.choice();
+    let mut options = args.session.options(choice.clone(), command.as_ref(), global.verbose)?;
     let (facts, plan) = prepare(&mut options.request, &args.session.facts())?;
     let live = Live::start(facts, plan, &options)?;
-    let mut writer = Writer::create(&args.output, &header(args, &live))?;
+    let mut writer = Writer::create(&args.output, &args.session.header(&choice, &args.command, &live))?;
     if command.is_none() && options.duration.is_none() {
         status.note("recording; Ctrl-C ends");
     }
@@ -86,34 +87,8 @@ impl RecordArgs {
     }
 }
 
-fn header(args: &RecordArgs, live: &Live) -> FileHeader {
-    let session = &args.session;
-    let mut header = FileHeader::new(live.kernel().clone());
-    header.probes = live.reports();
-    header.traced_command = (!args.command.is_empty())
-        .then(|| args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect());
-    let text = |path: &PathBuf| path.to_string_lossy().into_owned();
-    for (name, value) in [
-        ("event", serde_json::json!(args.event)),
-        ("per-vma", session.per_vma.into()),
-        ("latency", (session.latency || args.min_latency.is_some()).into()),
-        ("stacks", session.stacks.into()),
-        ("min-latency", args.min_latency.map(nanoseconds).into()),
-        ("pid", serde_json::json!(args.pid)),
-        ("tid", serde_json::json!(args.tid)),
-        ("comm", serde_json::json!(args.comm)),
-        ("cgroup", session.cgroup.as_ref().map(text).into()),
-        ("all", session.all.into()),
-        ("no-inherit", session.no_inherit.into()),
-        ("buffer", session.buffer.into()),
-    ] {
-        header.options.insert(name.to_owned(), value);
-    }
-    header
-}
-
 /// Takes back a file in which nothing was recorded. What is no regular file is not ours to remove.
-fn discard(output: &std::path::Path) {
+pub fn discard(output: &std::path::Path) {
     if output.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
         let _ = std::fs::remove_file(output);
     }

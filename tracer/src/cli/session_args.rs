@@ -8,7 +8,8 @@ use clap::{Args, ValueEnum};
 use rmapscope::Error;
 use rmapscope::kernel::FactsOptions;
 use rmapscope::probe::{Preference, Request, select};
-use rmapscope::session::{Command, Filters, Options};
+use rmapscope::session::{Command, Filters, Live, Options};
+use rmapscope::trace_file::FileHeader;
 
 use super::values;
 
@@ -71,6 +72,9 @@ pub struct SessionArgs {
     /// Symbols of the running kernel, in the form of /proc/kallsyms, when it hides them.
     #[arg(long, value_name = "FILE")]
     pub kallsyms: Option<PathBuf>,
+    /// Take this function or tracepoint to be missing, to try out what that means.
+    #[arg(long, hide = true, value_name = "NAME")]
+    pub without_symbol: Vec<String>,
 }
 
 /// What to trace, and whom.
@@ -96,7 +100,11 @@ const LARGEST_RING: u64 = 1 << 31;
 impl SessionArgs {
     /// Where the kernel's facts come from.
     pub fn facts(&self) -> FactsOptions {
-        FactsOptions { btf: self.btf.clone(), kallsyms: self.kallsyms.clone() }
+        FactsOptions {
+            btf: self.btf.clone(),
+            kallsyms: self.kallsyms.clone(),
+            hidden: self.without_symbol.clone(),
+        }
     }
 
     /// What the session is asked for; `command` is traced with its children unless `--all` is given.
@@ -115,6 +123,7 @@ impl SessionArgs {
             request: Request {
                 kinds: select(&events, self.per_vma)?,
                 latency: self.latency || min_latency > 0,
+                visits_for_rules: false,
                 attach: self.attach.into(),
                 probe_read: true,
             },
@@ -131,6 +140,32 @@ impl SessionArgs {
             duration: self.duration,
             log_level: if verbose >= 2 { DEBUG } else { 0 },
         })
+    }
+
+    /// What a trace file says about this session.
+    pub fn header(&self, choice: &Choice, command: &[OsString], live: &Live) -> FileHeader {
+        let mut header = FileHeader::new(live.kernel().clone());
+        header.probes = live.reports();
+        header.traced_command = (!command.is_empty())
+            .then(|| command.iter().map(|word| word.to_string_lossy().into_owned()).collect());
+        let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+        for (name, value) in [
+            ("event", serde_json::json!(choice.events)),
+            ("per-vma", self.per_vma.into()),
+            ("latency", (self.latency || choice.min_latency.is_some()).into()),
+            ("stacks", self.stacks.into()),
+            ("min-latency", choice.min_latency.map(values::nanoseconds).into()),
+            ("pid", serde_json::json!(choice.pids)),
+            ("tid", serde_json::json!(choice.tids)),
+            ("comm", serde_json::json!(choice.names)),
+            ("cgroup", self.cgroup.as_ref().map(text).into()),
+            ("all", self.all.into()),
+            ("no-inherit", self.no_inherit.into()),
+            ("buffer", self.buffer.into()),
+        ] {
+            header.options.insert(name.to_owned(), value);
+        }
+        header
     }
 }
 
