@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use rmapscope_tests::workload::{
-    AttachTarget, BlockIo, Children, Cost, Demo, DeviceMemory, Exclusive, Facts, Fork, Marked, Mlock,
-    MovePages, Pageout, Stress, pin_to_current_cpu,
+    AttachTarget, BlockIo, Children, Cost, Demo, DeviceMemory, Exclusive, ExclusiveObstacle, ExclusiveShared,
+    Facts, Fork, LockedFork, Marked, Mlock, MovePages, Pageout, Stress, WideMapping, pin_to_current_cpu,
 };
 
 /// Do an exactly known number of kernel operations and say which, one JSON object a line
@@ -28,7 +28,11 @@ enum Workload {
     Pageout(Pageout),
     Cost(Cost),
     Exclusive(Exclusive),
+    ExclusiveShared(ExclusiveShared),
+    ExclusiveObstacle(ExclusiveObstacle),
+    LockedFork(LockedFork),
     Migrate(MovePages),
+    WideMapping(WideMapping),
     HmmMigrate(DeviceMemory),
     Marked(Marked),
     Mlock(Mlock),
@@ -46,7 +50,11 @@ impl Workload {
             Self::Pageout(_) => "pageout",
             Self::Cost(_) => "cost",
             Self::Exclusive(_) => "exclusive",
+            Self::ExclusiveShared(_) => "exclusive-shared",
+            Self::ExclusiveObstacle(_) => "exclusive-obstacle",
+            Self::LockedFork(_) => "locked-fork",
             Self::Migrate(_) => "migrate",
+            Self::WideMapping(_) => "wide-mapping",
             Self::HmmMigrate(_) => "hmm-migrate",
             Self::Marked(_) => "marked",
             Self::Mlock(_) => "mlock",
@@ -71,7 +79,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Workload::Pageout(workload) => workload.run(facts),
         Workload::Cost(workload) => workload.run(),
         Workload::Exclusive(workload) => workload.run(facts),
+        Workload::ExclusiveShared(workload) => workload.run(facts),
+        Workload::ExclusiveObstacle(workload) => workload.run(facts),
+        Workload::LockedFork(workload) => workload.run(facts),
         Workload::Migrate(workload) => workload.run(facts),
+        Workload::WideMapping(workload) => workload.run(facts),
         Workload::HmmMigrate(workload) => workload.run(facts),
         Workload::Marked(workload) => workload.run(facts),
         Workload::Mlock(workload) => workload.run(facts),

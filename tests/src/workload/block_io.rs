@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::fact::Facts;
 use super::memory::{Memory, PAGE_SIZE};
-use super::system::check;
+use super::system::{check, fork_child, wait_for_success};
 
 /// Read a block device past the page cache, and with --write write it first (its content is lost)
 #[derive(Args, Clone, Debug)]
@@ -27,6 +27,18 @@ pub struct BlockIo {
     /// Write before reading
     #[arg(long)]
     pub write: bool,
+    /// Buffers of pages that are nowhere neighbours in memory, so that each page is mapped by itself
+    #[arg(long)]
+    pub scattered: bool,
+    /// Read the same in so many processes at once
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "write")]
+    pub parallel: usize,
+}
+
+/// The memory of one request.
+struct Buffer {
+    memory: Memory,
+    parts: Vec<libc::iovec>,
 }
 
 impl BlockIo {
@@ -45,22 +57,25 @@ impl BlockIo {
             .custom_flags(libc::O_DIRECT)
             .open(&self.device)
             .with_context(|| format!("cannot open {}", self.device.display()))?;
-        let memory = Memory::filled(self.size / PAGE_SIZE)?;
+        let children = (1..self.parallel)
+            .map(|_| fork_child(|| self.transfer_all("preadv", &device, &self.buffer()?)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let buffer = self.buffer()?;
         let bytes = (self.blocks * self.size) as u64;
-        let mut requests = self.blocks as u64;
+        let mut requests = (self.blocks * self.parallel) as u64;
         if self.write {
-            for block in 0..self.blocks {
-                self.transfer("pwrite", &device, &memory, block)?;
-            }
+            self.transfer_all("pwritev", &device, &buffer)?;
             facts.io("write", self.blocks as u64, bytes)?;
-            requests *= 2;
+            requests += self.blocks as u64;
         }
-        for block in 0..self.blocks {
-            self.transfer("pread", &device, &memory, block)?;
-        }
+        self.transfer_all("preadv", &device, &buffer)?;
         facts.io("read", self.blocks as u64, bytes)?;
+        children.into_iter().try_for_each(wait_for_success)?;
         if self.write {
-            memory.check().context("the device gave back other data than was written")?;
+            buffer.memory.check().context("the device gave back other data than was written")?;
+        }
+        if self.scattered {
+            requests *= (self.size / PAGE_SIZE) as u64;
         }
         // A worker of the block layer may map for the task that asked. The disk may have other users: udev
         // reads it again after it was open for writing. And a large request has a mapping for each of its
@@ -70,16 +85,36 @@ impl BlockIo {
         facts.at_least("swiotlb_map_single", requests, bound)
     }
 
-    fn transfer(&self, call: &str, device: &File, memory: &Memory, block: usize) -> anyhow::Result<()> {
+    fn buffer(&self) -> anyhow::Result<Buffer> {
+        let pages = self.size / PAGE_SIZE;
+        let part = |start: *mut u8, length| libc::iovec { iov_base: start.cast(), iov_len: length };
+        if !self.scattered {
+            let memory = Memory::filled(pages)?;
+            let parts = vec![part(memory.start(), self.size)];
+            return Ok(Buffer { memory, parts });
+        }
+        // Pages that are touched one after the other are often neighbours in memory: take every other one.
+        let memory = Memory::filled(2 * pages)?;
+        let parts = (0..pages)
+            .map(|page| part(memory.start().wrapping_add(2 * page * PAGE_SIZE), PAGE_SIZE))
+            .collect();
+        Ok(Buffer { memory, parts })
+    }
+
+    fn transfer_all(&self, call: &str, device: &File, buffer: &Buffer) -> anyhow::Result<()> {
+        (0..self.blocks).try_for_each(|block| self.transfer(call, device, buffer, block))
+    }
+
+    fn transfer(&self, call: &str, device: &File, buffer: &Buffer, block: usize) -> anyhow::Result<()> {
         let offset = libc::off_t::try_from(block * self.size)?;
         let descriptor = device.as_raw_fd();
-        let buffer = memory.start().cast::<libc::c_void>();
-        let moved = if call == "pwrite" {
-            // SAFETY: the buffer is a mapping of `size` bytes.
-            unsafe { libc::pwrite(descriptor, buffer, self.size, offset) }
+        let (parts, count) = (buffer.parts.as_ptr(), i32::try_from(buffer.parts.len())?);
+        let moved = if call == "pwritev" {
+            // SAFETY: the parts are inside the buffer's mapping.
+            unsafe { libc::pwritev(descriptor, parts, count, offset) }
         } else {
-            // SAFETY: the same, and it is reached only through raw pointers.
-            unsafe { libc::pread(descriptor, buffer, self.size, offset) }
+            // SAFETY: the same, and the mapping is reached only through raw pointers.
+            unsafe { libc::preadv(descriptor, parts, count, offset) }
         };
         let moved = check(call, moved as libc::c_long)?;
         ensure!(moved as usize == self.size, "{call} of block {block} moved {moved} of {} bytes", self.size);

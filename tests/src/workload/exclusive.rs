@@ -10,9 +10,10 @@ use super::fork::{SMAPS_LENGTH, count_copied_vmas};
 use super::memory::Memory;
 use super::mirror::{Mirror, exclusive_calls, works_in_ranges};
 use super::system::{fork_child, wait_for_success};
+use super::userfault::WriteProtection;
 
 /// Make pages device-exclusive through /dev/hmm_dmirror0, and end it by one of --fork, --fault, --munmap
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct Exclusive {
     /// Pages to make exclusive
     #[arg(long, default_value_t = 64)]
@@ -26,6 +27,12 @@ pub struct Exclusive {
     /// End by munmap: nothing is restored
     #[arg(long)]
     pub munmap: bool,
+    /// Make them exclusive and end that by CPU access so many times before
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub rounds_before: u32,
+    /// Seconds to keep the exclusive entries before they end
+    #[arg(long, default_value_t = 0)]
+    pub hold: u64,
     /// mlock the pages before
     #[arg(long)]
     pub mlock: bool,
@@ -35,45 +42,63 @@ pub struct Exclusive {
     /// Take write permission from the exclusive entries with mprotect
     #[arg(long)]
     pub mprotect: bool,
-    /// Seconds to keep the exclusive entries before they end
-    #[arg(long, default_value_t = 0)]
-    pub hold: u64,
+    /// Write-protect the exclusive entries with userfaultfd; whatever ends it must keep the bit
+    #[arg(long, requires = "fault")]
+    pub uffd_wp: bool,
+    /// End by reads, which must keep the soft-dirty bit
+    #[arg(long, requires = "fault")]
+    pub soft_dirty: bool,
+    /// Look neither at what the pages hold nor at the bits of their entries; the child of --fork does nothing
+    #[arg(long)]
+    pub unchecked: bool,
+}
+
+/// Events of pages that are mlocked.
+#[derive(Default)]
+struct Locked {
+    mlocked: u64,
+    munlocked: u64,
+    fixups: u64,
 }
 
 impl Exclusive {
     /// Does the work and states the facts.
     ///
     /// # Errors
-    /// When the test driver is missing or refuses a page, or when a page's content is lost.
+    /// When the test driver is missing or refuses a page, or when a page loses its content or a bit of its
+    /// entry.
     pub fn run(&self, facts: &mut Facts) -> anyhow::Result<()> {
         let mirror = Mirror::open()?;
         let mut memory = Memory::filled(self.pages)?;
         let pages = self.pages as u64;
-        let mut mlocked = 0;
-        let mut munlocked = 0;
-        let mut fixups = 0;
+        let rounds = u64::from(self.rounds_before) + 1;
+        let mut locked = Locked::default();
         // To 6.14 an exclusive page leaves the reverse map, and with it the mlocked pages
         // (folio_remove_rmap_pte and folio_add_anon_rmap_pte, 6.12 mm/rmap.c).
         let leaves_rmap = works_in_ranges()?;
         if self.mlock {
             memory.lock()?;
-            mlocked += pages;
-            fixups += 1;
+            locked.mlocked += pages;
+            locked.fixups += 1;
         }
 
         facts.pages(memory.page_list()?)?;
-        mirror.make_exclusive(&memory)?;
-        facts.exactly("make_device_exclusive", exclusive_calls(self.pages)?)?;
-        facts.exactly("exclusive_page", pages)?;
-        if leaves_rmap {
-            facts.exactly("exclusive_vma", pages)?;
+        for _ in 0..self.rounds_before {
+            mirror.make_exclusive(&memory)?;
+            memory.fill();
         }
-        if self.mlock && leaves_rmap {
-            munlocked += pages;
+        mirror.make_exclusive(&memory)?;
+        facts.exactly("make_device_exclusive", exclusive_calls(self.pages)? * rounds)?;
+        facts.exactly("exclusive_page", pages * rounds)?;
+        if leaves_rmap {
+            facts.exactly("exclusive_vma", pages * rounds)?;
+            locked.munlocked += pages * rounds;
+            locked.mlocked += pages * (rounds - 1);
         }
         let entries = memory.swapped()?;
         ensure!(entries == self.pages, "{entries} of {pages} pages have an exclusive entry");
 
+        let protection = self.uffd_wp.then(|| WriteProtection::of(&memory)).transpose()?;
         if self.mprotect {
             memory.protect(libc::PROT_READ)?;
         }
@@ -84,35 +109,54 @@ impl Exclusive {
         if self.fork {
             let mut smaps = vec![0; SMAPS_LENGTH];
             let vmas = count_copied_vmas(&mut smaps)?;
-            let child = fork_child(|| memory.check())?;
+            let child = fork_child(|| if self.unchecked { Ok(()) } else { memory.check() })?;
             facts.exactly("copy_page_range", vmas)?;
             wait_for_success(child)?;
         }
         if self.munmap {
             drop(memory);
-            facts.exactly("restore_exclusive", 0)?;
-            facts.exactly("exclusive_fault", 0)?;
+            facts.exactly("restore_exclusive", pages * (rounds - 1))?;
+            facts.exactly("exclusive_fault", pages * (rounds - 1))?;
         } else if self.fork || self.fault {
-            if !self.mprotect && !self.fork {
-                memory.fill();
-            }
-            memory.check()?;
+            self.touch(&memory)?;
             ensure!(memory.swapped()? == 0, "an exclusive entry is left");
-            facts.exactly("restore_exclusive", pages)?;
-            facts.exactly("exclusive_fault", if self.fork { 0 } else { pages })?;
-            if self.mlock && leaves_rmap {
-                mlocked += pages;
+            facts.exactly("restore_exclusive", pages * rounds)?;
+            facts.exactly("exclusive_fault", pages * if self.fork { rounds - 1 } else { rounds })?;
+            if leaves_rmap {
+                locked.mlocked += pages;
             }
             if self.mlock {
                 memory.unlock()?;
-                munlocked += pages;
-                fixups += 1;
+                locked.munlocked += pages;
+                locked.fixups += 1;
             }
         }
+        drop(protection);
         if self.mlock {
-            facts.exactly("mlock_folio", mlocked)?;
-            facts.exactly("munlock_folio", munlocked)?;
-            facts.exactly("mlock_fixup", fixups)?;
+            facts.exactly("mlock_folio", locked.mlocked)?;
+            facts.exactly("munlock_folio", locked.munlocked)?;
+            facts.exactly("mlock_fixup", locked.fixups)?;
+        }
+        Ok(())
+    }
+
+    /// Touches every page, by writing where that is allowed and leaves the entry as it should be.
+    fn touch(&self, memory: &Memory) -> anyhow::Result<()> {
+        if !self.mprotect && !self.fork && !self.soft_dirty && !self.uffd_wp {
+            memory.fill();
+        }
+        let content = memory.check();
+        if self.unchecked {
+            return Ok(());
+        }
+        content?;
+        if self.soft_dirty {
+            let kept = memory.count(|state| state.soft_dirty())?;
+            ensure!(kept == self.pages, "{} pages lost the soft-dirty bit", self.pages - kept);
+        }
+        if self.uffd_wp {
+            let kept = memory.count(|state| state.write_protected())?;
+            ensure!(kept == self.pages, "{} pages lost the write protection", self.pages - kept);
         }
         Ok(())
     }

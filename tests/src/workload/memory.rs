@@ -1,9 +1,9 @@
-//! An anonymous private mapping of small pages, alone in its VMA.
+//! An anonymous mapping of small pages, alone in its VMA.
 
 use anyhow::{Context, ensure};
 
 use super::fact::Page;
-use super::pagemap::page_states;
+use super::pagemap::{PageState, page_states};
 use super::system::check;
 
 /// Bytes of a page on x86-64 and, as configured by Debian, on arm64.
@@ -17,7 +17,7 @@ pub(super) struct Memory {
 }
 
 fn map(address: *mut u8, length: usize, protection: i32, flags: i32) -> anyhow::Result<*mut u8> {
-    let flags = flags | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    let flags = flags | libc::MAP_ANONYMOUS;
     // SAFETY: an anonymous mapping; a fixed address is only given inside a mapping of our own.
     let mapped = unsafe { libc::mmap(address.cast(), length, protection, flags, -1, 0) };
     ensure!(mapped != libc::MAP_FAILED, "mmap failed: {}", std::io::Error::last_os_error());
@@ -25,14 +25,23 @@ fn map(address: *mut u8, length: usize, protection: i32, flags: i32) -> anyhow::
 }
 
 impl Memory {
-    /// Maps `pages` pages without touching them; never huge ones.
+    /// Maps `pages` pages of private memory without touching them; never huge ones.
     pub(super) fn map(pages: usize) -> anyhow::Result<Self> {
+        Self::map_as(pages, libc::MAP_PRIVATE)
+    }
+
+    /// The same with memory that children share: pages of a file in shmem, not anonymous ones.
+    pub(super) fn map_shared(pages: usize) -> anyhow::Result<Self> {
+        Self::map_as(pages, libc::MAP_SHARED)
+    }
+
+    fn map_as(pages: usize, kind: i32) -> anyhow::Result<Self> {
         ensure!(pages > 0, "the number of pages must not be 0");
         let length = pages.checked_mul(PAGE_SIZE).context("so many pages do not fit into memory")?;
-        let guarded =
-            map(std::ptr::null_mut(), length + 2 * PAGE_SIZE, libc::PROT_NONE, libc::MAP_NORESERVE)?;
+        let guards = libc::MAP_PRIVATE | libc::MAP_NORESERVE;
+        let guarded = map(std::ptr::null_mut(), length + 2 * PAGE_SIZE, libc::PROT_NONE, guards)?;
         let start = guarded.wrapping_add(PAGE_SIZE);
-        let start = map(start, length, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_FIXED)?;
+        let start = map(start, length, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_FIXED | kind)?;
         let memory = Self { start, pages };
         // EINVAL from a kernel without transparent huge pages.
         let _ = memory.advise(libc::MADV_NOHUGEPAGE);
@@ -139,8 +148,13 @@ impl Memory {
 
     /// Number of pages whose entry is a swap entry of any kind.
     pub(super) fn swapped(&self) -> anyhow::Result<usize> {
+        self.count(|state| state.swapped() && !state.present())
+    }
+
+    /// Number of pages whose state is as asked for.
+    pub(super) fn count(&self, is: impl Fn(PageState) -> bool) -> anyhow::Result<usize> {
         let states = page_states(self.address(), self.pages)?;
-        Ok(states.iter().filter(|state| state.swapped() && !state.present()).count())
+        Ok(states.into_iter().filter(|state| is(*state)).count())
     }
 }
 

@@ -10,6 +10,8 @@ use super::memory::{Memory, PAGE_SIZE};
 use super::system::check;
 
 const MPOL_MF_MOVE: i32 = 1 << 1;
+/// Pages that others map, too; needs CAP_SYS_NICE.
+pub(super) const MPOL_MF_MOVE_ALL: i32 = 1 << 2;
 
 /// Move pages to another NUMA node and back with move_pages(2)
 #[derive(Args, Clone, Debug)]
@@ -87,19 +89,24 @@ fn where_are(memory: &Memory) -> anyhow::Result<Vec<i32>> {
 /// Moves every page to a node, or only asks; the node or -errno of each page.
 pub(super) fn move_pages(memory: &Memory, node: Option<i32>) -> anyhow::Result<Vec<i32>> {
     let addresses: Vec<u64> = (memory.address()..).step_by(PAGE_SIZE).take(memory.pages()).collect();
-    let nodes = node.map(|node| vec![node; memory.pages()]);
-    let mut status = vec![0_i32; memory.pages()];
+    move_addresses(&addresses, node, MPOL_MF_MOVE)
+}
+
+/// The same for pages at any addresses of the calling process.
+pub(super) fn move_addresses(addresses: &[u64], node: Option<i32>, flags: i32) -> anyhow::Result<Vec<i32>> {
+    let nodes = node.map(|node| vec![node; addresses.len()]);
+    let mut status = vec![0_i32; addresses.len()];
     let nodes_pointer = nodes.as_ref().map_or(std::ptr::null(), |nodes| nodes.as_ptr());
     // SAFETY: the three arrays have as many elements as the count says and live during the call.
     let result = unsafe {
         libc::syscall(
             libc::SYS_move_pages,
             0,
-            memory.pages(),
+            addresses.len(),
             addresses.as_ptr(),
             nodes_pointer,
             status.as_mut_ptr(),
-            MPOL_MF_MOVE,
+            flags,
         )
     };
     check("move_pages", result)?;

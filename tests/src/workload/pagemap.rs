@@ -9,6 +9,8 @@ use super::memory::PAGE_SIZE;
 
 const PRESENT: u64 = 1 << 63;
 const SWAPPED: u64 = 1 << 62;
+const WRITE_PROTECTED: u64 = 1 << 57;
+const SOFT_DIRTY: u64 = 1 << 55;
 const PFN_MASK: u64 = (1 << 55) - 1;
 
 /// The state of one page.
@@ -24,6 +26,16 @@ impl PageState {
     /// The entry is a swap entry: of a swap device, or a migration, device-private or device-exclusive one.
     pub(super) const fn swapped(self) -> bool {
         self.0 & SWAPPED != 0
+    }
+
+    /// The page was written to since the bits were cleared; never so without CONFIG_MEM_SOFT_DIRTY.
+    pub(super) const fn soft_dirty(self) -> bool {
+        self.0 & SOFT_DIRTY != 0
+    }
+
+    /// Write-protected through userfaultfd.
+    pub(super) const fn write_protected(self) -> bool {
+        self.0 & WRITE_PROTECTED != 0
     }
 
     /// Page frame number; 0 when the page is not present or the process lacks CAP_SYS_ADMIN.

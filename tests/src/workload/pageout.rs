@@ -6,6 +6,7 @@ use clap::Args;
 use super::fact::Facts;
 use super::memory::Memory;
 use super::swap;
+use super::system::is_error;
 
 /// Page out anonymous memory: one try_to_unmap for each page of each round
 #[derive(Args, Clone, Debug)]
@@ -16,6 +17,9 @@ pub struct Pageout {
     /// How often to touch the pages and page them out
     #[arg(long, default_value_t = 1)]
     pub rounds: u32,
+    /// mlock the pages; then the kernel must refuse to page them out
+    #[arg(long)]
+    pub locked: bool,
     /// Swap to a zram device of so many MiB where there is no swap yet
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     pub zram: u64,
@@ -25,11 +29,14 @@ impl Pageout {
     /// Does the work and states the facts.
     ///
     /// # Errors
-    /// When there is no swap, or when the kernel did not page out every page.
+    /// When there is no swap, or when the kernel did not page out every page, or a locked one.
     pub fn run(&self, facts: &mut Facts) -> anyhow::Result<()> {
         swap::turn_on(self.zram << 20)?;
         let memory = Memory::filled(self.pages)?;
         facts.pages(memory.page_list()?)?;
+        if self.locked {
+            return run_locked(&memory, facts);
+        }
         for round in 0..self.rounds {
             page_out(&memory)?;
             if round + 1 < self.rounds {
@@ -43,6 +50,21 @@ impl Pageout {
         memory.check()?;
         Ok(())
     }
+}
+
+fn run_locked(memory: &Memory, facts: &mut Facts) -> anyhow::Result<()> {
+    memory.lock()?;
+    // EINVAL for every VMA that is locked (can_madv_lru_vma, 6.12 mm/madvise.c).
+    if let Err(error) = memory.advise(libc::MADV_PAGEOUT)
+        && !is_error(&error, libc::EINVAL)
+    {
+        return Err(error);
+    }
+    let gone = memory.swapped()?;
+    memory.check()?;
+    memory.unlock()?;
+    ensure!(gone == 0, "{gone} locked pages were paged out");
+    facts.exactly("try_to_unmap", 0)
 }
 
 /// Pages out everything with one `madvise(2)` call. A second call for pages that were left behind would

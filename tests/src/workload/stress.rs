@@ -15,7 +15,7 @@ use super::mirror::Mirror;
 use super::mlock::Mlock;
 use super::move_pages::{MovePages, memory_nodes, move_pages};
 use super::swap;
-use super::system::{fork_child, wait_for_success};
+use super::system::{fork_child, is_error, wait_for_success};
 
 /// Fork, reclaim, mremap, mprotect, mlock, KSM, migration, exclusive pages and I/O in parallel processes
 #[derive(Args, Clone, Debug)]
@@ -86,7 +86,14 @@ impl Stress {
             Err(error) => facts.skipped("exclusive", &format!("{error:#}"))?,
         }
         if let Some(device) = &self.device {
-            let io = BlockIo { device: device.clone(), blocks: 32, size: 1 << 16, write: false };
+            let io = BlockIo {
+                device: device.clone(),
+                blocks: 32,
+                size: 1 << 16,
+                write: false,
+                scattered: true,
+                parallel: 2,
+            };
             rounds.push(("io", Box::new(move |facts| io.run(facts))));
         }
         Ok(rounds)
@@ -137,27 +144,17 @@ fn device_memory(pages: usize) -> anyhow::Result<()> {
 
 /// EBUSY when another process's work holds the lock of a page: no failure here.
 fn exclusive(pages: usize, facts: &mut Facts) -> anyhow::Result<()> {
-    let plain = Exclusive {
-        pages,
-        fork: false,
-        fault: false,
-        munmap: false,
-        mlock: false,
-        mremap: false,
-        mprotect: false,
-        hold: 0,
-    };
+    let plain = Exclusive { pages, ..Exclusive::default() };
     for round in [
         Exclusive { fork: true, ..plain.clone() },
         Exclusive { fault: true, mlock: true, ..plain.clone() },
         Exclusive { fault: true, mremap: true, mprotect: true, ..plain.clone() },
         Exclusive { munmap: true, ..plain },
     ] {
-        if let Err(error) = round.run(facts) {
-            let busy = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
-            if busy != Some(libc::EBUSY) {
-                return Err(error);
-            }
+        if let Err(error) = round.run(facts)
+            && !is_error(&error, libc::EBUSY)
+        {
+            return Err(error);
         }
     }
     Ok(())

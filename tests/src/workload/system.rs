@@ -14,6 +14,11 @@ pub(super) fn check(call: &str, result: libc::c_long) -> anyhow::Result<libc::c_
     Ok(result)
 }
 
+/// Whether the error comes from a system call that failed with this number.
+pub(super) fn is_error(error: &anyhow::Error, number: i32) -> bool {
+    error.downcast_ref::<Error>().and_then(Error::raw_os_error) == Some(number)
+}
+
 /// Keeps the calling thread on the CPU that it runs on.
 ///
 /// Freshly faulted pages wait in a batch of the CPU before they are on an LRU list (mm/swap.c), and
