@@ -94,7 +94,8 @@ pub fn discard(output: &std::path::Path) {
     }
 }
 
-fn size(bytes: u64) -> String {
+/// A number of bytes, short.
+pub fn size(bytes: u64) -> String {
     match bytes {
         0..10_000 => format!("{bytes} bytes"),
         10_000..10_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),

@@ -1,0 +1,245 @@
+//! Where verdicts go: standard output and files, all opened before the work starts.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use rmapscope::Error;
+use rmapscope::check::Verdict;
+use rmapscope::check::formats::{Form, Origin};
+
+use crate::cli::status;
+
+/// Names of the forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FormName {
+    /// For people.
+    Text,
+    /// Kernel Test Anything Protocol.
+    Ktap,
+    /// JUnit XML.
+    Junit,
+    /// One JSON object.
+    Json,
+    /// KCIDB, schema 5.3.
+    Kcidb,
+    /// Annotations of GitHub Actions.
+    Github,
+}
+
+/// Whom to annotate for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Annotate {
+    /// GitHub Actions.
+    Github,
+}
+
+/// Forms of the verdict.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Output")]
+pub struct ReportArgs {
+    /// Form of the verdict on standard output; `text` if nothing else goes there.
+    #[arg(short, long, value_enum, value_name = "FORM")]
+    format: Option<FormName>,
+    /// Also as text into FILE; `-` is standard output, here and below.
+    #[arg(long, value_name = "FILE")]
+    text: Option<PathBuf>,
+    /// Also as KTAP, for the kernel's test systems.
+    #[arg(long, value_name = "FILE")]
+    ktap: Option<PathBuf>,
+    /// Also as JUnit XML, for GitLab, Jenkins and others.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Also as JSON, with everything that is known.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Also for KCIDB.
+    #[arg(long, value_name = "FILE", requires_all = ["kcidb_origin", "kcidb_build"])]
+    kcidb: Option<PathBuf>,
+    /// Name of the CI system that submits to KCIDB.
+    #[arg(long, value_name = "NAME", requires = "kcidb_build")]
+    kcidb_origin: Option<String>,
+    /// KCIDB's id of the build that is tested, as ORIGIN:REST.
+    #[arg(long, value_name = "ID", requires = "kcidb_origin")]
+    kcidb_build: Option<String>,
+    /// Annotate the run, on standard error.
+    #[arg(long, value_enum, value_name = "FOR")]
+    annotate: Option<Annotate>,
+}
+
+/// A file that the verdict must not overwrite.
+#[derive(Clone, Copy, Debug)]
+pub struct Reserved<'a> {
+    /// Its path.
+    pub path: &'a Path,
+    /// What it is, for people.
+    pub what: &'a str,
+}
+
+struct Report {
+    form: Form,
+    name: String,
+    /// `None` for standard output.
+    file: Option<File>,
+}
+
+/// Verdicts to be written.
+pub struct Reports {
+    reports: Vec<Report>,
+    annotate: bool,
+}
+
+impl ReportArgs {
+    /// Opens every output; what was in a file is gone then, so that nobody takes an old verdict for a new one.
+    ///
+    /// # Errors
+    /// When one cannot be opened, two are the same, or one is `reserved`.
+    pub fn open(&self, color: bool, reserved: &[Reserved<'_>]) -> Result<Reports, Error> {
+        let files = [
+            (FormName::Text, &self.text),
+            (FormName::Ktap, &self.ktap),
+            (FormName::Junit, &self.junit),
+            (FormName::Json, &self.json),
+            (FormName::Kcidb, &self.kcidb),
+        ];
+        let asked = files.iter().filter_map(|(name, path)| Some((*name, path.as_deref()?)));
+        let (to_output, to_files): (Vec<_>, Vec<_>) = asked.partition(|(_, path)| *path == Path::new("-"));
+        let printed = match (self.format, to_output.as_slice()) {
+            (None, []) => FormName::Text,
+            (Some(name), []) => name,
+            (None, [(name, _)]) => *name,
+            _ => {
+                return Err(Error::failure(
+                    "two forms of the verdict cannot share standard output",
+                    "give one of them a file",
+                ));
+            }
+        };
+        let mut reports =
+            vec![Report { form: self.form(printed, color)?, name: "standard output".to_owned(), file: None }];
+        let mut opened: Vec<((u64, u64), String)> = Vec::new();
+        for (name, path) in to_files {
+            let shown = path.display().to_string().escape_debug().to_string();
+            let form = self.form(name, false)?;
+            let file = open(path, &shown, reserved, &mut opened)?;
+            reports.push(Report { form, name: shown, file: Some(file) });
+        }
+        Ok(Reports { reports, annotate: self.annotate.is_some() })
+    }
+
+    fn form(&self, name: FormName, color: bool) -> Result<Form, Error> {
+        Ok(match name {
+            FormName::Text => Form::Text { color },
+            FormName::Ktap => Form::Ktap,
+            FormName::Junit => Form::Junit,
+            FormName::Json => Form::Json,
+            FormName::Github => Form::Github,
+            FormName::Kcidb => {
+                let (Some(origin), Some(build)) = (&self.kcidb_origin, &self.kcidb_build) else {
+                    return Err(Error::failure(
+                        "KCIDB wants to know who submits, and what was built",
+                        "add --kcidb-origin NAME --kcidb-build ORIGIN:ID",
+                    ));
+                };
+                let origin = Origin::new(origin, build).map_err(|error| {
+                    Error::failure(error.to_string(), "see --kcidb-origin and --kcidb-build")
+                })?;
+                Form::Kcidb(origin)
+            }
+        })
+    }
+}
+
+/// Opens a file for a report and empties it, when it is nobody else's.
+fn open(
+    path: &Path,
+    shown: &str,
+    reserved: &[Reserved<'_>],
+    opened: &mut Vec<((u64, u64), String)>,
+) -> Result<File, Error> {
+    let failed = |error: io::Error| {
+        let remedy = match error.kind() {
+            io::ErrorKind::NotFound => "create its folder",
+            io::ErrorKind::PermissionDenied => "give a place that this user may write to",
+            _ => "give another file",
+        };
+        Error::failure(format!("cannot write a verdict to {shown}: {error}"), remedy)
+    };
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if metadata.is_file() {
+        let identity = (metadata.dev(), metadata.ino());
+        let is_same = |other: &Path| {
+            std::fs::metadata(other).is_ok_and(|other| (other.dev(), other.ino()) == identity)
+        };
+        let taken = reserved.iter().find(|reserved| is_same(reserved.path)).map(|reserved| reserved.what);
+        let taken = taken.or_else(|| {
+            opened.iter().any(|(other, _)| *other == identity).then_some("another form of the verdict")
+        });
+        if let Some(what) = taken {
+            return Err(Error::failure(format!("{shown} is {what} already"), "give each output its own file"));
+        }
+        opened.push((identity, shown.to_owned()));
+        file.set_len(0).map_err(failed)?;
+    }
+    Ok(file)
+}
+
+impl Reports {
+    /// Writes into the files, for whoever reads them later, that there is no verdict, and into standard output,
+    /// when that is for programs; people are told by the error.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_unjudged(mut self, verdict: &Verdict) -> Result<(), Error> {
+        self.reports.retain(|report| report.file.is_some() || !matches!(report.form, Form::Text { .. }));
+        self.write(verdict)
+    }
+
+    /// Writes the verdict everywhere. One that cannot be written does not keep the others from being so.
+    ///
+    /// # Errors
+    /// The last failure; those before it have been told.
+    pub fn write(self, verdict: &Verdict) -> Result<(), Error> {
+        let mut failure = None;
+        for report in self.reports {
+            if let Err(error) = report.write(verdict)
+                && let Some(earlier) = failure.replace(error)
+            {
+                status::error(&earlier);
+            }
+        }
+        if self.annotate {
+            // Where the runner reads workflow commands, too; nothing can be told when it takes nothing.
+            let _ = io::stderr().lock().write_all(Form::Github.render(verdict)?.as_bytes());
+        }
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+impl Report {
+    fn write(self, verdict: &Verdict) -> Result<(), Error> {
+        let text = self.form.render(verdict)?;
+        let written = match self.file {
+            None => {
+                let mut output = io::stdout().lock();
+                let written = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+                // Whoever read it has seen enough; the exit code is still the verdict.
+                written.or_else(|error| match error.kind() {
+                    io::ErrorKind::BrokenPipe => Ok(()),
+                    _ => Err(error),
+                })
+            }
+            Some(mut file) => file.write_all(text.as_bytes()).and_then(|()| file.flush()),
+        };
+        written.map_err(|error| {
+            Error::failure(
+                format!("cannot write the verdict to {}: {error}", self.name),
+                "free its place, or give another file; `rmapscope check -i` judges a recorded trace again",
+            )
+        })
+    }
+}
