@@ -50,8 +50,9 @@ pub struct Flags {
     pub marker: u64,
 }
 
-/// What a marker marks, by its bits (include/linux/swapops.h: 5.19, 6.2 and 6.14 brought one each).
-const MARKERS: [(u64, &str); 3] = [(1, "uffd_wp_marker"), (2, "poisoned"), (4, "guard")];
+/// What a marker marks besides userfaultfd write protection, which pagemap has a bit for
+/// (include/linux/swapops.h, PTE_MARKER_*; 6.12 has the first).
+const MARKERS: [(u64, &str); 2] = [(2, "poisoned"), (4, "guard")];
 
 impl Flags {
     /// The names of all that is set.
@@ -179,7 +180,7 @@ mod tests {
         let table = table(27, false);
         let entry = Entry::new(PAGE, Word(1 << 62 | 1 << 57 | 1 << 5 | 31), &table).unwrap();
         assert_eq!((entry.flags.kind, entry.pfn), (Kind::Special(SwapKind::PteMarker), None));
-        assert_eq!(entry.flags.names().collect::<Vec<_>>(), ["uffd_wp", "uffd_wp_marker"]);
+        assert_eq!(entry.flags.names().collect::<Vec<_>>(), ["uffd_wp"]);
         let poisoned = Entry::new(PAGE, Word(1 << 62 | 2 << 5 | 31), &table).unwrap();
         assert_eq!(poisoned.flags.names().collect::<Vec<_>>(), ["poisoned"]);
     }

@@ -19,8 +19,8 @@ pub(super) fn hex<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S
 pub fn header(out: &mut String, table: &TypeTable) {
     line(
         out,
+        "header",
         &json!({
-            "type": "header",
             "schema": SCHEMA,
             "program": "rmapscope",
             "version": env!("CARGO_PKG_VERSION"),
@@ -38,7 +38,6 @@ pub fn header(out: &mut String, table: &TypeTable) {
 pub fn range(out: &mut String, view: &View<'_>, change: Option<(Change, u64)>) {
     let range = &view.range;
     let mut object = json!({
-        "type": "entries",
         "pid": view.process.pid,
         "comm": view.process.comm,
         "start": format!("{:#x}", range.start),
@@ -54,17 +53,38 @@ pub fn range(out: &mut String, view: &View<'_>, change: Option<(Change, u64)>) {
         object["change"] = json!(change);
         object["time"] = time.into();
     }
-    line(out, &object);
+    line(out, "entries", &object);
 }
 
 /// The sums.
 pub fn totals(out: &mut String, totals: &Totals) {
-    let mut object = json!(totals);
-    object["type"] = "total".into();
-    line(out, &object);
+    line(out, "total", &json!(totals));
 }
 
-fn line(out: &mut String, object: &Value) {
-    out.push_str(&escape_json(&object.to_string()));
+/// An object with its type in front, as in all of this program's JSON lines.
+fn line(out: &mut String, kind: &str, object: &Value) {
+    let text = object.to_string();
+    out.push_str(&format!("{{\"type\":\"{kind}\","));
+    out.push_str(&escape_json(text.strip_prefix('{').unwrap_or(&text)));
     out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::types::tests::table;
+    use super::*;
+
+    #[test]
+    fn the_type_comes_first_and_the_line_is_one_object() {
+        let mut out = String::new();
+        header(&mut out, &TypeTable { release: "a\u{202e}\n".to_owned(), ..table(23, true) });
+        assert!(out.starts_with("{\"type\":\"header\",") && out.is_ascii(), "{out}");
+        let object: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(object["kernel"]["release"], "a\u{202e}\n");
+        assert_eq!(object["swap_types"][8], json!({ "number": 31, "kind": "pte_marker" }));
+        assert_eq!(out.lines().count(), 1);
+        out.clear();
+        totals(&mut out, &Totals { counts: [(super::super::Kind::Swap, 2)].into(), ..Totals::default() });
+        assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["counts"]["swap"], 2);
+    }
 }

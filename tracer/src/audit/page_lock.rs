@@ -22,8 +22,8 @@ const CHUNK: u64 = 512;
 pub struct Locked {
     /// Locked.
     pub locked: u64,
-    /// Of so many whose flags are shown. Those of device memory are not, and to 6.7 those of the tails of
-    /// huge pages are their own, where the lock is not.
+    /// Of so many whose flags are shown. Those of device memory are not; and of the tails of huge pages, 6.1
+    /// shows their own flags, where the lock is not (fs/proc/page.c, `stable_page_flags`).
     pub known: u64,
 }
 

@@ -31,7 +31,7 @@ pub fn range(out: &mut String, view: &View<'_>) {
     for (index, frames) in range.frames.iter().take(FRAMES_SHOWN).enumerate() {
         let _ = write!(out, "{}{:#x}", if index > 0 { "," } else { "" }, frames.pfn);
         if frames.count > 1 {
-            let _ = write!(out, "+{}", frames.count - 1);
+            let _ = write!(out, "-{:#x}", frames.pfn + frames.count - 1);
         }
     }
     if range.frames.len() > FRAMES_SHOWN {
@@ -125,7 +125,7 @@ mod tests {
         let mut text = String::new();
         change(&mut text, Change::Came, Duration::from_micros(1_500_000), &view);
         let expected = "    1.500000 +      12 \\x1b[31mx        0000000000007000 000000000000a000      3 \
-                        device_exclusive_write   soft_dirty           0x123+1,0x99 (1 locked); rw-p \
+                        device_exclusive_write   soft_dirty           0x123-0x124,0x99 (1 locked); rw-p \
                         /tmp/a\\x0ab [rd wr]\n";
         assert_eq!(text, expected);
         let heading = HEADING.find("KIND").unwrap();

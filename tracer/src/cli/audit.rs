@@ -27,7 +27,7 @@ pub struct AuditArgs {
     /// Processes.
     #[arg(value_name = "PID", required_unless_present_any = ["all", "types"])]
     pid: Vec<u32>,
-    /// Every process that may be looked at.
+    /// Every other process that may be looked at.
     #[arg(short = 'a', long, conflicts_with = "pid")]
     all: bool,
     /// Print only the swap types of this kernel, and how they were found.
@@ -134,8 +134,7 @@ impl Audit<'_> {
 
     /// Looks at every process that is asked for.
     fn look(&self) -> Result<(Vec<Snapshot>, Totals), Error> {
-        let pids =
-            if self.args.all { processes(&self.system).map_err(explain)? } else { self.args.pid.clone() };
+        let pids = if self.args.all { self.others()? } else { self.args.pid.clone() };
         let mut totals = Totals::default();
         let mut snapshots = Vec::new();
         for pid in pids {
@@ -154,6 +153,13 @@ impl Audit<'_> {
             }
         }
         Ok((snapshots, totals))
+    }
+
+    /// Every process but this one, which is always allowed and tells nothing.
+    fn others(&self) -> Result<Vec<u32>, Error> {
+        let mut pids = processes(&self.system).map_err(explain)?;
+        pids.retain(|pid| *pid != std::process::id());
+        Ok(pids)
     }
 
     fn snapshot(&self, pid: u32) -> Result<Snapshot, AuditError> {
