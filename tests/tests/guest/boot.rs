@@ -1,7 +1,7 @@
-//! One boot of a guest that makes all recordings of a kernel.
+//! One boot of a guest for all sessions of a kernel that can share it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -9,32 +9,88 @@ use anyhow::{Context, bail, ensure};
 use xtask::guest::{Disk, Guest, complaints};
 use xtask::workspace;
 
+use crate::mutants;
 use crate::recording::Session;
 
 /// How the guest is booted, and what it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Configuration {
-    /// Two NUMA nodes, bounce buffers for an NVMe disk; every session with fentry and with kprobes.
-    Everything,
+    /// Two NUMA nodes, bounce buffers for an NVMe disk; every recording with fentry and with kprobes.
+    Recordings,
     /// `lockdown=confidentiality`.
     Lockdown,
+    /// Checks of a kernel that keeps its rules.
+    Verdicts,
+    /// Checks of a kernel with one planted bug after the other.
+    Mutants,
 }
 
 impl Configuration {
-    /// The runs of `sessions.sh`.
-    pub const fn methods(self) -> &'static [&'static str] {
+    /// What runs in the guest, one after the other, each in a folder of its own.
+    pub const fn runs(self) -> &'static [&'static str] {
         match self {
-            Self::Everything => &["auto", "kprobe"],
+            Self::Recordings => &["auto", "kprobe"],
             Self::Lockdown => &["lockdown"],
+            Self::Verdicts => &["healthy"],
+            Self::Mutants => &["mutants"],
         }
     }
 
     const fn name(self) -> &'static str {
         match self {
-            Self::Everything => "everything",
+            Self::Recordings => "recordings",
             Self::Lockdown => "lockdown",
+            Self::Verdicts => "verdicts",
+            Self::Mutants => "mutants",
         }
     }
+
+    fn guest(self, guest: Guest) -> Guest {
+        // Emulated nodes: QEMU's put the CPUs of one package on different nodes, which the kernel warns of.
+        let with_disk = |guest: Guest| guest.append("numa=fake=2").append("swiotlb=force").disk(Disk::Nvme);
+        match self {
+            Self::Recordings => with_disk(guest.cpus(2)).timeout(minutes(15)),
+            Self::Lockdown => guest.cpus(2).append("lockdown=confidentiality").timeout(minutes(5)),
+            // The selftest `migration` wants three CPUs.
+            Self::Verdicts => {
+                with_disk(guest.cpus(3)).timeout(minutes(15) + Duration::from_secs(2 * stress_seconds()))
+            }
+            Self::Mutants => with_disk(guest.cpus(2))
+                .append(format!("rmapscope.mutant={}", mutants::all()[0].name))
+                .timeout(minutes(15)),
+        }
+    }
+
+    /// The command for a run, with its output in `out`.
+    fn command(self, run: &str, out: &Path) -> anyhow::Result<String> {
+        let folder = workspace::root().join("tests/tests/guest");
+        let (programs, out) = (programs(), out.display());
+        let programs = programs.display();
+        Ok(match self {
+            Self::Recordings | Self::Lockdown => {
+                format!("bash {}/sessions.sh {programs} {out} {run}\n", folder.display())
+            }
+            Self::Verdicts | Self::Mutants => {
+                let selftests = std::env::var_os("RMAPSCOPE_SELFTESTS")
+                    .context("RMAPSCOPE_SELFTESTS is not set (cargo xtask test sets it)")?;
+                format!(
+                    "bash {}/verdicts.sh {programs} {out} {run} {} {}\n",
+                    folder.display(),
+                    PathBuf::from(selftests).display(),
+                    stress_seconds()
+                )
+            }
+        })
+    }
+}
+
+const fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(60 * minutes)
+}
+
+/// How long the stress takes: `RMAPSCOPE_STRESS_SECONDS`, or a minute.
+fn stress_seconds() -> u64 {
+    std::env::var("RMAPSCOPE_STRESS_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60)
 }
 
 /// A boot that happens when the first check needs it.
@@ -62,8 +118,8 @@ impl Boot {
     }
 
     /// What a session left behind.
-    pub fn session(&self, method: &str, name: &str) -> anyhow::Result<Session> {
-        Session::open(self.folder().join(method).join(name), &programs().join("rmapscope"))
+    pub fn session(&self, run: &str, name: &str) -> anyhow::Result<Session> {
+        Session::open(self.folder().join(run).join(name), &programs().join("rmapscope"))
     }
 
     fn folder(&self) -> PathBuf {
@@ -86,36 +142,30 @@ impl Boot {
         }
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
 
-        let script = workspace::root().join("tests/tests/guest/sessions.sh");
         let mut command = String::new();
-        for method in self.configuration.methods() {
-            let out = folder.join(method);
+        for run in self.configuration.runs() {
+            let out = folder.join(run);
             fs::create_dir(&out)?;
-            command.push_str(&format!(
-                "bash {} {} {} {method}\n",
-                script.display(),
-                programs.display(),
-                out.display()
-            ));
+            if self.configuration == Configuration::Mutants {
+                fs::write(out.join("mutants"), mutants::list())?;
+            }
+            command.push_str(&self.configuration.command(run, &out)?);
         }
-        let guest =
-            Guest::new(&self.image).cpus(2).memory("1G").rwdir(&folder).timeout(Duration::from_secs(900));
-        let guest = match self.configuration {
-            // Emulated nodes: QEMU's put the CPUs of one package on different nodes, which the kernel warns of.
-            Configuration::Everything => guest.append("numa=fake=2").append("swiotlb=force").disk(Disk::Nvme),
-            Configuration::Lockdown => guest.append("lockdown=confidentiality"),
-        };
+        let guest = self.configuration.guest(Guest::new(&self.image).memory("1G").rwdir(&folder));
         let outcome = guest.run(&command)?;
         let log = folder.join("output");
         fs::write(&log, [outcome.stdout.as_slice(), outcome.stderr.as_slice()].concat())?;
         fs::write(folder.join("console"), &outcome.console)?;
         let complaints = complaints(&outcome.console);
-        if let Some(first) = complaints.first() {
+        // A planted bug may be seen by the kernel's own checks, too.
+        if let Some(first) = complaints.first()
+            && self.configuration != Configuration::Mutants
+        {
             bail!("the kernel complained: {first} (see {})", folder.join("console").display());
         }
-        for method in self.configuration.methods() {
-            let finished = folder.join(method).join("finished");
-            ensure!(finished.exists(), "the {method} sessions did not end, see {}", log.display());
+        for run in self.configuration.runs() {
+            let finished = folder.join(run).join("finished");
+            ensure!(finished.exists(), "the {run} sessions did not end, see {}", log.display());
         }
         Ok(())
     }

@@ -1,25 +1,33 @@
-//! Recordings made on real kernels in guests, with counts that are known beforehand.
+//! Sessions on real kernels in guests, judged on the host.
 //!
-//! Each kernel is booted once for everything, plus once in lockdown: the guest runs `sessions.sh`, which
-//! makes all recordings with fentry and then with kprobes alone, and the checks judge them on the host.
-//! What the sessions left behind stays in `target/guest-tests`.
+//! - Recordings with counts that are known beforehand, with fentry and then with kprobes alone (`sessions.sh`).
+//! - Verdicts (`verdicts.sh`): kernels that keep their rules under their own selftests and under stress must
+//!   pass, what was not seen must not pass, and each planted bug of `docs/mutants.md` must be found.
+//!
+//! Each kernel is booted once for its recordings and once for its verdicts; 6.12 once more in lockdown, and
+//! `6.12-hmm` once more for the planted bugs, which are switched while it runs. What the sessions left behind
+//! stays in `target/guest-tests`.
 //!
 //! The environment says where things are, as `cargo xtask test` sets it:
 //! - `RMAPSCOPE_KERNEL_6_1`, `RMAPSCOPE_KERNEL_6_12`, `RMAPSCOPE_KERNEL_6_12_HMM`: kernel images; the
 //!   tests of a kernel without one are ignored, and their names say so;
 //! - `RMAPSCOPE_PROGRAMS`: the folder of `rmapscope` and `rmapscope-workload`, both linked statically
 //!   (`target/x86_64-unknown-linux-gnu/release` if not set);
+//! - `RMAPSCOPE_SELFTESTS`: the folder of the kernel's selftests (`xtask::kernel::selftests`);
+//! - `RMAPSCOPE_STRESS_SECONDS`: how long each kernel is stressed under a check (60 if not set);
 //! - `RMAPSCOPE_JUDGE_LAST`: boot nothing, judge what the last boot left behind.
 
 mod boot;
 mod checks;
+mod mutants;
 mod recording;
+mod verdict;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use boot::{Boot, Configuration};
-use checks::{Check, Run};
+use checks::{Applies, Run};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 const KERNELS: [&str; 3] = ["6.1", "6.12", "6.12-hmm"];
@@ -28,9 +36,12 @@ fn main() {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
     for kernel in KERNELS {
-        trials.extend(trials_of(kernel, Configuration::Everything));
+        for configuration in [Configuration::Recordings, Configuration::Verdicts] {
+            trials.extend(trials_of(kernel, configuration));
+        }
     }
     trials.extend(trials_of("6.12", Configuration::Lockdown));
+    trials.extend(trials_of("6.12-hmm", Configuration::Mutants));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
@@ -42,26 +53,47 @@ fn variable(kernel: &str) -> String {
 fn trials_of(kernel: &'static str, configuration: Configuration) -> Vec<Trial> {
     let variable = variable(kernel);
     let image = std::env::var_os(&variable).map(PathBuf::from);
-    let missing = image.is_none();
+    let missing = image.is_none().then(|| format!("{variable} is not set"));
     let boot = Arc::new(Boot::new(kernel, image.unwrap_or_default(), configuration));
     let mut trials = Vec::new();
-    for &method in configuration.methods() {
-        for check in checks::all().filter(|check| (check.applies)(kernel, method)) {
-            let name = if missing {
-                format!("{kernel} {method}: {} (skipped: {variable} is not set)", check.name)
-            } else {
-                format!("{kernel} {method}: {}", check.name)
+    for &run in configuration.runs() {
+        for check in checks::all() {
+            let skipped = match (check.applies)(kernel, run) {
+                Applies::No => continue,
+                Applies::Yes => missing.clone(),
+                Applies::Skipped(reason) => Some(reason.to_owned()),
             };
             let boot = Arc::clone(&boot);
-            let judge = move || judge(&boot, check, method);
-            trials.push(Trial::test(name, judge).with_ignored_flag(missing));
+            let judge = move || judge(&boot, run, check.judge);
+            trials.push(trial(format!("{kernel} {run}: {}", check.name), skipped, judge));
+        }
+    }
+    if configuration == Configuration::Mutants {
+        for mutant in mutants::all() {
+            let boot = Arc::clone(&boot);
+            let judge = move || judge(&boot, "mutants", |run| checks::planted_bug(run, mutant));
+            trials.push(trial(format!("{kernel} mutants: {}", mutant.name), missing.clone(), judge));
         }
     }
     trials
 }
 
-fn judge(boot: &Boot, check: &Check, method: &'static str) -> Result<(), Failed> {
+fn trial(
+    name: String,
+    skipped: Option<String>,
+    judge: impl FnOnce() -> Result<(), Failed> + Send + 'static,
+) -> Trial {
+    let ignored = skipped.is_some();
+    let name = skipped.map_or_else(|| name.clone(), |reason| format!("{name} (skipped: {reason})"));
+    Trial::test(name, judge).with_ignored_flag(ignored)
+}
+
+fn judge(
+    boot: &Boot,
+    method: &'static str,
+    judge: impl Fn(&Run<'_>) -> anyhow::Result<()>,
+) -> Result<(), Failed> {
     boot.ensure_done().map_err(|error| format!("the guest failed: {error}"))?;
     let run = Run { kernel: boot.kernel(), method, open: &|session| boot.session(method, session) };
-    (check.judge)(&run).map_err(|error| Failed::from(format!("{error:#}")))
+    judge(&run).map_err(|error| Failed::from(format!("{error:#}")))
 }

@@ -9,6 +9,8 @@ use anyhow::{Context, bail, ensure};
 use rmapscope_tests::workload::{Count, Fact, Page};
 use serde_json::Value;
 
+use crate::verdict;
+
 /// One session of `sessions.sh`.
 #[derive(Debug)]
 pub struct Session {
@@ -74,7 +76,30 @@ impl Session {
         pages.with_context(|| format!("no workload stated its pages; the session said:\n{}", self.said()))
     }
 
-    fn said(&self) -> String {
+    /// Judges the trace file of a check again: the verdict must be the live one, byte for byte, in every form.
+    pub fn expect_same_verdict_of_file(&self) -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let mut check = Command::new(&self.program);
+        check.args(["check", "-i"]).arg(self.file("trace.data"));
+        check.args(["--kcidb-origin", "rmapscope", "--kcidb-build", "rmapscope:guest"]);
+        for form in verdict::FORMS {
+            check.arg(format!("--{form}")).arg(folder.path().join(form));
+        }
+        let output = check.output().with_context(|| format!("cannot run {}", self.program.display()))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        let status = self.status()?;
+        ensure!(output.status.code() == Some(status), "{}, live it was {status}: {said}", output.status);
+        for form in verdict::FORMS {
+            let again = String::from_utf8_lossy(&fs::read(folder.path().join(form))?).into_owned();
+            let live = self.text(&format!("verdict.{form}"))?;
+            let difference = live.lines().zip(again.lines()).find(|(live, again)| live != again);
+            ensure!(live == again, "the {form} of the file is another one: {difference:?}");
+        }
+        Ok(())
+    }
+
+    /// What the session said on standard error.
+    pub fn said(&self) -> String {
         self.text("stderr").unwrap_or_default()
     }
 

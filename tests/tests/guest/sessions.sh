@@ -13,21 +13,8 @@ OUT=$2
 METHOD=$3
 ATTACH=auto
 [ "$METHOD" = kprobe ] && ATTACH=kprobe
-DISK=/dev/nvme0n1
-
-# begin NAME: a session's folder, and the file that the workloads state their facts in.
-begin() {
-    DIR="$OUT/$1"
-    mkdir -p "$DIR"
-    export FACTS="$DIR/facts"
-    : >"$FACTS"
-}
-
-# Runs a command, at most for as long as a hang takes to be noticed, and keeps what it said.
-run() {
-    timeout --kill-after=5 90 "$@" >"$DIR/stdout" 2>"$DIR/stderr"
-    echo $? >"$DIR/status"
-}
+. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/audits.sh"
 
 # record NAME [OPTION…] -- COMMAND…: a recording of a command.
 record() {
@@ -54,25 +41,7 @@ record_work() {
 record_background() {
     begin "$1"
     shift
-    rmapscope record --attach "$ATTACH" -o "$DIR/trace.data" "$@" >"$DIR/stdout" 2>"$DIR/stderr" &
-    RECORD=$!
-    for _ in $(seq 300); do
-        grep -qi 'recording' "$DIR/stderr" && return
-        kill -0 "$RECORD" 2>/dev/null || return
-        sleep 0.1
-    done
-}
-
-# end_background SIGNAL: ends the recording; one that does not end within half a minute is killed.
-end_background() {
-    kill "-$1" "$RECORD"
-    for _ in $(seq 300); do
-        kill -0 "$RECORD" 2>/dev/null || break
-        sleep 0.1
-    done
-    kill -KILL "$RECORD" 2>/dev/null
-    wait "$RECORD"
-    echo $? >"$DIR/status"
+    background rmapscope record --attach "$ATTACH" -o "$DIR/trace.data" "$@"
 }
 
 exact_counts() {
@@ -197,15 +166,12 @@ plans() {
     run rmapscope doctor
 }
 
-mount -t debugfs none /sys/kernel/debug 2>/dev/null
-[ -d /sys/kernel/tracing/events ] || mount -t tracefs none /sys/kernel/tracing
-uname -r >"$OUT/release"
-# Swap is there before the first recording, so that making it is in none of them.
-rmapscope-workload pageout --pages 1 >"$OUT/swap" 2>&1
+prepare
 
 if [ "$METHOD" = lockdown ]; then
     record_work lockdown -e rmap -- pageout --pages 64
     plans
+    audits
 else
     exact_counts
     exclusive
@@ -216,6 +182,7 @@ else
     if [ "$METHOD" = auto ]; then
         bad_input
         plans
+        audits
     fi
 fi
 echo done >"$OUT/finished"

@@ -1,21 +1,28 @@
 //! What must hold in the recordings, one file a subject.
 
+mod audit;
 mod endings;
 mod exclusive;
+mod exit_codes;
+mod false_alarm;
 mod filters;
 mod loss;
 mod mlock_and_fork;
+mod mutant;
 mod plan;
 mod reclaim_and_migration;
+mod silent_pass;
 mod swiotlb;
 
 use crate::recording::Session;
 
-/// The sessions of one guest with one attach method.
+pub use mutant::planted_bug;
+
+/// The sessions of one run in a guest.
 pub struct Run<'a> {
     /// `6.1`, `6.12` or `6.12-hmm`.
     pub kernel: &'a str,
-    /// `auto`, `kprobe` or `lockdown`.
+    /// `auto`, `kprobe`, `lockdown`, `healthy` or `mutants`.
     pub method: &'a str,
     /// Opens a session by its name.
     pub open: &'a dyn Fn(&str) -> anyhow::Result<Session>,
@@ -28,12 +35,29 @@ impl Run<'_> {
     }
 }
 
+/// Whether something can be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applies {
+    /// It is judged.
+    Yes,
+    /// It has no meaning there.
+    No,
+    /// It should be judged, but cannot be, because.
+    Skipped(&'static str),
+}
+
+impl From<bool> for Applies {
+    fn from(applies: bool) -> Self {
+        if applies { Self::Yes } else { Self::No }
+    }
+}
+
 /// Something that must hold.
 pub struct Check {
     /// Its name.
     pub name: &'static str,
-    /// Whether it can be judged on that kernel with that method.
-    pub applies: fn(kernel: &str, method: &str) -> bool,
+    /// Whether it can be judged on that kernel in that run.
+    pub applies: fn(kernel: &str, method: &str) -> Applies,
     /// Judges it.
     pub judge: fn(&Run<'_>) -> anyhow::Result<()>,
 }
@@ -49,22 +73,45 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         loss::CHECKS,
         endings::CHECKS,
         plan::CHECKS,
+        audit::CHECKS,
+        silent_pass::CHECKS,
+        exit_codes::CHECKS,
+        false_alarm::CHECKS,
+        mutant::CHECKS,
     ]
     .into_iter()
     .flatten()
 }
 
 /// Every kernel, fentry and kprobe.
-fn always(_kernel: &str, method: &str) -> bool {
-    method != "lockdown"
+fn always(_kernel: &str, method: &str) -> Applies {
+    matches!(method, "auto" | "kprobe").into()
 }
 
 /// Sessions that do not depend on the attach method and are run once.
-fn once(_kernel: &str, method: &str) -> bool {
-    method == "auto"
+fn once(_kernel: &str, method: &str) -> Applies {
+    (method == "auto").into()
 }
 
 /// Kernels with the test driver for device memory.
-fn with_test_driver(kernel: &str, method: &str) -> bool {
-    kernel == "6.12-hmm" && always(kernel, method)
+fn with_test_driver(kernel: &str, method: &str) -> Applies {
+    if kernel == "6.12-hmm" { always(kernel, method) } else { Applies::No }
+}
+
+/// Verdicts on every kernel as it is.
+fn healthy(_kernel: &str, method: &str) -> Applies {
+    (method == "healthy").into()
+}
+
+/// Verdicts on a kernel with the test driver for device memory.
+fn healthy_with_test_driver(kernel: &str, method: &str) -> Applies {
+    match healthy(kernel, method) {
+        Applies::Yes if kernel != "6.12-hmm" => Applies::Skipped("this kernel has no test_hmm"),
+        applies => applies,
+    }
+}
+
+/// Verdicts on a kernel with planted bugs, beside the one of each bug.
+fn mutants(_kernel: &str, method: &str) -> Applies {
+    (method == "mutants").into()
 }

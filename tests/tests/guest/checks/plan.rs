@@ -3,7 +3,7 @@
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
-use super::{Check, Run, once};
+use super::{Applies, Check, Run, once};
 
 pub const CHECKS: &[Check] = &[
     Check { name: "the plan fits the kernel", applies: once, judge: plan },
@@ -12,8 +12,8 @@ pub const CHECKS: &[Check] = &[
     Check { name: "doctor explains lockdown", applies: locked_down, judge: doctor_under_lockdown },
 ];
 
-fn locked_down(_kernel: &str, method: &str) -> bool {
-    method == "lockdown"
+fn locked_down(_kernel: &str, method: &str) -> Applies {
+    (method == "lockdown").into()
 }
 
 /// State and whole report of a probe point.

@@ -1,0 +1,79 @@
+//! What was not seen must not pass.
+
+use std::collections::BTreeSet;
+
+use anyhow::ensure;
+
+use super::{Check, Run, healthy};
+use crate::verdict::Verdict;
+
+pub const CHECKS: &[Check] = &[
+    Check { name: "an empty session exercises nothing", applies: healthy, judge: empty },
+    Check { name: "what is required and not exercised is inconclusive", applies: healthy, judge: required },
+    Check {
+        name: "events lost in a tiny ring leave their rules inconclusive",
+        applies: healthy,
+        judge: loss,
+    },
+    Check { name: "a hidden symbol leaves its rules inconclusive", applies: healthy, judge: hidden },
+];
+
+/// The rules that need events of the family `rmap`.
+const OF_RMAP: [&str; 3] = ["rmap-caller-locked", "exclusive-ends-once", "mlocked-stays-mapped"];
+
+fn empty(run: &Run<'_>) -> anyhow::Result<()> {
+    let session = run.session("empty")?;
+    session.expect_status(0)?;
+    let verdict = Verdict::of(&session)?;
+    let others = verdict.rules().filter(|rule| rule["outcome"] != "not_exercised");
+    let others: Vec<String> = others.map(ToString::to_string).collect();
+    ensure!(others.is_empty(), "nothing happened, but: {others:?}");
+    session.expect_same_verdict_of_file()
+}
+
+fn required(run: &Run<'_>) -> anyhow::Result<()> {
+    let session = run.session("empty-required")?;
+    session.expect_status(3)?;
+    let verdict = Verdict::of(&session)?;
+    ensure!(verdict.with_outcome("pass").is_empty(), "passed: {:?}", verdict.with_outcome("pass"));
+    ensure!(!verdict.with_outcome("inconclusive").is_empty(), "nothing is inconclusive");
+
+    let session = run.session("required-too-often")?;
+    session.expect_status(3)?;
+    let rule = Verdict::of(&session)?.rule("rmap-caller-locked")?.clone();
+    ensure!(rule["evaluated"].as_u64().is_some_and(|times| times >= 64), "not exercised: {rule}");
+    ensure!(rule["outcome"] == "inconclusive", "less often than required: {rule}");
+    Ok(())
+}
+
+fn loss(run: &Run<'_>) -> anyhow::Result<()> {
+    let session = run.session("loss")?;
+    session.expect_status(3)?;
+    let verdict = Verdict::of(&session)?;
+    let lost = &verdict.subject()["lost"];
+    let families: Vec<&String> = lost.as_object().into_iter().flatten().map(|(family, _)| family).collect();
+    ensure!(families == ["rmap"], "the reclaim of anonymous pages overflows the ring of rmap alone: {lost}");
+    expect_inconclusive(&verdict, &OF_RMAP)?;
+    session.expect_same_verdict_of_file()
+}
+
+fn hidden(run: &Run<'_>) -> anyhow::Result<()> {
+    let session = run.session("hidden")?;
+    session.expect_status(3)?;
+    let verdict = Verdict::of(&session)?;
+    expect_inconclusive(&verdict, &["rmap-caller-locked", "exclusive-ends-once"])?;
+    session.expect_same_verdict_of_file()
+}
+
+/// Exactly these, as far as this kernel can exercise them at all.
+fn expect_inconclusive(verdict: &Verdict, names: &[&str]) -> anyhow::Result<()> {
+    let inconclusive = verdict.with_outcome("inconclusive");
+    let impossible = verdict.with_outcome("not_exercised");
+    let expected: BTreeSet<&str> = names.iter().copied().filter(|name| !impossible.contains(name)).collect();
+    ensure!(
+        inconclusive == expected && !expected.is_empty(),
+        "inconclusive: {inconclusive:?} instead of {expected:?}: {}",
+        verdict.describe(&inconclusive)?
+    );
+    Ok(())
+}

@@ -1,0 +1,51 @@
+# Sourced by the scripts that run in a guest. They set PATH, OUT (a writable folder) and DISK.
+#
+# Each session gets a folder in OUT with what it left behind: status, stdout, stderr, facts, and what the session
+# itself adds.
+DISK=/dev/nvme0n1
+
+# What every session needs, before the first one.
+prepare() {
+    mount -t debugfs none /sys/kernel/debug 2>/dev/null
+    [ -d /sys/kernel/tracing/events ] || mount -t tracefs none /sys/kernel/tracing
+    uname -r >"$OUT/release"
+    # Swap is there before the first session, so that making it is in none of them.
+    rmapscope-workload pageout --pages 1 >"$OUT/swap" 2>&1
+}
+
+# begin NAME: a session's folder, and the file that the workloads state their facts in.
+begin() {
+    DIR="$OUT/$1"
+    mkdir -p "$DIR"
+    export FACTS="$DIR/facts"
+    : >"$FACTS"
+}
+
+# Runs a command, at most for as long as a hang takes to be noticed, and keeps what it said.
+run() {
+    timeout --kill-after=5 "${LIMIT:-90}" "$@" >"$DIR/stdout" 2>"$DIR/stderr"
+    echo $? >"$DIR/status"
+}
+
+# Starts a session in the background and waits until its probes are attached.
+background() {
+    "$@" >"$DIR/stdout" 2>"$DIR/stderr" &
+    BACKGROUND=$!
+    for _ in $(seq 300); do
+        grep -qiE 'recording|checking' "$DIR/stderr" && return
+        kill -0 "$BACKGROUND" 2>/dev/null || return
+        sleep 0.1
+    done
+}
+
+# end_background SIGNAL: ends the session; one that does not end within half a minute is killed.
+end_background() {
+    kill "-$1" "$BACKGROUND"
+    for _ in $(seq 300); do
+        kill -0 "$BACKGROUND" 2>/dev/null || break
+        sleep 0.1
+    done
+    kill -KILL "$BACKGROUND" 2>/dev/null
+    wait "$BACKGROUND"
+    echo $? >"$DIR/status"
+}

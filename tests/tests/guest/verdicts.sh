@@ -1,0 +1,166 @@
+#!/bin/bash
+# Runs in a guest: every check that the guest tests judge afterwards on the host.
+#
+#   verdicts.sh PROGRAMS OUT RUN SELFTESTS SECONDS
+#
+# PROGRAMS   folder of rmapscope and rmapscope-workload
+# OUT        writable folder; each session gets one in it (common.sh), with trace.data and verdict.FORM
+# RUN        `healthy`: a kernel that must not be accused;
+#            `mutants`: the planted bugs that the file OUT/mutants lists, a name and a command a line
+# SELFTESTS  folder of the kernel's own selftests
+# SECONDS    how long the stress takes
+set -u
+export PATH="$1:$PATH"
+OUT=$2
+RUN=$3
+SELFTESTS=$4
+STRESS=$5
+. "$(dirname "$0")/common.sh"
+
+# check NAME [OPTION…] -- COMMAND…: a check of a command that is recorded, with its verdict in every form.
+check() {
+    begin "$1"
+    shift
+    reports
+    run rmapscope check --record "$DIR/trace.data" "${REPORTS[@]}" "$@"
+}
+
+# The options for every form of the verdict.
+reports() {
+    REPORTS=(--kcidb-origin rmapscope --kcidb-build rmapscope:guest)
+    local form
+    for form in text ktap junit json kcidb; do
+        REPORTS+=("--$form" "$DIR/verdict.$form")
+    done
+}
+
+# code NAME OPTION…: a check whose exit code and JSON verdict are of interest, nothing else.
+code() {
+    begin "$1"
+    shift
+    run rmapscope check --json "$DIR/verdict.json" "$@"
+}
+
+selftests() {
+    # Both sizes of pages that the tests of huge pages want, on each node.
+    echo 64 >/proc/sys/vm/nr_hugepages
+    echo 1 >/sys/kernel/mm/ksm/run
+    local name
+    for name in hmm-tests migration mlock2-tests cow; do
+        if [ "$name" = hmm-tests ] && ! [ -e /dev/hmm_dmirror0 ]; then
+            begin "$name"
+            echo 'this kernel has no test_hmm' >"$DIR/skipped"
+        else
+            check "$name" -- "$SELFTESTS/$name"
+        fi
+    done
+    # What run_vmtests.sh runs, but for the measurements of time.
+    check ksm_tests -- sh -c 'cd "$1" && ./ksm_tests -M -p 10; ./ksm_tests -U; ./ksm_tests -Z -p 10 -z 0
+        ./ksm_tests -Z -p 10 -z 1; ./ksm_tests -N -m 1; ./ksm_tests -N -m 0; ./ksm_tests -C' sh "$SELFTESTS"
+    echo 0 >/proc/sys/vm/nr_hugepages
+    [ -e /dev/hmm_dmirror0 ] && check kprobe-hmm-tests --attach kprobe -- "$SELFTESTS/hmm-tests"
+}
+
+stress() {
+    local work=(rmapscope-workload stress --seconds "$STRESS")
+    [ -e "$DISK" ] && work+=(--device "$DISK")
+    LIMIT=$((STRESS + 90)) check stress -m 64M -- "${work[@]}"
+    work[3]=$(((STRESS + 3) / 4))
+    LIMIT=$((STRESS + 90)) check kprobe-stress -m 64M --attach kprobe -- "${work[@]}"
+}
+
+# What was not seen must not pass.
+silence() {
+    udevadm settle 2>/dev/null
+    check empty -- sleep 0.1
+    code empty-required --require all -- sleep 0.1
+    code required-too-often --rules rmap-caller-locked --require rmap-caller-locked=100000 -- \
+        rmapscope-workload pageout --pages 64
+    check loss -m 4K -- rmapscope-workload --facts "$FACTS" pageout --pages 4096 --rounds 3
+    # The kernel as it is, but for one symbol.
+    grep -v ' try_to_migrate$' /proc/kallsyms >/tmp/kallsyms
+    check hidden --kallsyms /tmp/kallsyms -- rmapscope-workload pageout --pages 64
+}
+
+# Numbers for whoever reads them.
+codes() {
+    local reclaim=(--rules rmap-caller-locked)
+    local lossy=(-m 4K "${reclaim[@]}")
+    local work=(rmapscope-workload pageout --pages 4096 --rounds 3)
+    local few=(rmapscope-workload pageout --pages 64)
+    local missing=(--kallsyms /tmp/kallsyms "${reclaim[@]}")
+    local nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all)
+
+    code bisect-pass --exit bisect "${reclaim[@]}" -- "${few[@]}"
+    code bisect-loss --exit bisect "${lossy[@]}" -- "${work[@]}"
+    code bisect-no-command --exit bisect -- /no/such/command
+    code bisect-usage --exit bisect --rulse x -- true
+    code kselftest-pass --exit kselftest "${reclaim[@]}" -- "${few[@]}"
+    code kselftest-loss --exit kselftest "${lossy[@]}" -- "${work[@]}"
+    code kselftest-loss-skip --exit kselftest --inconclusive skip "${lossy[@]}" -- "${work[@]}"
+    code loss-warn --on-loss warn "${lossy[@]}" -- "${work[@]}"
+    code loss-ignore --on-loss ignore "${lossy[@]}" -- "${work[@]}"
+    code missing-warn --on-missing warn "${missing[@]}" -- "${few[@]}"
+    code missing-ignore --on-missing ignore "${missing[@]}" -- "${few[@]}"
+    code no-command -- /no/such/command
+    code command-fails "${reclaim[@]}" -- sh -c 'exit 7'
+    code command-must-succeed --command-must-succeed "${reclaim[@]}" -- sh -c 'exit 7'
+    code usage --rulse x -- true
+    local name
+    for name in no-privilege bisect-no-privilege kselftest-no-privilege; do
+        begin "$name"
+        case $name in
+        no-*) run "${nobody[@]}" rmapscope check -- true ;;
+        *) run "${nobody[@]}" rmapscope check --exit "${name%%-*}" -- true ;;
+        esac
+    done
+
+    begin interrupted
+    reports
+    background rmapscope check --record "$DIR/trace.data" "${REPORTS[@]}"
+    "${few[@]}" >"$DIR/facts"
+    sleep 1
+    end_background INT
+}
+
+# Each planted bug, under the command that provokes it, with fentry and with kprobes.
+mutants() {
+    local chosen=/sys/module/rmapscope/parameters/mutant method mutant command
+    begin chosen-at-boot
+    cat "$chosen" >"$DIR/mutant"
+    while IFS=$'\t' read -r mutant command; do
+        for method in auto kprobe; do
+            local name=$mutant
+            [ "$method" = kprobe ] && name=kprobe-$mutant
+            udevadm settle 2>/dev/null
+            echo "$mutant" >"$chosen"
+            check "$name" --attach "$method" -- \
+                sh -c "${command//rmapscope-workload /rmapscope-workload --facts \"\$FACTS\" }"
+            echo >"$chosen"
+            readlink -f /sys/block/nvme0n1/device/device >"$DIR/device"
+        done
+    done <"$OUT/mutants"
+
+    # What a violation makes of the exit code.
+    echo unmap-unlocked >"$chosen"
+    local few=(rmapscope-workload pageout --pages 64)
+    code violated-bisect --exit bisect -- "${few[@]}"
+    code violated-kselftest --exit kselftest -- "${few[@]}"
+    code violated-other-rule --not-rule rmap-caller-locked -- "${few[@]}"
+    code violated-loss -m 4K -- rmapscope-workload pageout --pages 4096
+    local begin=$SECONDS
+    code violated-fail-fast --fail-fast -- sh -c 'rmapscope-workload pageout --pages 64; sleep 60'
+    echo $((SECONDS - begin)) >"$DIR/seconds"
+    echo >"$chosen"
+}
+
+prepare
+if [ "$RUN" = healthy ]; then
+    silence
+    codes
+    selftests
+    stress
+else
+    mutants
+fi
+echo done >"$OUT/finished"
