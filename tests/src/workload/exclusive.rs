@@ -9,6 +9,7 @@ use super::fact::Facts;
 use super::fork::{SMAPS_LENGTH, count_copied_vmas};
 use super::memory::Memory;
 use super::mirror::{Mirror, exclusive_calls, works_in_ranges};
+use super::pagemap::clear_soft_dirty;
 use super::system::{fork_child, wait_for_success};
 use super::userfault::WriteProtection;
 
@@ -76,6 +77,10 @@ impl Exclusive {
         // To 6.14 an exclusive page leaves the reverse map, and with it the mlocked pages
         // (folio_remove_rmap_pte and folio_add_anon_rmap_pte, 6.12 mm/rmap.c).
         let leaves_rmap = works_in_ranges()?;
+        if self.soft_dirty {
+            clear_soft_dirty()?;
+            memory.fill();
+        }
         if self.mlock {
             memory.lock()?;
             locked.mlocked += pages;

@@ -23,6 +23,7 @@ mod mlock;
 mod move_pages;
 mod pagemap;
 mod pageout;
+mod reclaim;
 mod stress;
 mod swap;
 mod system;

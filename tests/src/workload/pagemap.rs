@@ -1,6 +1,6 @@
 //! `/proc/PID/pagemap`: where each page of a mapping is (Documentation/admin-guide/mm/pagemap.rst).
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
 use anyhow::Context;
@@ -52,4 +52,10 @@ pub(super) fn page_states(address: u64, count: usize) -> anyhow::Result<Vec<Page
         .context("cannot read /proc/self/pagemap")?;
     let (words, _) = bytes.as_chunks();
     Ok(words.iter().map(|word| PageState(u64::from_ne_bytes(*word))).collect())
+}
+
+/// Clears the soft-dirty bits of the calling process: those of its entries, and those of its VMAs, which make
+/// every page of a new VMA look dirty.
+pub(super) fn clear_soft_dirty() -> anyhow::Result<()> {
+    fs::write("/proc/self/clear_refs", "4").context("cannot write /proc/self/clear_refs")
 }

@@ -82,6 +82,12 @@ pub(super) fn wait_for_success(pid: libc::pid_t) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Compacts all memory: moves pages together so that large free blocks come to be.
+pub(super) fn compact_memory() -> anyhow::Result<()> {
+    let path = "/proc/sys/vm/compact_memory";
+    std::fs::write(path, "1").with_context(|| format!("cannot write {path}"))
+}
+
 /// Whether the running kernel has a function or variable of that name. The names in /proc/kallsyms can be
 /// read without privilege.
 pub(super) fn kernel_has(symbol: &str) -> anyhow::Result<bool> {

@@ -1,0 +1,101 @@
+//! One round of each process of the stress.
+
+use std::fs;
+use std::time::Duration;
+
+use super::super::exclusive::Exclusive;
+use super::super::fact::Facts;
+use super::super::memory::Memory;
+use super::super::mirror::Mirror;
+use super::super::move_pages::{memory_nodes, move_pages};
+use super::super::reclaim;
+use super::super::system::{compact_memory, is_error};
+
+pub(super) fn move_and_protect(pages: usize) -> anyhow::Result<()> {
+    let mut memory = Memory::filled(pages)?;
+    memory.move_away()?;
+    memory.protect(libc::PROT_READ)?;
+    memory.protect(libc::PROT_READ | libc::PROT_WRITE)?;
+    memory.check()
+}
+
+/// Makes the kernel look for equal pages, and fast. A kernel without KSM does not have the files.
+pub(super) fn turn_merging_on() {
+    for (file, value) in [("pages_to_scan", "1000"), ("sleep_millisecs", "10"), ("run", "1")] {
+        let _ = fs::write(format!("/sys/kernel/mm/ksm/{file}"), value);
+    }
+}
+
+/// Two mappings with equal pages, which the kernel merges, moves and, once they differ, separates.
+pub(super) fn merge(pages: usize) -> anyhow::Result<()> {
+    let memory = [Memory::filled(pages)?, Memory::filled(pages)?];
+    for mapping in &memory {
+        // EINVAL from a kernel without KSM.
+        let _ = mapping.advise(libc::MADV_MERGEABLE);
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    memory.iter().try_for_each(Memory::check)?;
+    for mapping in &memory {
+        let _ = mapping.advise(libc::MADV_PAGEOUT);
+        mapping.fill();
+    }
+    memory.iter().try_for_each(Memory::check)
+}
+
+pub(super) fn page_out(pages: usize) -> anyhow::Result<()> {
+    let memory = Memory::filled(pages)?;
+    memory.advise(libc::MADV_PAGEOUT)?;
+    memory.check()
+}
+
+/// Another process's work may keep single pages from moving, which is no failure; lost content is.
+pub(super) fn migrate(pages: usize) -> anyhow::Result<()> {
+    let memory = Memory::filled(pages)?;
+    for node in memory_nodes()? {
+        move_pages(&memory, Some(node))?;
+    }
+    memory.check()
+}
+
+/// The same for migration to the device, which then tells the driver that pages are missing.
+pub(super) fn device_memory(pages: usize) -> anyhow::Result<()> {
+    let mirror = Mirror::open()?;
+    let memory = Memory::filled(pages)?;
+    let _ = mirror.migrate_to_device(&memory);
+    memory.check()
+}
+
+/// Moves everybody's pages together.
+pub(super) fn compact() -> anyhow::Result<()> {
+    std::thread::sleep(Duration::from_millis(50));
+    compact_memory()
+}
+
+/// Takes a little memory from everybody, mostly pages that were not used for long.
+pub(super) fn press() -> anyhow::Result<()> {
+    std::thread::sleep(Duration::from_millis(50));
+    reclaim::bytes(4 << 20)
+}
+
+/// Every way in which exclusive pages end. Another process's work may hold the lock of a page: then the
+/// driver gets EBUSY and a fork ENOMEM, which is no failure.
+pub(super) fn exclusive(pages: usize, facts: &mut Facts) -> anyhow::Result<()> {
+    let plain = Exclusive { pages, ..Exclusive::default() };
+    for round in [
+        Exclusive { fork: true, ..plain.clone() },
+        Exclusive { fork: true, mlock: true, mremap: true, ..plain.clone() },
+        Exclusive { fault: true, mlock: true, rounds_before: 2, ..plain.clone() },
+        Exclusive { fault: true, mremap: true, mprotect: true, ..plain.clone() },
+        Exclusive { fault: true, uffd_wp: true, ..plain.clone() },
+        Exclusive { munmap: true, mremap: true, ..plain.clone() },
+        Exclusive { munmap: true, ..plain },
+    ] {
+        if let Err(error) = round.run(facts)
+            && !is_error(&error, libc::EBUSY)
+            && !is_error(&error, libc::ENOMEM)
+        {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
