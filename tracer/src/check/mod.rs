@@ -1,6 +1,28 @@
 //! The kernel's own rules, judged on a stream of events.
+//!
+//! [`Checker`] is the sink: it hands each event to the [`rules`] and [`diagnoses`] that need it and makes a
+//! [`Verdict`] of what they found. What a rule needs is in the event itself wherever it can be, as the kernel had
+//! it at that moment; the rest is in a state that follows what lives, and forgets what missing events make
+//! doubtful. `docs/rules.md` describes every rule and diagnosis.
 
+mod catalogue;
+mod checker;
+mod coverage;
+mod diagnoses;
+mod facts;
 pub mod formats;
+mod info;
+mod judgement;
+mod ledger;
+mod losses;
+mod options;
+mod rules;
+mod scene;
+mod state;
 mod verdict;
 
+pub use catalogue::{diagnoses, kinds_for, rules};
+pub use checker::Checker;
+pub use info::{DiagnosisInfo, Need, Role, RuleInfo};
+pub use options::{OnLoss, OnMissing, Options, Selection, UnknownRule};
 pub use verdict::{Actor, Diagnosis, Earlier, Evidence, Outcome, RuleVerdict, Severity, Subject, Verdict};

@@ -18,7 +18,7 @@ mod selection;
 pub(crate) mod synthetic;
 mod value;
 
-pub use entry::{Entry, EntryState};
+pub use entry::{Entry, EntryDecoder, EntryState};
 pub use errno::errno_name;
 pub use fields::{Field, HeaderField, Type, duration_field, fields};
 pub use filter::Filter;

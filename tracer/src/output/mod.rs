@@ -22,6 +22,7 @@ pub use escape::{escape, is_unsafe};
 pub use json::{Json, SCHEMA, escape_json};
 pub use printer::{PrintError, Printer, Tally};
 pub use text::Text;
+pub(crate) use text::write_value;
 
 use crate::event::{Decoder, Event, Loss, Names, ProcessEntry, StackEntry, Summary};
 use crate::kernel::Description;

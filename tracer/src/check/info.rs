@@ -1,0 +1,96 @@
+//! What a rule or a diagnosis says about itself: `explain` and `check --list` print it.
+
+use tracer_common::event::Kind;
+
+use super::Severity;
+
+/// What an event is to a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Without it the rule is inconclusive.
+    Required,
+    /// The same, and a fallback of its probe does not tell enough.
+    Whole,
+    /// It stands in for that event where the kernel does not give it.
+    InPlaceOf(Kind),
+    /// It is used where it is there.
+    Optional,
+}
+
+/// An event that a rule or a diagnosis uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The event.
+    pub kind: Kind,
+    /// What it is to the rule.
+    pub role: Role,
+    /// What it serves, in a few words.
+    pub serves: &'static str,
+}
+
+impl Need {
+    pub(super) const fn required(kind: Kind, serves: &'static str) -> Self {
+        Self { kind, role: Role::Required, serves }
+    }
+
+    pub(super) const fn whole(kind: Kind, serves: &'static str) -> Self {
+        Self { kind, role: Role::Whole, serves }
+    }
+
+    pub(super) const fn in_place_of(other: Kind, kind: Kind, serves: &'static str) -> Self {
+        Self { kind, role: Role::InPlaceOf(other), serves }
+    }
+
+    pub(super) const fn optional(kind: Kind, serves: &'static str) -> Self {
+        Self { kind, role: Role::Optional, serves }
+    }
+
+    /// Whether the rule is inconclusive without it.
+    pub const fn is_required(&self) -> bool {
+        matches!(self.role, Role::Required | Role::Whole)
+    }
+}
+
+/// A rule, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuleInfo {
+    /// Its name, which never changes.
+    pub name: &'static str,
+    /// The rule in one line.
+    pub title: &'static str,
+    /// How much a violation matters.
+    pub severity: Severity,
+    /// What the kernel says, and what is looked at.
+    pub statement: &'static str,
+    /// Where the kernel says it: version, file, function.
+    pub citations: &'static [&'static str],
+    /// Kernels that can exercise it.
+    pub kernels: &'static str,
+    /// The events that it uses.
+    pub needs: &'static [Need],
+    /// What looks like a violation and is none.
+    pub exceptions: &'static [&'static str],
+    /// A violation as its evidence shows it.
+    pub example: &'static str,
+    /// Why there may be nothing to evaluate.
+    pub idle: &'static str,
+}
+
+/// A diagnosis, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiagnosisInfo {
+    /// Its name, which never changes.
+    pub name: &'static str,
+    /// The trouble in one line.
+    pub title: &'static str,
+    /// What happens in the kernel, and when it is reported.
+    pub statement: &'static str,
+    /// Where the kernel does so: version, file, function.
+    pub citations: &'static [&'static str],
+    /// The events that it uses.
+    pub needs: &'static [Need],
+    /// A case as its evidence shows it.
+    pub example: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}

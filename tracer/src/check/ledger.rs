@@ -1,0 +1,169 @@
+//! What a rule has found so far.
+
+use tracer_common::event::Header;
+
+use super::Evidence;
+use super::losses::Losses;
+use super::scene::Scene;
+use crate::event::Event;
+
+/// Most violations that are kept to be looked at again when it is known what was lost.
+const MOST_PROVISIONAL: usize = 1 << 12;
+
+/// The accounts of one rule.
+#[derive(Debug)]
+pub struct Ledger {
+    /// How often it was evaluated.
+    pub evaluated: u64,
+    violations: u64,
+    evidence: Vec<Evidence>,
+    /// Violations that rest on two events: when the earlier one was, when the later one, how many, and which
+    /// place in `evidence` is theirs.
+    provisional: Vec<Provisional>,
+    limit: usize,
+    /// What could not be read, and how often.
+    pub unreadable: Vec<(&'static str, u64)>,
+    /// What else is to be known.
+    pub notes: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Provisional {
+    since: u64,
+    until: u64,
+    count: u64,
+    evidence: Option<usize>,
+}
+
+/// The violations of a rule that stand when everything is known.
+#[derive(Debug, Default)]
+pub struct Standing {
+    /// How many.
+    pub violations: u64,
+    /// The first ones.
+    pub evidence: Vec<Evidence>,
+    /// Violations that missing events may explain.
+    pub doubtful: u64,
+}
+
+impl Ledger {
+    /// Nothing found; keeps that much evidence.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            evaluated: 0,
+            violations: 0,
+            evidence: Vec::new(),
+            provisional: Vec::new(),
+            limit,
+            unreadable: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Whether a violation was found, be it a provisional one.
+    pub fn is_violated(&self) -> bool {
+        self.violations > 0
+    }
+
+    /// The violations that stand. `families` (bits by number) are those of the rule's events.
+    pub fn settle(&mut self, losses: &Losses, families: u32) -> Standing {
+        let mut standing = Standing { violations: self.violations, ..Standing::default() };
+        let mut dropped = vec![false; self.evidence.len()];
+        for provisional in &self.provisional {
+            if losses.touch(families, provisional.since, provisional.until) {
+                standing.violations -= provisional.count;
+                standing.doubtful += provisional.count;
+                if let Some(place) = provisional.evidence {
+                    dropped[place] = true;
+                }
+            }
+        }
+        let mut dropped = dropped.into_iter();
+        self.evidence.retain(|_| !dropped.next().unwrap_or(false));
+        standing.evidence = std::mem::take(&mut self.evidence);
+        standing
+    }
+}
+
+/// A rule's place at work: what is known, and where its findings go.
+pub struct Bench<'a> {
+    /// What is known.
+    pub scene: Scene<'a>,
+    /// The rule's accounts.
+    pub ledger: &'a mut Ledger,
+}
+
+impl Bench<'_> {
+    /// The rule was evaluated and held.
+    #[inline]
+    pub fn held(&mut self) {
+        self.ledger.evaluated += 1;
+    }
+
+    /// The rule was to be evaluated, but `what` could not be read.
+    #[cold]
+    pub fn unreadable(&mut self, what: &'static str) {
+        match self.ledger.unreadable.iter_mut().find(|(known, _)| *known == what) {
+            Some((_, count)) => *count += 1,
+            None => self.ledger.unreadable.push((what, 1)),
+        }
+    }
+
+    /// The rule did not hold, as this event alone shows. The evidence, where it is kept, can be completed.
+    #[cold]
+    pub fn violated(&mut self, event: &Event, what: impl Into<String>) -> Option<&mut Evidence> {
+        self.ledger.evaluated += 1;
+        self.found(event, what)
+    }
+
+    fn found(&mut self, event: &Event, what: impl Into<String>) -> Option<&mut Evidence> {
+        self.ledger.violations += 1;
+        if self.ledger.evidence.len() >= self.ledger.limit {
+            return None;
+        }
+        self.ledger.evidence.push(self.scene.evidence(event, what));
+        self.ledger.evidence.last_mut()
+    }
+
+    /// The rule did not hold, as this event shows together with an earlier one: unless something in between
+    /// is missing.
+    #[cold]
+    pub fn contradicted(
+        &mut self,
+        event: &Event,
+        what: impl Into<String>,
+        earlier: &Header,
+        did: &str,
+    ) -> Option<&mut Evidence> {
+        let before = self.scene.earlier(earlier, did);
+        let evidence = self.provisional(event, what, earlier.time, event.header.time)?;
+        evidence.before.push(before);
+        Some(evidence)
+    }
+
+    /// The rule did not hold, as nothing followed this event until that time: unless what followed is missing.
+    #[cold]
+    pub fn unanswered(&mut self, event: &Event, what: impl Into<String>, until: u64) {
+        self.provisional(event, what, event.header.time, until);
+    }
+
+    fn provisional(
+        &mut self,
+        event: &Event,
+        what: impl Into<String>,
+        since: u64,
+        until: u64,
+    ) -> Option<&mut Evidence> {
+        self.ledger.evaluated += 1;
+        let place = self.ledger.evidence.len();
+        let evidence = self.found(event, what).is_some().then_some(place);
+        if self.ledger.provisional.len() < MOST_PROVISIONAL {
+            self.ledger.provisional.push(Provisional { since, until, count: 1, evidence });
+        } else if let Some(last) = self.ledger.provisional.last_mut() {
+            last.since = last.since.min(since);
+            last.until = last.until.max(until);
+            last.count += 1;
+        }
+        self.ledger.evidence.get_mut(evidence?)
+    }
+}

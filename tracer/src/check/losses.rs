@@ -1,0 +1,183 @@
+//! Events that are missing from the stream: how many, and when.
+
+use std::collections::BTreeMap;
+
+use tracer_common::family::Family;
+
+use crate::event::{Loss, LossCause, Summary};
+
+/// Most windows that are kept; more are merged, which makes more doubtful than needs to be.
+const MOST: usize = 1 << 10;
+
+/// A time in which events of a family are missing.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    /// Bits of the families.
+    families: u32,
+    after: u64,
+    before: u64,
+}
+
+/// Every loss of a stream.
+#[derive(Debug, Default)]
+pub struct Losses {
+    /// By cause and family, the last column for losses of unknown family.
+    counts: [[u64; Family::COUNT + 1]; 3],
+    unpaired: [u64; Family::COUNT],
+    windows: Vec<Window>,
+    /// Whether events are missing whose number is not known.
+    has_gap: bool,
+}
+
+const ALL_FAMILIES: u32 = (1 << Family::COUNT) - 1;
+
+impl Losses {
+    /// Takes a loss into account.
+    pub fn add(&mut self, loss: &Loss) {
+        let family = loss.family();
+        let column = family.map_or(Family::COUNT, |family| family as usize);
+        let count = &mut self.counts[loss.cause as usize][column];
+        *count = count.saturating_add(loss.count);
+        self.has_gap |= loss.count == 0;
+        self.window(family.map_or(ALL_FAMILIES, |family| 1 << family as u32), loss.after, loss.before);
+    }
+
+    fn window(&mut self, families: u32, after: u64, before: u64) {
+        if self.windows.len() >= MOST
+            && let Some(last) = self.windows.last_mut()
+        {
+            last.families |= families;
+            last.after = last.after.min(after);
+            last.before = last.before.max(before);
+            return;
+        }
+        self.windows.push(Window { families, after, before });
+    }
+
+    /// Takes the session's own sums into account: they have what was noticed too late for a place in the
+    /// stream.
+    pub fn sum(&mut self, summary: &Summary) {
+        for family in Family::ALL {
+            let place = family as usize;
+            let sum = |sums: &BTreeMap<String, u64>| sums.get(family.name()).copied().unwrap_or_default();
+            let sums = [&summary.lost, &summary.missed, &summary.dropped].map(sum);
+            for (counts, sum) in self.counts.iter_mut().zip(sums) {
+                if sum > counts[place] {
+                    counts[place] = sum;
+                    self.windows.push(Window { families: 1 << place, after: 0, before: u64::MAX });
+                }
+            }
+            self.unpaired[place] = sum(&summary.unpaired);
+            if self.unpaired[place] > 0 {
+                // Which call it was is not known.
+                self.windows.push(Window { families: 1 << place, after: 0, before: u64::MAX });
+            }
+        }
+    }
+
+    /// Whether events of one of these families (bits by number) may be missing between two moments.
+    pub fn touch(&self, families: u32, from: u64, to: u64) -> bool {
+        self.windows
+            .iter()
+            .any(|window| window.families & families != 0 && window.after <= to && window.before >= from)
+    }
+
+    /// Counts for one cause by the families' names, `unknown` for the rest; families without are left out.
+    pub fn by_name(&self, cause: LossCause) -> BTreeMap<String, u64> {
+        let counts = &self.counts[cause as usize];
+        let named = Family::ALL.into_iter().map(|family| (family.name(), counts[family as usize]));
+        let named = named.chain([("unknown", counts[Family::COUNT])]);
+        named.filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count)).collect()
+    }
+
+    /// The same for ends without a beginning and the reverse.
+    pub fn unpaired(&self) -> BTreeMap<String, u64> {
+        let counts = Family::ALL.into_iter().map(|family| (family, self.unpaired[family as usize]));
+        counts
+            .filter(|(_, count)| *count > 0)
+            .map(|(family, count)| (family.name().to_owned(), count))
+            .collect()
+    }
+
+    /// What is missing of these families (bits by number), one sentence each with the remedy.
+    pub fn sentences(&self, families: u32) -> Vec<String> {
+        let mut sentences = Vec::new();
+        let wanted = || Family::ALL.into_iter().filter(move |family| families >> *family as u32 & 1 == 1);
+        for (cause, verb, why) in [
+            (LossCause::Lost, "lost", "the ring was full: a larger --buffer, or fewer events (-e, --rules)"),
+            (
+                LossCause::Missed,
+                "missed",
+                "the kernel skipped the program in nested or simultaneous calls: fewer events, or --attach fentry",
+            ),
+            (LossCause::Dropped, "dropped", "the file is damaged or from another version: record again"),
+        ] {
+            let counts = &self.counts[cause as usize];
+            for family in wanted().filter(|family| counts[*family as usize] > 0) {
+                let count = counts[family as usize];
+                sentences.push(format!("{count} {} events were {verb}; {why}", family.name()));
+            }
+            if counts[Family::COUNT] > 0 {
+                sentences
+                    .push(format!("{} events of unknown kind were {verb}; {why}", counts[Family::COUNT]));
+            }
+        }
+        for family in wanted().filter(|family| self.unpaired[*family as usize] > 0) {
+            let count = self.unpaired[family as usize];
+            sentences.push(format!(
+                "{count} calls of the {} family were seen at one end only; attach before the work starts \
+                 (`-- COMMAND`), or watch fewer events",
+                family.name()
+            ));
+        }
+        if self.has_gap && sentences.is_empty() {
+            sentences.push("an unknown number of events is missing; record again".to_owned());
+        }
+        sentences
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loss(family: Option<Family>, count: u64, after: u64, before: u64) -> Loss {
+        Loss { cause: LossCause::Lost, family: family.map(|family| family as u8), count, after, before }
+    }
+
+    #[test]
+    fn windows_touch_by_family_and_time() {
+        let mut losses = Losses::default();
+        losses.add(&loss(Some(Family::Swiotlb), 3, 10, 20));
+        let swiotlb = 1 << Family::Swiotlb as u32;
+        assert!(losses.touch(swiotlb, 5, 10) && losses.touch(swiotlb, 20, 30));
+        assert!(!losses.touch(swiotlb, 21, 30) && !losses.touch(1 << Family::Rmap as u32, 0, 100));
+        losses.add(&loss(None, 1, 50, 60));
+        assert!(losses.touch(1 << Family::Rmap as u32, 55, 55));
+        assert_eq!(
+            losses.by_name(LossCause::Lost).into_iter().collect::<Vec<_>>(),
+            [("swiotlb".to_owned(), 3), ("unknown".to_owned(), 1)]
+        );
+    }
+
+    #[test]
+    fn the_summary_adds_what_came_too_late() {
+        let mut losses = Losses::default();
+        let fork = 1 << Family::Fork as u32;
+        assert!(losses.sentences(fork).is_empty());
+        losses.sum(&Summary { unpaired: [("fork".to_owned(), 2)].into(), ..Summary::default() });
+        assert!(losses.touch(fork, 7, 7));
+        assert_eq!(losses.sentences(fork).len(), 1);
+        assert!(losses.sentences(1).is_empty());
+    }
+
+    #[test]
+    fn many_windows_are_merged() {
+        let mut losses = Losses::default();
+        for time in 0..5000 {
+            losses.add(&loss(Some(Family::Fork), 1, time * 10, time * 10 + 1));
+        }
+        assert_eq!(losses.windows.len(), MOST);
+        assert!(losses.touch(1 << Family::Fork as u32, 49_990, 49_990));
+    }
+}

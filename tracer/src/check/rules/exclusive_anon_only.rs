@@ -1,0 +1,61 @@
+//! Only anonymous pages outside of hugetlbfs become exclusive.
+
+use tracer_common::event::{Body, Kind};
+
+use super::{Rule, stateless};
+use crate::check::Severity;
+use crate::check::facts::{Facts, VM_HUGETLB};
+use crate::check::info::{Need, RuleInfo};
+use crate::check::ledger::Bench;
+use crate::event::Event;
+
+/// `PAGE_MAPPING_ANON`, set for KSM pages too (5.15 to 6.12, include/linux/page-flags.h).
+const MAPPING_ANON: u32 = 1;
+
+pub const INFO: RuleInfo = RuleInfo {
+    name: "exclusive-anon-only",
+    title: "only anonymous pages, none of hugetlbfs, become device-exclusive",
+    severity: Severity::Broken,
+    statement: "Writeback and the page cache know nothing of exclusive entries, and hugetlb page tables cannot hold \
+                them: the kernel refuses both. Looked at: the low bits of page->mapping of every page that was made \
+                exclusive, and VM_HUGETLB of every VMA that was visited for it.",
+    citations: &[
+        "6.12 mm/rmap.c, folio_make_device_exclusive: !folio_test_anon(folio) || folio_test_hugetlb(folio)",
+        "6.12 mm/gup.c, is_valid_gup_args and FOLL_SPLIT_PMD on hugetlb VMAs (CVE-2025-22034)",
+    ],
+    kernels: "5.14 on, with CONFIG_DEVICE_PRIVATE",
+    needs: &[
+        Need::whole(Kind::ExclusivePage, "the page's mapping"),
+        Need::optional(Kind::ExclusiveVma, "the flags of the VMAs that were visited (to 6.14)"),
+        Need::optional(Kind::MakeDeviceExclusive, "pages that were not looked at"),
+    ],
+    exceptions: &[
+        "KSM pages are anonymous.",
+        "5.15 does not test for hugetlb: it is a violation there, too, and the kernel's fault.",
+    ],
+    example: "exclusive_page: the page is not anonymous; address=0x7f1234567000 pfn=0x12345 mapping=file mapcount=0",
+    idle: "no page was made device-exclusive",
+};
+
+pub fn make(_: &Facts) -> Box<dyn Rule> {
+    stateless(judge)
+}
+
+fn judge(event: &Event, bench: &mut Bench<'_>) {
+    match &event.body {
+        Body::ExclusivePage(page) => {
+            if page.mapping_bits & MAPPING_ANON == 0 {
+                bench.violated(event, "the page is not anonymous");
+            } else {
+                bench.held();
+            }
+        }
+        Body::ExclusiveVma(visit) if visit.vm_flags & VM_HUGETLB != 0 => {
+            bench.violated(event, "a VMA of hugetlbfs was visited to make its page exclusive");
+        }
+        Body::MakeDeviceExclusive(make) if make.unchecked > 0 => {
+            bench.unreadable("pages beyond the first 128 of one call");
+        }
+        _ => {}
+    }
+}

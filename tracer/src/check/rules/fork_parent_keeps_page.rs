@@ -1,0 +1,59 @@
+//! What fork restored stays with the parent.
+
+use tracer_common::event::{Body, Kind, UNCOUNTED};
+
+use super::{Rule, stateless};
+use crate::check::Severity;
+use crate::check::facts::Facts;
+use crate::check::info::{Need, RuleInfo};
+use crate::check::ledger::Bench;
+use crate::event::Event;
+
+pub const INFO: RuleInfo = RuleInfo {
+    name: "fork-parent-keeps-page",
+    title: "when fork has copied a range, the parent still maps the pages that it restored there",
+    severity: Severity::Corruption,
+    statement: "The page that a device had to itself is the parent's. After the restore the copy maps it in both \
+                processes, or gives the child a copy of its own when the page may be pinned; it never leaves the \
+                parent with another page or with none, for then a driver's reference and the parent's memory go \
+                apart. Looked at: both entries of every page restored by the copy, as copy_page_range returns.",
+    citations: &[
+        "6.12 mm/memory.c, copy_present_ptes: the page is mapped by parent and child, or copied for the child",
+        "6.12 mm/memory.c, copy_nonpresent_pte: restored in the parent, then copied as a present pte",
+    ],
+    kernels: "5.14 on, with CONFIG_DEVICE_PRIVATE",
+    needs: &[
+        Need::required(Kind::CopyPageRange, "the entries of parent and child as the copy returns"),
+        Need::required(Kind::RestoreExclusive, "which pages the copy restored"),
+    ],
+    exceptions: &[
+        "The child may have its own copy at once, when the page may be pinned.",
+        "After the return the first writer gets a new page, be it the parent: that is copy-on-write.",
+        "A swap or migration entry in the parent is reclaim or compaction at work.",
+    ],
+    example: "copy_page_range: the child has taken 1 page from the parent; address=0x7f1234567000 result=0 restored=1 \
+              compared=1 taken=1",
+    idle: "no process forked while it had device-exclusive pages",
+};
+
+pub fn make(_: &Facts) -> Box<dyn Rule> {
+    stateless(judge)
+}
+
+fn judge(event: &Event, bench: &mut Bench<'_>) {
+    let Body::CopyPageRange(copy) = &event.body else { return };
+    if copy.compared == UNCOUNTED {
+        if copy.restored > 0 {
+            bench.unreadable("the entries of restored pages");
+        }
+    } else if copy.taken > 0 {
+        let what = format!("the child has taken {} pages from the parent", copy.taken);
+        if let Some(evidence) = bench.violated(event, what) {
+            evidence.address = Some(copy.first_taken);
+        }
+    } else if copy.compared < copy.restored && copy.result == 0 {
+        bench.unreadable("the entries of all restored pages");
+    } else if copy.compared > 0 {
+        bench.held();
+    }
+}

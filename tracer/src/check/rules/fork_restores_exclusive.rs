@@ -1,0 +1,70 @@
+//! Fork restores every exclusive entry of the parent and copies none.
+
+use tracer_common::event::{Body, Kind, UNCOUNTED};
+
+use super::{Rule, stateless};
+use crate::check::Severity;
+use crate::check::facts::Facts;
+use crate::check::info::{Need, RuleInfo};
+use crate::check::ledger::Bench;
+use crate::event::Event;
+
+pub const INFO: RuleInfo = RuleInfo {
+    name: "fork-restores-exclusive",
+    title: "fork restores every device-exclusive entry of the parent's range, and none reaches the child",
+    severity: Severity::Corruption,
+    statement: "An exclusive entry promises the page to one device. fork makes such an entry present again and copies \
+                the page then as any other, so that the device loses it and both processes see a page that is shared \
+                copy-on-write. An entry copied to the child would be a second owner. Looked at: the page tables of \
+                parent and child as copy_page_range returns: the child has no exclusive entry, whatever the result; \
+                the parent has none when the copy succeeded.",
+    citations: &[
+        "6.12 mm/memory.c, copy_nonpresent_pte: make device exclusive entries present, then copy as for a present pte",
+        "6.12 mm/memory.c, copy_pte_range: WARN_ON_ONCE(ret != -ENOENT) after the restore",
+    ],
+    kernels: "5.14 on, with CONFIG_DEVICE_PRIVATE",
+    needs: &[
+        Need::required(Kind::CopyPageRange, "the page tables as the copy returns"),
+        Need::required(Kind::RestoreExclusive, "which pages the copy restored"),
+    ],
+    exceptions: &[
+        "A copy that fails leaves the entries that it did not reach; one that meets a locked page fails with -EBUSY, \
+         which fork reports as ENOMEM (see fork-enomem-exclusive).",
+        "VMAs without exclusive entries, and address spaces without any, are no evaluation.",
+        "vfork and clone with CLONE_VM copy nothing.",
+    ],
+    example: "copy_page_range: the child has 2 device-exclusive entries; address=0x7f1234567000 result=0 restored=0 \
+              exclusive_left=2 exclusive_copied=2",
+    idle: "no process forked while it had device-exclusive pages",
+};
+
+pub fn make(_: &Facts) -> Box<dyn Rule> {
+    stateless(judge)
+}
+
+fn judge(event: &Event, bench: &mut Bench<'_>) {
+    let Body::CopyPageRange(copy) = &event.body else { return };
+    let counted = |count: u32| if count == UNCOUNTED { 0 } else { count };
+    let (left, copied) = (counted(copy.exclusive_left), counted(copy.exclusive_copied));
+    if copied > 0 {
+        let what = format!("the child has {copied} device-exclusive entries");
+        if let Some(evidence) = bench.violated(event, what) {
+            evidence.address = Some(copy.first_copied);
+        }
+    } else if left > 0 && copy.result == 0 {
+        let what = format!("the copy succeeded and the parent still has {left} device-exclusive entries");
+        if let Some(evidence) = bench.violated(event, what) {
+            evidence.address = Some(copy.first_left);
+        }
+    } else if copy.restored > 0 || left > 0 {
+        if copy.exclusive_left == UNCOUNTED || copy.exclusive_copied == UNCOUNTED {
+            bench.unreadable("the page tables of parent and child");
+        } else if copy.unscanned > 0 {
+            bench.unreadable("all page tables of the range");
+        } else {
+            bench.held();
+        }
+    } else if copy.unscanned > 0 {
+        bench.unreadable("all page tables of the range");
+    }
+}

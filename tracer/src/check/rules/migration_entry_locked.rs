@@ -1,0 +1,105 @@
+//! Migration entries exist only while their folio is locked.
+
+use tracer_common::event::{Body, Kind, UNCOUNTED};
+
+use super::{Rule, stateless};
+use crate::check::Severity;
+use crate::check::facts::Facts;
+use crate::check::info::{Need, RuleInfo};
+use crate::check::ledger::Bench;
+use crate::event::Event;
+
+pub const INFO: RuleInfo = RuleInfo {
+    name: "migration-entry-locked",
+    title: "a migration entry is installed and removed only while its folio is locked",
+    severity: Severity::Corruption,
+    statement: "A migration entry stands for a page that is being moved. Whoever meets one waits for the page's \
+                lock, so the entry may exist only while that lock is held; without it the waiter may take a page \
+                that is still being copied, or that was freed. Looked at: PG_locked of the folio behind each entry \
+                that is set, of source and destination at each visit that removes entries, and of every page that \
+                migrate_vma_setup collected.",
+    citations: &[
+        "6.12 include/linux/swapops.h, swap_entry_migration_sync: BUG_ON(!folio_test_locked(folio))",
+        "6.12 mm/migrate.c, move_to_new_folio: source and destination are locked",
+        "6.12 mm/migrate_device.c, migrate_vma_setup: destination pages must be locked",
+    ],
+    kernels: "all; the tracepoints of entries since 6.1",
+    needs: &[
+        Need::required(Kind::MigrationEntrySet, "the folio's lock when an entry is set"),
+        Need::in_place_of(
+            Kind::MigrationEntrySet,
+            Kind::TryToMigrate,
+            "the lock during the walk that sets them",
+        ),
+        Need::required(Kind::RemoveMigrationPte, "the locks when entries are removed"),
+        Need::required(Kind::MigrateVmaSetup, "the locks of pages collected for a device"),
+        Need::optional(Kind::MigrationEntryRemoved, "the lock of the page that is mapped instead"),
+    ],
+    exceptions: &[
+        "Any task may hold the lock: PG_locked has no owner.",
+        "A visit that removes entries may find none in that VMA; the locks are held all the same.",
+        "Entries that fork copies, mremap moves or munmap drops are not told one by one.",
+    ],
+    example: "migration_entry_set: a migration entry for an unlocked folio was set; pfn=0x12345 \
+              flags=uptodate|lru|swapbacked entry=migration_write(pfn=0x12345)",
+    idle: "nothing was migrated",
+};
+
+pub fn make(facts: &Facts) -> Box<dyn Rule> {
+    if facts.has(Kind::MigrationEntrySet) { stateless(judge) } else { stateless(judge_walks_too) }
+}
+
+fn judge_walks_too(event: &Event, bench: &mut Bench<'_>) {
+    if let Body::TryToMigrate(walk) = &event.body {
+        page(event, walk.flags, "migration entries were set for an unlocked folio", bench);
+    }
+    judge(event, bench);
+}
+
+fn judge(event: &Event, bench: &mut Bench<'_>) {
+    match &event.body {
+        Body::MigrationEntrySet(entry) => {
+            page(event, entry.flags, "a migration entry for an unlocked folio was set", bench);
+        }
+        Body::MigrationEntryRemoved(entry) => {
+            page(event, entry.flags, "a migration entry became an unlocked page", bench);
+        }
+        Body::RemoveMigrationPte(removed) => {
+            let facts = bench.scene.facts;
+            match (facts.is_locked(removed.old_flags), facts.is_locked(removed.new_flags)) {
+                (Some(false), _) => {
+                    bench.violated(event, "migration entries of an unlocked folio were removed");
+                }
+                (_, Some(false)) => {
+                    bench.violated(event, "migration entries became pages of an unlocked folio");
+                }
+                (Some(true), Some(true)) => bench.held(),
+                _ => bench.unreadable("the folio's flags"),
+            }
+        }
+        Body::MigrateVmaSetup(setup) => match setup.unlocked {
+            UNCOUNTED | 0 if setup.collected == 0 => {}
+            UNCOUNTED => bench.unreadable("the locks of the pages that migrate_vma_setup collected"),
+            0 => bench.held(),
+            count => {
+                let pfn = bench.scene.facts.decoder.pfn(setup.unlocked_page);
+                let what = format!("{count} pages were collected for a device without their lock");
+                if let Some(evidence) = bench.violated(event, what) {
+                    evidence.pfn = pfn;
+                    evidence.address = Some(setup.start);
+                }
+            }
+        },
+        _ => {}
+    }
+}
+
+fn page(event: &Event, flags: u64, what: &'static str, bench: &mut Bench<'_>) {
+    match bench.scene.facts.is_locked(flags) {
+        Some(true) => bench.held(),
+        Some(false) => {
+            bench.violated(event, what);
+        }
+        None => bench.unreadable("the folio's flags"),
+    }
+}

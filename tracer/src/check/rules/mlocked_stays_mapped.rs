@@ -1,0 +1,84 @@
+//! Reclaim leaves mappings in locked VMAs alone.
+
+use tracer_common::event::{Body, Kind, UNKNOWN, VmaVisit};
+
+use super::Rule;
+use crate::check::Severity;
+use crate::check::facts::{Facts, VM_LOCKED};
+use crate::check::info::{Need, RuleInfo};
+use crate::check::ledger::Bench;
+use crate::event::{EntryState, Event};
+
+pub const INFO: RuleInfo = RuleInfo {
+    name: "mlocked-stays-mapped",
+    title: "no mapping in a VM_LOCKED VMA is swapped out, unless the caller ignores mlock",
+    severity: Severity::Broken,
+    statement: "mlock(2) promises that the memory stays. A walk of try_to_unmap without TTU_IGNORE_MLOCK that meets a \
+                mapping in a VM_LOCKED VMA ends there and leaves it. Looked at: the page-table entry before and after \
+                each such visit: one that mapped the folio must not have become a swap entry.",
+    citations: &[
+        "6.12 mm/rmap.c, try_to_unmap_one: if the folio is in an mlock()d vma, we must not swap it out",
+        "5.15 mm/rmap.c, try_to_unmap_one: mlock_vma_page, ret = false",
+    ],
+    kernels: "all",
+    needs: &[Need::required(Kind::TryToUnmapOne, "the entry before and after the visit")],
+    exceptions: &[
+        "An entry that is gone is the work of munmap or MADV_DONTNEED at the same moment.",
+        "Migration ignores mlock always; so do truncation, memory failure and the splitting of file folios.",
+        "A folio that is not mapped at that address is no evaluation.",
+    ],
+    example: "try_to_unmap_one: a page in a locked VMA was swapped out; address=0x7f1234567000 pfn=0x12345 \
+              vm_flags=VM_READ|VM_WRITE|VM_LOCKED entry_before=present entry_after=swap(type=0)",
+    idle: "reclaim met no page in a locked VMA",
+};
+
+/// Pages of the largest folio that is mapped by page-table entries: PMD_SIZE on x86-64 and arm64.
+const FOLIO_PAGES: u64 = 512;
+
+pub fn make(facts: &Facts) -> Box<dyn Rule> {
+    Box::new(StaysMapped { ignore_mlock: facts.ttu_mask(&["TTU_IGNORE_MLOCK"]).unwrap_or(IGNORE_MLOCK) })
+}
+
+/// `TTU_IGNORE_MLOCK` in 5.15 to 6.12 (include/linux/rmap.h).
+const IGNORE_MLOCK: u32 = 8;
+
+struct StaysMapped {
+    ignore_mlock: u32,
+}
+
+impl Rule for StaysMapped {
+    #[inline]
+    fn event(&mut self, event: &Event, bench: &mut Bench<'_>) {
+        let Body::TryToUnmapOne(visit) = &event.body else { return };
+        if visit.vm_flags & VM_LOCKED != 0 && visit.ttu_flags & self.ignore_mlock == 0 {
+            judge(event, visit, bench);
+        }
+    }
+}
+
+fn judge(event: &Event, visit: &VmaVisit, bench: &mut Bench<'_>) {
+    if visit.entry_before == UNKNOWN || visit.entry_after == UNKNOWN {
+        return bench.unreadable("the entry before or after the visit");
+    }
+    let facts = bench.scene.facts;
+    let (Some(before), Some(after)) = (facts.entry(visit.entry_before), facts.entry(visit.entry_after))
+    else {
+        return bench.unreadable("page-table entries of this architecture");
+    };
+    let EntryState::Present { pfn } = before.state else { return };
+    if !is_of_folio(pfn, visit, facts) {
+        return;
+    }
+    if matches!(after.state, EntryState::Swap { kind: None, .. }) {
+        bench.violated(event, "a page in a locked VMA was swapped out");
+    } else {
+        bench.held();
+    }
+}
+
+/// Whether the page is one of the folio's, as far as that can be told.
+fn is_of_folio(pfn: Option<u64>, visit: &VmaVisit, facts: &Facts) -> bool {
+    let (Some(pfn), Some(first)) = (pfn, facts.decoder.pfn(visit.page)) else { return true };
+    let pages = if facts.is_head(visit.flags) { FOLIO_PAGES } else { 1 };
+    (first..first + pages).contains(&pfn)
+}

@@ -1,0 +1,83 @@
+//! A page counts as not mlocked only after a walk that found no locked VMA.
+
+use rustc_hash::FxHashMap;
+use tracer_common::event::{Body, Header, Kind};
+
+use super::Rule;
+use crate::check::Severity;
+use crate::check::facts::Facts;
+use crate::check::info::{Need, RuleInfo};
+use crate::check::ledger::Bench;
+use crate::event::Event;
+
+pub const INFO: RuleInfo = RuleInfo {
+    name: "munlock-walk-complete",
+    title: "munlock leaves a page mlocked when its walk found a VMA that locks it",
+    severity: Severity::Broken,
+    statement: "5.14 to 5.17 clear PG_mlocked at munlock and then walk all mappings of the page; the first VMA that is \
+                VM_LOCKED sets it again and ends the walk. Only a page that every VMA was visited for counts as not \
+                mlocked. Looked at: a visit that ended the walk, and PG_mlocked as page_mlock returns.",
+    citations: &[
+        "5.15 mm/rmap.c, page_mlock: returned with PG_mlocked cleared if it is not mapped by any locked vmas",
+        "5.15 mm/rmap.c, page_mlock_one: mlock_vma_page, return false",
+    ],
+    kernels: "5.14 to 5.17",
+    needs: &[
+        Need::required(Kind::PageMlock, "PG_mlocked after the walk"),
+        Need::required(Kind::PageMlockOne, "the visit that ended it"),
+    ],
+    exceptions: &[
+        "Pages with one mapping, and huge pages, are not walked.",
+        "A walk may end without a visit when the page is unmapped meanwhile.",
+        "PG_mlocked may be set by another task though no visit ended the walk.",
+    ],
+    example: "page_mlock: the walk found a locked VMA, and the page is not mlocked; pfn=0x12345 flags=locked|uptodate \
+              mapcount=2",
+    idle: "no page with several mappings was munlocked, or the kernel is none of 5.14 to 5.17",
+};
+
+/// Most walks at a time; there is one per thread at most.
+const MOST_WALKS: usize = 1 << 12;
+
+pub fn make(_: &Facts) -> Box<dyn Rule> {
+    Box::<WalkComplete>::default()
+}
+
+/// The visit that ended each thread's walk, with its page.
+#[derive(Default)]
+struct WalkComplete {
+    stopped: FxHashMap<u32, (u64, Header)>,
+}
+
+impl Rule for WalkComplete {
+    fn event(&mut self, event: &Event, bench: &mut Bench<'_>) {
+        let tid = event.header.tid;
+        match &event.body {
+            Body::PageMlockOne(visit) if visit.result == 0 => {
+                if self.stopped.len() >= MOST_WALKS {
+                    self.stopped.clear();
+                }
+                self.stopped.insert(tid, (visit.page, event.header));
+            }
+            Body::PageMlockOne(_) => {
+                self.stopped.remove(&tid);
+            }
+            Body::PageMlock(walk) => {
+                let stopped = self.stopped.remove(&tid).filter(|(page, _)| *page == walk.page);
+                match (stopped, bench.scene.facts.is_mlocked(walk.flags)) {
+                    (_, None) => bench.unreadable("the page's flags"),
+                    (Some((_, visit)), Some(false)) => {
+                        let what = "the walk found a locked VMA, and the page is not mlocked";
+                        bench.contradicted(event, what, &visit, "found a VM_LOCKED mapping");
+                    }
+                    _ => bench.held(),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn lost(&mut self) {
+        self.stopped.clear();
+    }
+}

@@ -1,0 +1,62 @@
+//! A page restored into a locked VMA is mlocked again.
+
+use tracer_common::event::{Body, Kind, UNCOUNTED};
+
+use super::{Rule, stateless};
+use crate::check::Severity;
+use crate::check::facts::{Facts, Maker, VM_LOCKED, VM_SPECIAL};
+use crate::check::info::{Need, RuleInfo};
+use crate::check::ledger::Bench;
+use crate::event::Event;
+
+pub const INFO: RuleInfo = RuleInfo {
+    name: "restore-remlocks",
+    title: "a page that is restored into a VM_LOCKED VMA is mlocked again",
+    severity: Severity::Broken,
+    statement: "To 6.14 making a page exclusive removes its mapping, and with the last mapping its mlock. The restore \
+                maps it again and must mlock it again, or memory that mlock(2) promised to keep is swapped out. Looked \
+                at: the calls of mlock_folio (mlock_vma_page to 5.17) inside restore_exclusive_pte; where they are not \
+                watched, PG_mlocked as it returns.",
+    citations: &[
+        "6.12 mm/rmap.c, folio_add_anon_rmap_pte and mm/internal.h, mlock_vma_folio",
+        "5.15 mm/memory.c, restore_exclusive_pte: if (vma->vm_flags & VM_LOCKED) mlock_vma_page(page)",
+    ],
+    kernels: "5.14 to 6.14, with CONFIG_DEVICE_PRIVATE; later kernels keep the mapping and the mlock",
+    needs: &[
+        Need::required(Kind::RestoreExclusive, "the VMA and the calls inside"),
+        Need::optional(Kind::MlockFolio, "calls of mlock_folio, to be counted"),
+    ],
+    exceptions: &[
+        "VMAs with VM_IO, VM_PFNMAP, VM_MIXEDMAP or VM_DONTEXPAND are never mlocked; mlock(2) itself sets VM_IO for a \
+         moment.",
+        "Large folios are mlocked only when they are wholly in the VMA.",
+        "PG_mlocked may linger from before, and a clear one is a hint only: where calls are not counted a clear flag \
+         is no violation.",
+    ],
+    example: "restore_exclusive: the page was not mlocked again; address=0x7f1234567000 pfn=0x12345 \
+              vm_flags=VM_READ|VM_WRITE|VM_LOCKED mlocks=0",
+    idle: "no device-exclusive page was restored into a locked VMA",
+};
+
+pub fn make(_: &Facts) -> Box<dyn Rule> {
+    stateless(judge)
+}
+
+fn judge(event: &Event, bench: &mut Bench<'_>) {
+    let Body::RestoreExclusive(restore) = &event.body else { return };
+    let facts = bench.scene.facts;
+    let is_locked = restore.vm_flags & (VM_LOCKED | VM_SPECIAL) == VM_LOCKED;
+    // Since 6.15 the mapping was never removed, and mlock_count may legally undercount (6.12 mm/mlock.c,
+    // __munlock_folio): nothing can be said.
+    if !is_locked || facts.is_head(restore.flags) || facts.maker == Some(Maker::Single) {
+        return;
+    }
+    match (restore.mlocks, facts.is_mlocked(restore.flags)) {
+        (UNCOUNTED, Some(true)) => bench.held(),
+        (UNCOUNTED, _) => bench.unreadable("the calls of mlock_folio inside the restore"),
+        (0, _) => {
+            bench.violated(event, "the page was not mlocked again");
+        }
+        _ => bench.held(),
+    }
+}

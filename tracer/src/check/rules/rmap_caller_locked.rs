@@ -1,0 +1,76 @@
+//! Walks that unmap get a locked folio and flags that they accept.
+
+use tracer_common::event::{Body, FolioWalk, Kind};
+
+use super::Rule;
+use crate::check::Severity;
+use crate::check::facts::Facts;
+use crate::check::info::{Need, RuleInfo};
+use crate::check::ledger::Bench;
+use crate::event::Event;
+
+pub const INFO: RuleInfo = RuleInfo {
+    name: "rmap-caller-locked",
+    title: "try_to_unmap, try_to_migrate and page_mlock get a locked folio and flags that they accept",
+    severity: Severity::Broken,
+    statement: "The callers of these walks hold the folio's lock all the time: it keeps the folio's mapping and, for \
+                file pages and KSM, the list of its VMAs in place. try_to_migrate accepts only TTU_RMAP_LOCKED, \
+                TTU_SPLIT_HUGE_PMD, TTU_SYNC and TTU_BATCH_FLUSH and does nothing when given others. Looked at: \
+                PG_locked as the walk returns, and the caller's flags by the kernel's own table.",
+    citations: &[
+        "6.12 mm/rmap.c, try_to_unmap, try_to_migrate: caller must hold the folio lock",
+        "6.12 mm/rmap.c, try_to_migrate: WARN_ON_ONCE(flags & ~(...))",
+        "5.15 mm/rmap.c, page_mlock: VM_BUG_ON_PAGE(!PageLocked(page) || PageLRU(page), page)",
+    ],
+    kernels: "all; page_mlock in 5.14 to 5.17",
+    needs: &[
+        Need::required(Kind::TryToUnmap, "the folio's lock and the flags"),
+        Need::required(Kind::TryToMigrate, "the folio's lock and the flags"),
+        Need::required(Kind::PageMlock, "the page's lock (5.14 to 5.17)"),
+    ],
+    exceptions: &[
+        "A folio that is still mapped after the walk is no fault.",
+        "Another task may hold the lock: PG_locked has no owner.",
+        "Bits of flags that the kernel's table does not name are not judged where there is no such table.",
+    ],
+    example: "try_to_unmap: the folio is not locked; pfn=0x12345 flags=uptodate|lru|swapbacked mapcount=0 \
+              ttu_flags=TTU_BATCH_FLUSH",
+    idle: "nothing was unmapped or migrated",
+};
+
+/// What `try_to_migrate` accepts (6.12 mm/rmap.c).
+const ACCEPTED: [&str; 4] = ["TTU_RMAP_LOCKED", "TTU_SPLIT_HUGE_PMD", "TTU_SYNC", "TTU_BATCH_FLUSH"];
+
+pub fn make(facts: &Facts) -> Box<dyn Rule> {
+    Box::new(CallerLocked { refused: facts.ttu_mask(&ACCEPTED).map_or(0, |accepted| !accepted) })
+}
+
+struct CallerLocked {
+    /// Flags that `try_to_migrate` does not accept; none where the kernel's table is not known.
+    refused: u32,
+}
+
+impl Rule for CallerLocked {
+    #[inline]
+    fn event(&mut self, event: &Event, bench: &mut Bench<'_>) {
+        match &event.body {
+            Body::TryToUnmap(walk) | Body::PageMlock(walk) => locked(event, walk, 0, bench),
+            Body::TryToMigrate(walk) => locked(event, walk, self.refused, bench),
+            _ => {}
+        }
+    }
+}
+
+#[inline]
+fn locked(event: &Event, walk: &FolioWalk, refused: u32, bench: &mut Bench<'_>) {
+    match bench.scene.facts.is_locked(walk.flags) {
+        Some(false) => {
+            bench.violated(event, "the folio is not locked");
+        }
+        _ if walk.ttu_flags & refused != 0 => {
+            bench.violated(event, format!("flags {:#x} are not accepted", walk.ttu_flags & refused));
+        }
+        Some(true) => bench.held(),
+        None => bench.unreadable("the folio's flags"),
+    }
+}

@@ -1,0 +1,149 @@
+//! Bounce buffers lie in their pool and do not overlap.
+
+use tracer_common::event::{Body, Kind, MAPPING_ERROR, SwiotlbMap, SwiotlbMapSingle, UNKNOWN};
+
+use super::Rule;
+use crate::check::Severity;
+use crate::check::facts::Facts;
+use crate::check::info::{Need, RuleInfo};
+use crate::check::ledger::Bench;
+use crate::check::state::Mapping;
+use crate::event::{Event, Header};
+
+pub const INFO: RuleInfo = RuleInfo {
+    name: "swiotlb-in-pool",
+    title: "a bounce buffer lies in its device's pool, and slots that are handed out are nobody else's",
+    severity: Severity::Corruption,
+    statement: "The pool is the only memory that a restricted device may touch, and a slot has one owner at a time: a \
+                buffer outside of the pool, or one that overlaps another, mixes the data of two transfers. Looked at: \
+                each buffer that swiotlb_tbl_map_single hands out, against the pool's bounds and against all mappings \
+                that are known to live.",
+    citations: &[
+        "6.12 kernel/dma/swiotlb.c, swiotlb_search_pool_area and slot_addr: pool->start + (index << IO_TLB_SHIFT)",
+        "6.12 kernel/dma/swiotlb.c, swiotlb_find_pool: start <= paddr < end",
+        "04867a7a3332 (6.8.2) double allocation of slots; 53c87e846e33 (6.6.3) slots behind a pool's end",
+    ],
+    kernels: "5.15 on, with CONFIG_SWIOTLB",
+    needs: &[
+        Need::required(Kind::SwiotlbMapSingle, "the buffers, and the pool's bounds"),
+        Need::required(Kind::SwiotlbUnmapSingle, "which slots were given back"),
+        Need::required(Kind::SwiotlbMap, "mappings that the kernel takes back itself"),
+    ],
+    exceptions: &[
+        "With CONFIG_SWIOTLB_DYNAMIC a device may have more pools: bounds are not judged.",
+        "A mapping that swiotlb_map took back may be handed out again before that is told.",
+        "Mappings made before the session are not known.",
+    ],
+    example: "swiotlb_map_single: the buffer overlaps one that is still mapped; device=0000:00:04.0 bounce=0x7c000800 \
+              size=4096; before: mapped at 0x7c000000, 4096 bytes",
+    idle: "nothing was bounced",
+};
+
+/// Most overlaps whose other side may still turn out to be none.
+const MOST_OPEN: usize = 1 << 10;
+
+/// How long swiotlb_map may take to return, nanoseconds.
+const ANSWER_TIME: u64 = 1_000_000_000;
+
+pub fn make(facts: &Facts) -> Box<dyn Rule> {
+    Box::new(InPool { judges_bounds: !facts.has_dynamic_pools, open: Vec::new() })
+}
+
+struct InPool {
+    judges_bounds: bool,
+    open: Vec<Overlap>,
+}
+
+/// A buffer that overlaps one whose `swiotlb_map` has not returned.
+struct Overlap {
+    event: Event,
+    address: u64,
+    holder: Mapping,
+}
+
+impl Rule for InPool {
+    #[inline]
+    fn event(&mut self, event: &Event, bench: &mut Bench<'_>) {
+        match &event.body {
+            Body::SwiotlbMapSingle(map) if map.bounce != MAPPING_ERROR => self.mapped(event, map, bench),
+            Body::SwiotlbMap(map) if !self.open.is_empty() => self.answered(&event.header, map, bench),
+            _ => {}
+        }
+    }
+
+    fn lost(&mut self) {
+        self.open.clear();
+    }
+
+    fn finish(&mut self, end: u64, bench: &mut Bench<'_>) {
+        for overlap in std::mem::take(&mut self.open) {
+            // dma-iommu and xen-swiotlb take slots without swiotlb_map: no answer is to come.
+            if end.saturating_sub(overlap.event.header.time) >= ANSWER_TIME {
+                overlap.tell(bench);
+            } else {
+                bench.ledger.evaluated += 1;
+                bench.ledger.notes.push(
+                    "an overlap in the last second was left open: the mapping that it overlaps may have failed"
+                        .to_owned(),
+                );
+            }
+        }
+        if !self.judges_bounds {
+            bench.ledger.notes.push(
+                "this kernel adds pools when one is full (CONFIG_SWIOTLB_DYNAMIC): bounds were not judged"
+                    .to_owned(),
+            );
+        }
+    }
+}
+
+impl InPool {
+    #[inline]
+    fn mapped(&mut self, event: &Event, map: &SwiotlbMapSingle, bench: &mut Bench<'_>) {
+        let end = map.bounce.saturating_add(map.size);
+        let has_bounds = self.judges_bounds && map.pool_start != UNKNOWN && map.pool_end != UNKNOWN;
+        let is_outside = has_bounds && (map.bounce < map.pool_start || end > map.pool_end);
+        let overlaps = bench.scene.state.swiotlb.overlaps(map.bounce, map.size);
+        if is_outside {
+            let what = format!("the buffer is not within the pool {:#x}-{:#x}", map.pool_start, map.pool_end);
+            bench.violated(event, what);
+        } else if overlaps {
+            self.overlaps(event, map, bench);
+        } else {
+            bench.held();
+        }
+    }
+
+    #[cold]
+    fn overlaps(&mut self, event: &Event, map: &SwiotlbMapSingle, bench: &mut Bench<'_>) {
+        let Some((address, holder)) = bench.scene.state.swiotlb.holder(map.bounce, map.size) else {
+            return bench.held();
+        };
+        let overlap = Overlap { event: *event, address, holder };
+        if holder.is_answered || self.open.len() >= MOST_OPEN {
+            overlap.tell(bench);
+        } else {
+            self.open.push(overlap);
+        }
+    }
+
+    fn answered(&mut self, header: &Header, map: &SwiotlbMap, bench: &mut Bench<'_>) {
+        let Some((bounce, time)) = bench.scene.state.swiotlb.answered_by(header, map) else { return };
+        let is_of = |overlap: &mut Overlap| overlap.address == bounce && overlap.holder.made.time == time;
+        for overlap in self.open.extract_if(.., is_of) {
+            if map.dma_address == MAPPING_ERROR {
+                bench.held();
+            } else {
+                overlap.tell(bench);
+            }
+        }
+    }
+}
+
+impl Overlap {
+    fn tell(&self, bench: &mut Bench<'_>) {
+        let did = format!("mapped at {:#x}, {} bytes", self.address, self.holder.size);
+        let what = "the buffer overlaps one that is still mapped";
+        bench.contradicted(&self.event, what, &self.holder.made, &did);
+    }
+}

@@ -1,0 +1,208 @@
+//! Every unmap of a bounce buffer matches one mapping.
+
+use rustc_hash::FxHashMap;
+use tracer_common::event::{
+    Body, Kind, MAPPING_ERROR, SwiotlbMapSingle, SwiotlbPages, SwiotlbSlotKept, SwiotlbUnmapSingle, UNKNOWN,
+};
+
+use super::Rule;
+use crate::check::Severity;
+use crate::check::facts::Facts;
+use crate::check::info::{Need, RuleInfo};
+use crate::check::ledger::Bench;
+use crate::event::Event;
+
+pub const INFO: RuleInfo = RuleInfo {
+    name: "swiotlb-paired",
+    title: "each unmap of a bounce buffer matches one live mapping in device, size and direction, and frees its slots",
+    severity: Severity::Corruption,
+    statement: "A driver gives a mapping back with the values that it was made with; swiotlb does not compare them. An \
+                unmap in another direction copies nothing or the wrong way, one that comes twice frees slots that \
+                belong to somebody else by then, and slots that are not freed fill the pool. Looked at: each unmap \
+                against the mapping at that address; the slot's own record at the unmap (free: unmapped before); and \
+                slots that are still in use after their unmap and are never handed out again.",
+    citations: &[
+        "6.12 Documentation/core-api/dma-api.rst, dma_unmap_single: parameters must be identical to those passed in",
+        "6.12 kernel/dma/swiotlb.c, swiotlb_release_slots: orig_addr = INVALID_PHYS_ADDR",
+    ],
+    kernels: "5.15 on, with CONFIG_SWIOTLB",
+    needs: &[
+        Need::required(Kind::SwiotlbMapSingle, "mappings"),
+        Need::required(Kind::SwiotlbUnmapSingle, "their ends"),
+        Need::required(Kind::SwiotlbMap, "mappings that the kernel takes back itself"),
+        Need::optional(Kind::SwiotlbSlotKept, "slots that were not given back"),
+        Need::optional(Kind::SwiotlbAlloc, "slots that were handed out as coherent memory"),
+    ],
+    exceptions: &[
+        "Mappings made before the session are not known; their unmap is judged by the slot's record alone.",
+        "Attributes differ legally: the DMA API adds DMA_ATTR_SKIP_CPU_SYNC after it has synced itself.",
+        "swiotlb_map gives slots back without an unmap when the device cannot reach them.",
+        "A slot that is in use after its unmap was mostly handed out to another CPU at once.",
+        "Mappings that outlive the traced command are named in a note: drivers keep rings of them.",
+    ],
+    example: "swiotlb_unmap_single: size 4096 instead of 8192; device=0000:00:04.0 bounce=0x7c000800 \
+              direction=DMA_TO_DEVICE; before: mapped",
+    idle: "no bounce buffer that was mapped in this session was unmapped",
+};
+
+/// How long another CPU may take from taking a slot to telling of it, nanoseconds.
+const TELLING_TIME: u64 = 1_000_000_000;
+
+/// Most slots under suspicion.
+const MOST_KEPT: usize = 1 << 12;
+
+/// Devices that the note on live mappings names.
+const MOST_NAMED: usize = 8;
+
+pub fn make(_: &Facts) -> Box<dyn Rule> {
+    Box::<Paired>::default()
+}
+
+/// Slots that were in use after their unmap, by physical address.
+#[derive(Default)]
+struct Paired {
+    kept: FxHashMap<u64, Event>,
+}
+
+impl Rule for Paired {
+    #[inline]
+    fn event(&mut self, event: &Event, bench: &mut Bench<'_>) {
+        match &event.body {
+            Body::SwiotlbMapSingle(map) => self.mapped(map),
+            Body::SwiotlbUnmapSingle(unmap) => {
+                if !self.kept.is_empty() {
+                    self.kept.remove(&unmap.bounce);
+                }
+                unmapped(event, unmap, bench);
+            }
+            Body::SwiotlbSlotKept(kept) => self.suspect(event, kept, bench),
+            Body::SwiotlbAlloc(pages) => self.allocated(pages, bench),
+            _ => {}
+        }
+    }
+
+    fn lost(&mut self) {
+        self.kept.clear();
+    }
+
+    fn finish(&mut self, end: u64, bench: &mut Bench<'_>) {
+        let mut kept: Vec<Event> = std::mem::take(&mut self.kept).into_values().collect();
+        kept.sort_by_key(|event| (event.header.time, event.header.cpu));
+        let is_old = |event: &Event| end.saturating_sub(event.header.time) >= TELLING_TIME;
+        for event in kept.iter().filter(|event| is_old(event)) {
+            bench.unanswered(event, "unmapped, and its slots were never given back", end);
+        }
+        let young = kept.iter().filter(|event| !is_old(event)).count();
+        if young > 0 {
+            bench.ledger.notes.push(format!(
+                "{young} slots were in use after their unmap in the last second; whoever took them may not have told \
+                 of it yet"
+            ));
+        }
+        note_live(bench);
+    }
+}
+
+impl Paired {
+    #[inline]
+    fn mapped(&mut self, map: &SwiotlbMapSingle) {
+        if !self.kept.is_empty() && map.bounce != MAPPING_ERROR {
+            self.handed_out(map.bounce, map.size);
+        }
+    }
+
+    fn allocated(&mut self, pages: &SwiotlbPages, bench: &Bench<'_>) {
+        if !self.kept.is_empty()
+            && let Some(pfn) = bench.scene.facts.decoder.pfn(pages.page)
+        {
+            self.handed_out(pfn << 12, pages.size);
+        }
+    }
+
+    /// Slots are of 2 KiB (6.12 include/linux/swiotlb.h, IO_TLB_SHIFT).
+    fn handed_out(&mut self, address: u64, size: u64) {
+        let slots = (address >> 11)..=(address.saturating_add(size.max(1) - 1) >> 11);
+        self.kept.retain(|bounce, _| !slots.contains(&(bounce >> 11)));
+    }
+
+    fn suspect(&mut self, event: &Event, kept: &SwiotlbSlotKept, bench: &Bench<'_>) {
+        let mappings = &bench.scene.state.swiotlb;
+        // The unmap that this event belongs to must be the last that is known of the slot.
+        let is_last = mappings.unmapped_by(kept.bounce).is_some_and(|unmap| unmap.tid == event.header.tid);
+        if is_last && !mappings.overlaps(kept.bounce, 1) && self.kept.len() < MOST_KEPT {
+            self.kept.insert(kept.bounce, *event);
+        }
+    }
+}
+
+#[inline]
+fn unmapped(event: &Event, unmap: &SwiotlbUnmapSingle, bench: &mut Bench<'_>) {
+    let mappings = &bench.scene.state.swiotlb;
+    let mapping = mappings.at(unmap.bounce);
+    if let Some(mapping) = mapping
+        && unmap.slot_original != u64::MAX
+        && mapping.device == unmap.device
+        && mapping.size == unmap.size
+        && mapping.direction == unmap.direction
+    {
+        return bench.held();
+    }
+    if let Some(mapping) = mapping.copied() {
+        let scene = bench.scene;
+        let what = if unmap.slot_original == u64::MAX {
+            "its slot is free: it was given back already".to_owned()
+        } else if mapping.device != unmap.device {
+            format!("unmapped for another device than {}", scene.device(mapping.device))
+        } else if mapping.size != unmap.size {
+            format!("size {} instead of {}", unmap.size, mapping.size)
+        } else {
+            format!("direction {} instead of {}", direction(unmap.direction), direction(mapping.direction))
+        };
+        bench.contradicted(event, what, &mapping.made, "mapped");
+    } else if unmap.slot_original == u64::MAX {
+        let before = mappings.unmapped_by(unmap.bounce).copied();
+        let scene = bench.scene;
+        if let Some(evidence) = bench.violated(event, "its slot is free: unmapped twice, or never mapped")
+            && let Some(before) = before
+        {
+            evidence.before.push(scene.earlier(&before, "unmapped"));
+        }
+    } else if let Some(before) = mappings.unmapped_by(unmap.bounce).copied() {
+        bench.contradicted(event, "unmapped again, and not mapped since", &before, "unmapped");
+    } else if unmap.slot_original != UNKNOWN {
+        bench.held();
+    }
+}
+
+fn direction(number: u32) -> &'static str {
+    match number {
+        0 => "DMA_BIDIRECTIONAL",
+        1 => "DMA_TO_DEVICE",
+        2 => "DMA_FROM_DEVICE",
+        _ => "DMA_NONE",
+    }
+}
+
+/// Names what outlived the traced command.
+fn note_live(bench: &mut Bench<'_>) {
+    let scene = bench.scene;
+    let unfollowed = scene.state.swiotlb.unfollowed();
+    if unfollowed > 0 {
+        bench.ledger.notes.push(format!("{unfollowed} mappings were over the 262144 that are followed"));
+    }
+    if !scene.facts.has_command {
+        return;
+    }
+    let mut devices: FxHashMap<u64, (u64, u64)> = FxHashMap::default();
+    for (_, mapping) in scene.state.swiotlb.live() {
+        let (count, bytes) = devices.entry(mapping.device).or_default();
+        *count += 1;
+        *bytes += mapping.size;
+    }
+    let mut devices: Vec<_> =
+        devices.into_iter().map(|(device, (count, bytes))| (count, bytes, scene.device(device))).collect();
+    devices.sort_by(|a, b| (b.0, b.1, &a.2).cmp(&(a.0, a.1, &b.2)));
+    for (count, bytes, device) in devices.iter().take(MOST_NAMED) {
+        bench.ledger.notes.push(format!("{count} mappings of {device} ({bytes} bytes) outlived the command"));
+    }
+}

@@ -1,0 +1,53 @@
+//! A device whose pool is forced never maps directly.
+
+use tracer_common::event::{Body, Kind};
+
+use super::{Rule, stateless};
+use crate::check::Severity;
+use crate::check::facts::Facts;
+use crate::check::info::{Need, RuleInfo};
+use crate::check::ledger::Bench;
+use crate::event::Event;
+
+pub const INFO: RuleInfo = RuleInfo {
+    name: "swiotlb-restricted-bounces",
+    title: "a device with a restricted or forced pool never maps memory directly",
+    severity: Severity::Broken,
+    statement: "A restricted pool (or swiotlb=force, or a confidential guest) is there so that a device reaches nothing \
+                else: every streaming mapping must bounce. A direct one hands it memory that it must not see, or in a \
+                confidential guest cannot. Looked at: the address of every mapping of a device whose pool has \
+                force_bounce.",
+    citations: &[
+        "6.12 kernel/dma/direct.h, dma_direct_map_page: if (is_swiotlb_force_bounce(dev)) return swiotlb_map()",
+        "6.12 kernel/dma/swiotlb.c, rmem_swiotlb_device_init: force_bounce = true",
+    ],
+    kernels: "5.15 on, with CONFIG_SWIOTLB",
+    needs: &[
+        Need::required(Kind::DmaMapDirect, "mappings that did not bounce"),
+        Need::required(Kind::SwiotlbMapSingle, "mappings that did"),
+    ],
+    exceptions: &[
+        "Devices behind an IOMMU or with DMA operations of their own are not dma-direct.",
+        "Coherent memory under swiotlb=force, MMIO (dma_map_resource) and peer-to-peer memory do not bounce.",
+    ],
+    example: "dma_map_direct: mapped without a bounce; device=0000:00:04.0 original=0x12345000 dma_address=0x12345000 \
+              size=512 direction=DMA_TO_DEVICE pool_flags=force_bounce",
+    idle: "no device with a restricted or forced pool mapped anything",
+};
+
+/// `pool_bits`: the pool makes every mapping bounce.
+const FORCE_BOUNCE: u32 = 1;
+
+pub fn make(_: &Facts) -> Box<dyn Rule> {
+    stateless(judge)
+}
+
+fn judge(event: &Event, bench: &mut Bench<'_>) {
+    match &event.body {
+        Body::SwiotlbMapSingle(map) if map.pool_bits & FORCE_BOUNCE != 0 => bench.held(),
+        Body::DmaMapDirect(_) => {
+            bench.violated(event, "mapped without a bounce");
+        }
+        _ => {}
+    }
+}
