@@ -4,8 +4,10 @@
 //! remedy, and an exit code.
 
 mod audit;
+mod check;
 mod completions;
 mod doctor;
+mod explain;
 mod filter;
 mod probes;
 mod record;
@@ -40,12 +42,14 @@ Examples:
   rmapscope record -e exclusive,fork -- ./job  trace a command into rmapscope.data
   rmapscope script -e try_to_unmap             print the events of one kind
   rmapscope script -j | jq .pfn                the same for programs
+  rmapscope check -- ./hmm-tests               does the kernel keep its own rules?
+  rmapscope explain fork-restores-exclusive    what a rule, an event or a field means
 
 Exit codes:
   0  done                          3  no verdict: events lost, a probe missing
   1  a rule is violated            4  privilege, BTF or a kernel feature is missing
   2  usage or run-time error       128+n  ended by signal n
-With `record -- COMMAND` the exit code is the command's.";
+With `record -- COMMAND` the exit code is the command's, with `check -- COMMAND` the verdict's.";
 
 /// Options of every subcommand.
 #[derive(Debug, Args)]
@@ -84,8 +88,10 @@ impl GlobalArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     Record(record::RecordArgs),
+    Check(check::CheckArgs),
     Script(script::ScriptArgs),
     Probes(probes::ProbesArgs),
+    Explain(explain::ExplainArgs),
     Doctor(doctor::DoctorArgs),
     Audit(audit::AuditArgs),
     Completions(completions::CompletionsArgs),
@@ -95,6 +101,8 @@ enum Command {
 fn run(cli: &Cli) -> Result<u8, Error> {
     match &cli.command {
         Command::Record(args) => record::run(args, &cli.global),
+        Command::Check(args) => check::run(args, &cli.global),
+        Command::Explain(args) => explain::run(args),
         Command::Probes(args) => probes::run(args, &cli.global).map(|()| 0),
         Command::Script(args) => script::run(args, &cli.global),
         Command::Audit(args) => audit::run(args, &cli.global),
@@ -110,7 +118,10 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version come this way, too. There is nobody left to tell when this fails.
             let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            let words: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+            let code = if code == 0 { 0 } else { check::exit::usage_error(&words).unwrap_or(code) };
+            return ExitCode::from(code);
         }
     };
     match run(&cli) {

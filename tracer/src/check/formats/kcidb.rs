@@ -57,6 +57,15 @@ pub fn render(verdict: &Verdict, origin: &Origin) -> Result<String, serde_json::
     let started = DateTime::from_timestamp_nanos(verdict.subject.started);
     let start_time = started.to_rfc3339_opts(SecondsFormat::Micros, true);
     let session = session(verdict, origin);
+    let subject = &verdict.subject;
+    let mut kernel = json!({
+        "release": subject.release,
+        "version": subject.version,
+        "machine": subject.machine,
+    });
+    if let Some(build_id) = &subject.build_id {
+        kernel["build_id"] = json!(build_id);
+    }
     let tests: Vec<Value> = verdict
         .rules
         .iter()
@@ -69,19 +78,14 @@ pub fn render(verdict: &Verdict, origin: &Origin) -> Result<String, serde_json::
                 "comment": plain(rule.title),
                 "status": status(rule),
                 "start_time": start_time,
-                "duration": verdict.subject.duration as f64 / 1e9,
+                "duration": subject.duration as f64 / 1e9,
                 "environment": {
-                    "comment": plain(&verdict.subject.host),
-                    "misc": {
-                        "release": verdict.subject.release,
-                        "version": verdict.subject.version,
-                        "machine": verdict.subject.machine,
-                        "build_id": verdict.subject.build_id,
-                    },
+                    "comment": plain(&subject.host),
+                    "misc": kernel,
                 },
                 "log_excerpt": excerpt(verdict, rule),
                 "misc": { "rmapscope": {
-                    "version": verdict.subject.program_version,
+                    "version": subject.program_version,
                     "severity": rule.severity,
                     "outcome": rule.outcome,
                     "evaluated": rule.evaluated,

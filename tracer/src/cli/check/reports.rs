@@ -167,20 +167,21 @@ fn open(
         };
         Error::failure(format!("cannot write a verdict to {shown}: {error}"), remedy)
     };
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(failed)?;
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if metadata.is_file() {
         let identity = (metadata.dev(), metadata.ino());
-        let is_same = |other: &Path| {
-            std::fs::metadata(other).is_ok_and(|other| (other.dev(), other.ino()) == identity)
-        };
+        let is_same =
+            |other: &Path| std::fs::metadata(other).is_ok_and(|other| (other.dev(), other.ino()) == identity);
         let taken = reserved.iter().find(|reserved| is_same(reserved.path)).map(|reserved| reserved.what);
         let taken = taken.or_else(|| {
             opened.iter().any(|(other, _)| *other == identity).then_some("another form of the verdict")
         });
         if let Some(what) = taken {
-            return Err(Error::failure(format!("{shown} is {what} already"), "give each output its own file"));
+            return Err(Error::failure(
+                format!("{shown} is {what} already"),
+                "give each output its own file",
+            ));
         }
         opened.push((identity, shown.to_owned()));
         file.set_len(0).map_err(failed)?;

@@ -136,7 +136,9 @@ mod tests {
         let chosen = options(&["--rules", "swiotlb-paired,swiotlb-in-pool", "--not-rule", "swiotlb-in-pool"])
             .expect("rules");
         assert!(chosen.rules.contains("swiotlb-paired") && !chosen.rules.contains("swiotlb-in-pool"));
-        assert!(options(&["--rules", "swiotlb-pair"]).is_err_and(|error| error.remedy.contains("swiotlb-paired")));
+        assert!(
+            options(&["--rules", "swiotlb-pair"]).is_err_and(|error| error.remedy.contains("swiotlb-paired"))
+        );
         assert!(options(&["--rules", "swiotlb-paired", "--not-rule", "swiotlb-paired"]).is_err());
     }
 

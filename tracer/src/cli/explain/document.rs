@@ -18,7 +18,8 @@ pub struct Row {
 
 impl Row {
     fn parse(line: &'static str) -> Option<Self> {
-        let cells: Vec<&str> = line.strip_prefix("| `")?.strip_suffix('|')?.split(" |").map(str::trim).collect();
+        let cells: Vec<&str> =
+            line.strip_prefix("| `")?.strip_suffix('|')?.split(" |").map(str::trim).collect();
         let names = cells.first()?.trim_end_matches('`');
         let (raw, meaning) = match cells.as_slice() {
             [_, meaning] => ("", *meaning),
@@ -77,7 +78,9 @@ pub fn family(name: &str) -> Option<Section> {
 /// Rows that hold for many events: what every line has, and what some fields always mean.
 pub fn general_rows() -> impl Iterator<Item = Row> {
     let chapters = ["Every line", "How values are written"];
-    sections("## ").filter(move |section| chapters.contains(&section.heading)).flat_map(|section| section.rows())
+    sections("## ")
+        .filter(move |section| chapters.contains(&section.heading))
+        .flat_map(|section| section.rows())
 }
 
 impl Section {
@@ -99,9 +102,9 @@ impl Section {
     }
 }
 
-/// Markdown without links and the entity that tables need for `|`.
+/// Markdown without links, emphasis, and the entity that tables need for `|`.
 pub fn plain(text: &str) -> String {
-    let text = text.replace("<code>&#124;</code>", "|").replace("&#124;", "|");
+    let text = text.replace("<code>&#124;</code>", "|").replace("&#124;", "|").replace("**", "");
     let mut shown = String::new();
     let mut rest = text.as_str();
     while let Some((before, link)) = rest.split_once('[') {

@@ -72,7 +72,8 @@ pub fn field(name: &str, page: &mut Page) -> bool {
     for kind in Kind::ALL.iter().filter(has) {
         let rows = document::event(kind.name()).into_iter().flat_map(document::Section::rows);
         for row in rows.filter(|row| row.is_about(name)) {
-            let undecoded = if row.raw == name { format!(", the number behind {}", row.title()) } else { String::new() };
+            let undecoded =
+                if row.raw == name { format!(", the number behind {}", row.title()) } else { String::new() };
             page.item(&format!("in {}{undecoded}: {}", kind.name(), plain(row.meaning)));
         }
     }
