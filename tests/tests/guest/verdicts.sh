@@ -123,6 +123,15 @@ codes() {
     end_background INT
 }
 
+# Trouble that is no fault of the kernel.
+diagnoses() {
+    check long-rmap-walk -g -- sh -c 'exec rmapscope-workload --facts "$FACTS" wide-mapping'
+    [ -e /dev/hmm_dmirror0 ] || return
+    check exclusive-ping-pong -g -- \
+        sh -c 'exec rmapscope-workload --facts "$FACTS" exclusive --pages 4 --fault --rounds-before 30'
+    check exclusive-blocks-migration -g -- sh -c 'exec rmapscope-workload --facts "$FACTS" exclusive-obstacle'
+}
+
 # Each planted bug, under the command that provokes it, with fentry and with kprobes.
 mutants() {
     local chosen=/sys/module/rmapscope/parameters/mutant method mutant command
@@ -158,6 +167,7 @@ prepare
 if [ "$RUN" = healthy ]; then
     silence
     codes
+    diagnoses
     selftests
     stress
 else

@@ -1,6 +1,7 @@
 //! What must hold in the recordings, one file a subject.
 
 mod audit;
+mod diagnoses;
 mod endings;
 mod exclusive;
 mod exit_codes;
@@ -76,6 +77,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         audit::CHECKS,
         silent_pass::CHECKS,
         exit_codes::CHECKS,
+        diagnoses::CHECKS,
         false_alarm::CHECKS,
         mutant::CHECKS,
     ]
