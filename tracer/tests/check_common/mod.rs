@@ -133,6 +133,10 @@ pub fn full(hostile: &str) -> Verdict {
                 Probe::Inlined { reason: "its work is seen in copy_page_range".to_owned() },
             ),
             report("try_to_unmap", Probe::NotAsked),
+            report(
+                "page_mlock",
+                Probe::Absent { reason: "another kernel's function".to_owned(), impossible: true },
+            ),
         ],
     }
 }

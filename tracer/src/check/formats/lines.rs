@@ -3,6 +3,7 @@
 use super::words::plain;
 use crate::check::{Actor, Diagnosis, Evidence, RuleVerdict, Verdict};
 use crate::event::{Family, Frame};
+use crate::probe::{Outcome as Probe, PointReport};
 
 /// Characters of a line, where its words allow it.
 pub const WIDTH: usize = 100;
@@ -212,14 +213,24 @@ pub fn losses(verdict: &Verdict) -> String {
     parts.join("  ")
 }
 
-/// Probe points that were asked for and give nothing or less, a line each.
+/// Probe points that were asked for and give nothing or less, a line each; not those of which this kernel has
+/// nothing to tell.
 pub fn gaps(verdict: &Verdict) -> impl Iterator<Item = String> {
-    use crate::probe::Outcome;
     verdict.probes.iter().filter_map(|report| match &report.outcome {
-        Outcome::Attached { .. } | Outcome::NotAsked => None,
-        Outcome::Fallback { symbol, lost, .. } => {
+        Probe::Attached { .. } | Probe::NotAsked | Probe::Absent { impossible: true, .. } => None,
+        Probe::Fallback { symbol, lost, .. } => {
             Some(format!("{} through {}, without {}", report.point, plain(symbol), plain(lost)))
         }
         missing => Some(format!("{}: {}", report.point, plain(&crate::session::gaps::reason(missing)))),
     })
+}
+
+/// How many probes were asked for and attached, and how many this kernel has no use for.
+pub fn coverage(verdict: &Verdict) -> String {
+    let (asked, attached) = crate::session::gaps::coverage(&verdict.probes);
+    let impossible = |report: &&PointReport| matches!(report.outcome, Probe::Absent { impossible: true, .. });
+    match verdict.probes.iter().filter(impossible).count() {
+        0 => format!("{attached} of {asked} probes attached"),
+        none => format!("{attached} of {} probes attached, {none} more not for this kernel", asked - none),
+    }
 }

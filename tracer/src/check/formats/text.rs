@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 
-use super::lines::{Line, Lines, counted, gaps, headline, losses, subject};
+use super::lines::{Line, Lines, counted, coverage, gaps, headline, losses, subject};
 use super::words::plain;
 use crate::check::{Outcome, RuleVerdict, Severity, Verdict};
 
@@ -37,8 +37,7 @@ pub fn render(verdict: &Verdict, color: bool) -> String {
     }
     page.text.push('\n');
     page.paragraph(&losses(verdict));
-    let (asked, attached) = crate::session::gaps::coverage(&verdict.probes);
-    page.paragraph(&format!("{attached} of {asked} probes attached"));
+    page.paragraph(&coverage(verdict));
     for gap in gaps(verdict) {
         let mut lines = Lines::new(0);
         lines.add(1, &gap);
@@ -63,10 +62,15 @@ struct Page {
 
 impl Page {
     fn line(&mut self, style: Style, text: &str) {
-        if self.color {
-            self.text += &format!("{style}{text}{style:#}\n");
-        } else {
-            self.text += &format!("{text}\n");
+        let mut lines = Lines::new(0);
+        lines.add(0, text);
+        for Line { depth, text } in lines.finish() {
+            let text = format!("{:1$}{text}", "", 2 * depth);
+            if self.color {
+                self.text += &format!("{style}{text}{style:#}\n");
+            } else {
+                self.text += &format!("{text}\n");
+            }
         }
     }
 
