@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use clap::Args;
 
+use super::contiguous::{HUGE_PAGE, huge_page};
 use super::fact::Facts;
 use super::memory::{Memory, PAGE_SIZE};
 use super::system::{check, fork_child, wait_for_success};
@@ -30,6 +31,9 @@ pub struct BlockIo {
     /// Buffers of pages that are nowhere neighbours in memory, so that each page is mapped by itself
     #[arg(long)]
     pub scattered: bool,
+    /// A buffer that is one piece in memory, so that a request is one mapping; at most 2 MiB
+    #[arg(long, conflicts_with_all = ["scattered", "write"])]
+    pub contiguous: bool,
     /// Read the same in so many processes at once
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "write")]
     pub parallel: usize,
@@ -37,7 +41,8 @@ pub struct BlockIo {
 
 /// The memory of one request.
 struct Buffer {
-    memory: Memory,
+    /// None: it is not the buffer's own.
+    memory: Option<Memory>,
     parts: Vec<libc::iovec>,
 }
 
@@ -71,8 +76,10 @@ impl BlockIo {
         self.transfer_all("preadv", &device, &buffer)?;
         facts.io("read", self.blocks as u64, bytes)?;
         children.into_iter().try_for_each(wait_for_success)?;
-        if self.write {
-            buffer.memory.check().context("the device gave back other data than was written")?;
+        if self.write
+            && let Some(memory) = &buffer.memory
+        {
+            memory.check().context("the device gave back other data than was written")?;
         }
         if self.scattered {
             requests *= (self.size / PAGE_SIZE) as u64;
@@ -88,17 +95,21 @@ impl BlockIo {
     fn buffer(&self) -> anyhow::Result<Buffer> {
         let pages = self.size / PAGE_SIZE;
         let part = |start: *mut u8, length| libc::iovec { iov_base: start.cast(), iov_len: length };
+        if self.contiguous {
+            ensure!(self.size <= HUGE_PAGE, "so much memory is not in one piece");
+            return Ok(Buffer { memory: None, parts: vec![part(huge_page()?, self.size)] });
+        }
         if !self.scattered {
             let memory = Memory::filled(pages)?;
             let parts = vec![part(memory.start(), self.size)];
-            return Ok(Buffer { memory, parts });
+            return Ok(Buffer { memory: Some(memory), parts });
         }
         // Pages that are touched one after the other are often neighbours in memory: take every other one.
         let memory = Memory::filled(2 * pages)?;
         let parts = (0..pages)
             .map(|page| part(memory.start().wrapping_add(2 * page * PAGE_SIZE), PAGE_SIZE))
             .collect();
-        Ok(Buffer { memory, parts })
+        Ok(Buffer { memory: Some(memory), parts })
     }
 
     fn transfer_all(&self, call: &str, device: &File, buffer: &Buffer) -> anyhow::Result<()> {

@@ -1,14 +1,15 @@
 //! Exclusive pages that the kernel cannot move or swap out: they have references that it cannot explain.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 
-use super::fact::Facts;
+use super::fact::{Facts, Page};
 use super::memory::{Memory, PAGE_SIZE};
 use super::mirror::Mirror;
 use super::system::compact_memory;
@@ -25,8 +26,8 @@ pub struct ExclusiveObstacle {
     /// Pages to make exclusive
     #[arg(long, default_value_t = 256)]
     pub pages: usize,
-    /// Try to take the memory block of the first page offline, for so many seconds; the block must be one
-    /// that can go offline (boot with movablecore=512M)
+    /// Try to take the memory block of a page offline, for so many seconds; it must be one that can go
+    /// offline (boot with movablecore=512M)
     #[arg(long, value_name = "SECONDS")]
     pub offline: Option<u64>,
     /// Swap to a zram device of so many MiB where there is no swap yet
@@ -45,12 +46,12 @@ impl ExclusiveObstacle {
         let mirror = Mirror::open()?;
         let memory = Memory::filled(self.pages)?;
         let pages = memory.page_list()?;
-        let block = block_of(pages[0].pfn)?;
+        let blocks = blocks_of(&pages)?;
         facts.pages(pages)?;
         mirror.make_exclusive(&memory)?;
         facts.exactly("exclusive_page", self.pages as u64)?;
         let refused = match self.offline {
-            Some(seconds) => u64::from(!go_offline(block, Duration::from_secs(seconds))?),
+            Some(seconds) => u64::from(!any_goes_offline(&blocks, Duration::from_secs(seconds))?),
             None => {
                 // Compaction passes over anonymous pages with more references than mappings
                 // (isolate_migratepages_block, 6.12 mm/compaction.c), but not over those in the swap cache,
@@ -65,41 +66,50 @@ impl ExclusiveObstacle {
     }
 }
 
-/// The memory block of a page frame.
-fn block_of(pfn: u64) -> anyhow::Result<PathBuf> {
+/// The memory blocks of page frames.
+fn blocks_of(pages: &[Page]) -> anyhow::Result<Vec<PathBuf>> {
     let path = format!("{MEMORY_BLOCKS}/block_size_bytes");
     let size = fs::read_to_string(&path).with_context(|| path.clone())?;
     let size = u64::from_str_radix(size.trim(), 16).with_context(|| path)?;
-    Ok(format!("{MEMORY_BLOCKS}/memory{}", pfn * PAGE_SIZE as u64 / size).into())
+    let blocks: BTreeSet<_> = pages.iter().map(|page| page.pfn * PAGE_SIZE as u64 / size).collect();
+    Ok(blocks.into_iter().map(|block| format!("{MEMORY_BLOCKS}/memory{block}").into()).collect())
 }
 
-/// Whether the block went offline in the time; then it is online again. The kernel tries until it succeeds
-/// or the process that asked gets a signal.
-fn go_offline(block: PathBuf, time: Duration) -> anyhow::Result<bool> {
-    let state = block.join("state");
-    // Another process, because it has to be killed; not a fork, which would restore the exclusive entries.
-    let mut child = Command::new("sh")
-        .args(["-c", "echo offline >\"$0\""])
-        .arg(&state)
-        .spawn()
-        .context("cannot run sh")?;
-    if !ends_within(&mut child, time)? {
-        return Ok(false);
+/// Whether the first block that can go offline did so in the time; then it is online again. The kernel tries
+/// until it succeeds or the process that asked gets a signal.
+fn any_goes_offline(blocks: &[PathBuf], time: Duration) -> anyhow::Result<bool> {
+    for block in blocks {
+        let state = block.join("state");
+        // Another process, because it has to be killed; not a fork, which would restore the exclusive entries.
+        let mut child = Command::new("sh")
+            .args(["-c", "echo offline >\"$0\""])
+            .arg(&state)
+            .stderr(Stdio::null())
+            .spawn()
+            .context("cannot run sh")?;
+        match end_within(&mut child, time)? {
+            None => return Ok(false),
+            Some(status) if status.success() => {
+                fs::write(&state, "online").with_context(|| state.display().to_string())?;
+                return Ok(true);
+            }
+            // It holds memory of the kernel, which cannot move.
+            Some(_) => {}
+        }
     }
-    fs::write(&state, "online").with_context(|| state.display().to_string())?;
-    Ok(true)
+    bail!("no memory block of the pages can go offline")
 }
 
-/// Whether the process ends in the time, with success; otherwise it is killed.
-fn ends_within(child: &mut Child, time: Duration) -> anyhow::Result<bool> {
+/// How the process ended in the time; otherwise it is killed.
+fn end_within(child: &mut Child, time: Duration) -> anyhow::Result<Option<ExitStatus>> {
     let end = Instant::now() + time;
     while Instant::now() < end {
         if let Some(status) = child.try_wait()? {
-            anyhow::ensure!(status.success(), "the memory block cannot go offline");
-            return Ok(true);
+            return Ok(Some(status));
         }
         std::thread::sleep(Duration::from_millis(20));
     }
     child.kill()?;
-    Ok(child.wait()?.success())
+    child.wait()?;
+    Ok(None)
 }

@@ -7,6 +7,7 @@
 mod attach_target;
 mod block_io;
 mod children;
+mod contiguous;
 mod cost;
 mod demo;
 mod device_memory;

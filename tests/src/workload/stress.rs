@@ -101,6 +101,7 @@ impl Stress {
                 size: 1 << 16,
                 write: false,
                 scattered: true,
+                contiguous: false,
                 parallel: 2,
             };
             all.push(("io", Box::new(move |facts| io.run(facts))));
