@@ -18,7 +18,7 @@ pub fn render(verdict: &Verdict) -> String {
         }
     }
     for diagnosis in &verdict.diagnoses {
-        let mut lines = Lines::new(0);
+        let mut lines = Lines::unwrapped();
         lines.add(0, &plain(&diagnosis.summary));
         lines.add(0, &format!("try: {}", plain(diagnosis.remedy)));
         command(&mut text, "notice", diagnosis.name, lines);
@@ -27,7 +27,7 @@ pub fn render(verdict: &Verdict) -> String {
 }
 
 fn violation(verdict: &Verdict, rule: &RuleVerdict) -> Lines {
-    let mut lines = Lines::new(0);
+    let mut lines = Lines::unwrapped();
     lines.add(0, &format!("{} of {}: {}", rule.violations, rule.evaluated, plain(rule.title)));
     for (index, evidence) in rule.evidence.iter().take(CASES).enumerate() {
         lines.evidence(0, index + 1, evidence);
@@ -37,7 +37,7 @@ fn violation(verdict: &Verdict, rule: &RuleVerdict) -> Lines {
 }
 
 fn inconclusive(rule: &RuleVerdict) -> Lines {
-    let mut lines = Lines::new(0);
+    let mut lines = Lines::unwrapped();
     lines.add(0, &format!("inconclusive: {}", plain(rule.title)));
     rule.reasons.iter().for_each(|reason| lines.add(0, &format!("because {}", plain(reason))));
     lines

@@ -24,14 +24,19 @@ pub struct Line {
 #[derive(Clone, Debug)]
 pub struct Lines {
     lines: Vec<Line>,
-    /// Characters that the caller puts in front of each.
-    margin: usize,
+    /// Characters that a line may have.
+    width: usize,
 }
 
 impl Lines {
     /// No lines yet; each will get `margin` characters in front.
     pub const fn new(margin: usize) -> Self {
-        Self { lines: Vec::new(), margin }
+        Self { lines: Vec::new(), width: WIDTH - margin }
+    }
+
+    /// No lines yet, which will be as long as they are.
+    pub const fn unwrapped() -> Self {
+        Self { lines: Vec::new(), width: usize::MAX }
     }
 
     /// What was added.
@@ -45,8 +50,8 @@ impl Lines {
         let mut line = String::new();
         let continued = depth + 2;
         for word in text.split(' ') {
-            let length = self.margin + 2 * depth + line.chars().count() + 1 + word.chars().count();
-            if !line.is_empty() && length > WIDTH {
+            let length = 2 * depth + line.chars().count() + 1 + word.chars().count();
+            if !line.is_empty() && length > self.width {
                 self.lines.push(Line { depth, text: std::mem::take(&mut line) });
                 depth = continued;
             }
