@@ -14,6 +14,10 @@ pub const OFFSET_ABSENT: u32 = u32::MAX;
 /// Most process-name patterns.
 pub const MAX_PATTERNS: usize = 4;
 
+/// With [`Options::visits_for_rules`] a visit is sent when the folio has a multiple of this many mappings left:
+/// a walk over very many VMAs shows, at a thousandth of its cost.
+pub const VISITS_STEP: i32 = 1024;
+
 /// Constants of one session on one kernel.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -22,10 +26,10 @@ pub struct Globals {
     pub options: Options,
     /// How a swap entry sits in a page-table entry.
     pub entry: EntryFormat,
+    /// How page tables are walked.
+    pub walk: WalkFormat,
     /// Where the fields are.
     pub layout: Layout,
-    /// Zero padding: the number of fields is odd.
-    pub reserved: u32,
     /// Position of each named argument of each point, [`ARGUMENT_ABSENT`] where it has none.
     pub arguments: [[u8; MAX_ARGUMENTS]; Point::COUNT],
     /// Number of arguments of each point's function: the slot of the result in an fexit context.
@@ -69,8 +73,10 @@ pub struct Options {
     pub stacks: u8,
     /// `bpf_probe_read_kernel` may be used (not under lockdown=confidentiality).
     pub read_kernel: u8,
-    /// Zero padding.
-    pub reserved: [u8; 2],
+    /// Of the visits of rmap walks only those are sent that the rules are about (see [`VISITS_STEP`]).
+    pub visits_for_rules: u8,
+    /// `mlock_folio` is watched: count its calls inside `restore_exclusive_pte`.
+    pub count_mlocks: u8,
     /// Send an event of [`Family`] `i` when bit `n` of `kinds[i]` is set, `n` being the low byte of its kind.
     pub kinds: [u32; Family::COUNT],
     /// Zero padding.
@@ -129,6 +135,12 @@ layout! {
     vma_mm = "vm_area_struct.vm_mm",
     /// Its VM_* flags.
     vma_flags = "vm_area_struct.vm_flags",
+    /// Page table of an address space.
+    mm_pgd = "mm_struct.pgd",
+    /// A zap takes private pages of file mappings too (5.18 on).
+    zap_even_cows = "zap_details.even_cows",
+    /// A zap takes pages of this mapping only (to 5.17).
+    zap_check_mapping = "zap_details.check_mapping|zap_details.zap_mapping",
     /// VMA of a fault.
     fault_vma = "vm_fault.vma",
     /// Its address.
@@ -155,12 +167,18 @@ layout! {
     migrate_vma_npages = "migrate_vma.npages",
     /// Pages collected.
     migrate_vma_cpages = "migrate_vma.cpages",
+    /// Its source entries.
+    migrate_vma_src = "migrate_vma.src",
     /// Name of a device.
     device_name = "device.kobj.name",
     /// Name of a device before it is registered.
     device_init_name = "device.init_name",
     /// Its bounce-buffer pool.
     device_io_tlb_mem = "device.dma_io_tlb_mem",
+    /// Its DMA operations, where it has its own.
+    device_dma_ops = "device.dma_ops",
+    /// Its IOMMU group.
+    device_iommu_group = "device.iommu_group",
     /// First physical address of a pool.
     pool_start = "io_tlb_mem.start|io_tlb_mem.defpool.start",
     /// Address after its last.
@@ -171,6 +189,20 @@ layout! {
     pool_force_bounce = "io_tlb_mem.force_bounce",
     /// Serves coherent memory too.
     pool_for_alloc = "io_tlb_mem.for_alloc",
+    /// Other pools are added when it is full (CONFIG_SWIOTLB_DYNAMIC).
+    pool_dynamic = "io_tlb_mem.can_grow",
+    /// Where the default pool is in it (6.6 on).
+    pool_default = "io_tlb_mem.defpool",
+    /// Its used slots, where they are counted at one place (to 5.19).
+    pool_used = "io_tlb_mem.used",
+    /// Its areas, which have locks and counters of their own (6.0 on).
+    pool_areas = "io_tlb_mem.areas|io_tlb_mem.defpool.areas",
+    /// Number of its areas.
+    pool_area_count = "io_tlb_mem.nareas|io_tlb_mem.defpool.nareas",
+    /// Size of an area's record.
+    area_size = "sizeof(io_tlb_area)",
+    /// Used slots of an area.
+    area_used = "io_tlb_area.used",
     /// First physical address of the pool that a function gets as an argument (6.11 on).
     argument_pool_start = "io_tlb_pool.start",
     /// Its slots.
@@ -181,6 +213,18 @@ layout! {
     slot_original = "io_tlb_slot.orig_addr",
     /// Size of the mapping in a slot's record.
     slot_alloc_size = "io_tlb_slot.alloc_size",
+    /// Page of an element of a list, with the marks of its chain.
+    sg_page = "scatterlist.page_link",
+    /// Where its buffer begins in the page.
+    sg_offset = "scatterlist.offset",
+    /// Bytes of its buffer.
+    sg_length = "scatterlist.length",
+    /// Address that the device got.
+    sg_dma_address = "scatterlist.dma_address",
+    /// Marks of bus addresses.
+    sg_dma_flags = "scatterlist.dma_flags",
+    /// Size of an element.
+    sg_size = "sizeof(scatterlist)",
 }
 
 /// How a swap entry sits in a page-table entry of this architecture and kernel:
@@ -230,6 +274,42 @@ impl EntryFormat {
     }
 }
 
+/// How the page tables of a process are walked: x86-64, pages of 4 KiB, 512 entries a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct WalkFormat {
+    /// Address of the kernel's variable `page_offset_base`; 0 where it has none.
+    pub page_offset_symbol: u64,
+    /// The start of the direct map where it is a constant.
+    pub page_offset: u64,
+    /// Address of the kernel's variable `physical_mask`; 0 where it has none.
+    pub physical_mask_symbol: u64,
+    /// Masks the physical address in an entry, less what `physical_mask` masks (encryption).
+    pub address_mask: u64,
+    /// The bit that a used entry of a directory has.
+    pub present_mask: u64,
+    /// The bit of a directory's entry that maps memory itself.
+    pub large_mask: u64,
+    /// Levels of the page tables: 4 or 5; 0 where they are not to be walked.
+    pub levels: u32,
+    /// 1 where programs can loop with `bpf_loop` (5.17 on).
+    pub loops: u32,
+}
+
+impl WalkFormat {
+    /// Not to be walked.
+    pub const NONE: Self = Self {
+        page_offset_symbol: 0,
+        page_offset: 0,
+        physical_mask_symbol: 0,
+        address_mask: 0,
+        present_mask: 0,
+        large_mask: 0,
+        levels: 0,
+        loops: 0,
+    };
+}
+
 impl Globals {
     /// Everything off and unknown; what the object holds until user space fills it in.
     pub const EMPTY: Self = Self {
@@ -247,7 +327,8 @@ impl Globals {
             latency: 0,
             stacks: 0,
             read_kernel: 0,
-            reserved: [0; 2],
+            visits_for_rules: 0,
+            count_mlocks: 0,
             kinds: [0; Family::COUNT],
             padding: 0,
         },
@@ -265,7 +346,7 @@ impl Globals {
             head_bit: 0,
             vmemmap_symbol: 0,
         },
-        reserved: 0,
+        walk: WalkFormat::NONE,
         arguments: [[ARGUMENT_ABSENT; MAX_ARGUMENTS]; Point::COUNT],
         arity: [0; Point::COUNT],
     };

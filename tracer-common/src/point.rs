@@ -63,6 +63,12 @@ points! {
     RestoreExclusivePte: Exclusive, ["vma", "page", "address", "ptep", "orig_pte", "folio"];
     /// `do_swap_page`.
     DoSwapPage: Exclusive, ["vmf"];
+    /// `unmap_page_range`.
+    UnmapPageRange: Exclusive, ["vma", "addr", "end", "details"];
+    /// `move_page_tables`.
+    MovePageTables: Exclusive, ["vma", "old_addr", "new_addr"];
+    /// `exit_mmap`.
+    ExitMmap: Exclusive, ["mm"];
 
     /// `try_to_unmap`.
     TryToUnmap: Rmap, ["folio", "flags"];
@@ -84,6 +90,8 @@ points! {
     MigratePages: Migrate, ["succeeded", "failed", "mode", "reason"];
     /// `migrate_vma_setup`.
     MigrateVmaSetup: Migrate, ["args"];
+    /// `move_to_new_folio`, `move_to_new_page` before 5.18.
+    MoveToNewFolio: Migrate, ["src", "mode"];
 
     /// `page_mlock` (5.14 to 5.17).
     PageMlock: Mlock, ["page"];
@@ -104,7 +112,7 @@ points! {
     /// `swiotlb_map`.
     SwiotlbMap: Swiotlb, ["dev", "paddr", "size", "dir", "attrs"];
     /// `swiotlb_tbl_map_single`.
-    SwiotlbTblMapSingle: Swiotlb, ["dev", "orig_addr", "mapping_size", "alloc_size", "dir", "attrs"];
+    SwiotlbTblMapSingle: Swiotlb, ["dev", "orig_addr", "mapping_size", "alloc_size", "dir", "attrs", "align_mask"];
     /// `swiotlb_tbl_unmap_single`, `__swiotlb_tbl_unmap_single` since 6.11.
     SwiotlbTblUnmapSingle: Swiotlb, ["dev", "tlb_addr", "mapping_size", "dir", "attrs", "pool"];
     /// `swiotlb_sync_single_for_cpu`, with two underscores since 6.11.
@@ -115,4 +123,8 @@ points! {
     SwiotlbAlloc: Swiotlb, ["dev", "size"];
     /// `swiotlb_free` (CONFIG_DMA_RESTRICTED_POOL).
     SwiotlbFree: Swiotlb, ["dev", "page", "size"];
+    /// `dma_map_phys` (6.18 on) or `dma_map_page_attrs`.
+    DmaMapPage: Swiotlb, ["dev", "page", "offset", "size", "dir", "attrs", "phys"];
+    /// `dma_direct_map_sg`.
+    DmaDirectMapSg: Swiotlb, ["dev", "sgl", "dir"];
 }

@@ -7,25 +7,54 @@ use aya_ebpf::programs::RawTracePointContext;
 use crate::globals::global;
 use crate::memory::{Memory, Probed};
 
-/// Slot 0: the address of the `struct page` of pfn 0; 0 while unknown.
-#[map]
-static CALIBRATION: Array<u64> = Array::with_max_entries(1, 0);
+/// The address of the `struct page` of pfn 0; 0 while unknown.
+const VMEMMAP_BASE: u32 = 0;
+/// The start of the direct map; 0 while unknown.
+const PAGE_OFFSET: u32 = 1;
+/// Masks the physical address in a page-table entry; 0 while unknown.
+const ADDRESS_MASK: u32 = 2;
 
-/// Reads `vmemmap_base` (arch/x86/kernel/head64.c; random with KASLR). Never attached: user space runs it
-/// once with `BPF_PROG_TEST_RUN`.
+#[map]
+static CALIBRATION: Array<u64> = Array::with_max_entries(3, 0);
+
+/// Reads `vmemmap_base` and `page_offset_base` (arch/x86/kernel/head64.c; random with KASLR) and
+/// `physical_mask` (arch/x86/mm/pgtable.c; without the bit that marks encrypted memory). Never attached: user
+/// space runs it once with `BPF_PROG_TEST_RUN`.
 #[raw_tracepoint]
 pub fn calibrate(_context: RawTracePointContext) -> u32 {
-    let symbol = global!(entry.vmemmap_symbol);
-    if symbol != 0
-        && let Some(base) = Probed::load::<u64>(symbol, 0)
-    {
-        let _ = CALIBRATION.set(0, base, 0);
-    }
+    let mask = global!(walk.address_mask);
+    take(VMEMMAP_BASE, global!(entry.vmemmap_symbol), 0, u64::MAX);
+    take(PAGE_OFFSET, global!(walk.page_offset_symbol), global!(walk.page_offset), u64::MAX);
+    take(ADDRESS_MASK, global!(walk.physical_mask_symbol), mask, mask);
     0
+}
+
+/// Keeps the masked value of a variable, or the constant where the kernel has no such variable.
+#[inline(always)]
+fn take(slot: u32, symbol: u64, constant: u64, mask: u64) {
+    let value = if symbol == 0 { constant } else { Probed::load::<u64>(symbol, 0).unwrap_or(0) & mask };
+    let _ = CALIBRATION.set(slot, value, 0);
+}
+
+#[inline(always)]
+fn value(slot: u32) -> u64 {
+    CALIBRATION.get(slot).copied().unwrap_or(0)
 }
 
 /// Address of the `struct page` of pfn 0; 0 while unknown.
 #[inline(always)]
 pub fn vmemmap_base() -> u64 {
-    CALIBRATION.get(0).copied().unwrap_or(0)
+    value(VMEMMAP_BASE)
+}
+
+/// Start of the direct map; 0 while unknown.
+#[inline(always)]
+pub fn page_offset() -> u64 {
+    value(PAGE_OFFSET)
+}
+
+/// Masks the physical address in a page-table entry; 0 while unknown.
+#[inline(always)]
+pub fn address_mask() -> u64 {
+    value(ADDRESS_MASK)
 }

@@ -76,7 +76,7 @@ pub fn on_entry<C: Context>(context: &C, point: Point, handler: impl FnOnce(&mut
     let Some(counters) = counters() else { return };
     counters.hits[point as usize] += 1;
     let task = Task::current();
-    if admits(point.family(), task) {
+    if admits(point, task) {
         handler(&mut Call {
             context,
             counters,
@@ -95,7 +95,7 @@ pub fn on_entry<C: Context>(context: &C, point: Point, handler: impl FnOnce(&mut
 pub fn on_begin<C: Context>(context: &C, point: Point, keep: impl FnOnce(&C, &mut Begun)) {
     let Some(counters) = counters() else { return };
     let task = Task::current();
-    if !admits(point.family(), task) {
+    if !admits(point, task) {
         return;
     }
     let Some(begun) = pairing::begin(point, task, counters) else {
@@ -118,6 +118,12 @@ pub enum Pairs {
     Always,
     /// Only for the time between them, and where the end cannot see the arguments.
     ForLatency,
+    /// Only where the end cannot see the arguments: the time does not matter.
+    ForArguments,
+    /// As for latency, and for those calls whose beginning was noted all the same.
+    WhereNoted,
+    /// As for arguments, and most calls are not noted: nothing is missed when there is none.
+    Rarely,
     /// Never.
     Never,
 }
@@ -133,13 +139,22 @@ pub fn on_return<C: Context>(
     let Some(counters) = counters() else { return };
     counters.hits[point as usize] += 1;
     let task = Task::current();
-    if !admits(point.family(), task) {
+    if !admits(point, task) {
         return;
     }
     let latency = global!(options.latency) != 0;
     let paired = match pairs {
         Pairs::Always => true,
         Pairs::ForLatency => latency || !C::HAS_ARGUMENTS,
+        Pairs::ForArguments => !C::HAS_ARGUMENTS,
+        Pairs::WhereNoted => latency || !C::HAS_ARGUMENTS || pairing::inside(point, task).is_some(),
+        Pairs::Rarely => {
+            let noted = !C::HAS_ARGUMENTS && pairing::inside(point, task).is_some();
+            if !C::HAS_ARGUMENTS && !noted {
+                return;
+            }
+            noted
+        }
         Pairs::Never => false,
     };
     let mut ended = Ended::NONE;
@@ -155,7 +170,8 @@ pub fn on_return<C: Context>(
     if latency && let Some(begun) = ended.begun.as_ref() {
         duration = time.saturating_sub(begun.time);
     }
-    if !latency || duration >= global!(options.min_latency) {
+    let is_timed = matches!(pairs, Pairs::Always | Pairs::ForLatency | Pairs::WhereNoted);
+    if !is_timed || !latency || duration >= global!(options.min_latency) {
         let (begun, outer) = (ended.begun.as_deref_mut(), ended.outer.as_deref_mut());
         handler(&mut Call { context, counters, task, time, duration, begun, outer, point });
     }

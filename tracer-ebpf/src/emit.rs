@@ -100,8 +100,9 @@ pub fn now() -> u64 {
     unsafe { bpf_ktime_get_ns() }
 }
 
+/// Whether events of that kind are to be sent.
 #[inline(always)]
-fn is_asked(kind: Kind) -> bool {
+pub fn is_asked(kind: Kind) -> bool {
     // SAFETY: a family's number is below the array's length.
     let asked = unsafe {
         core::ptr::read_volatile(

@@ -13,6 +13,7 @@ use tracer_common::event::COMM_LEN;
 use tracer_common::family::Family;
 use tracer_common::glob::{self, Glob};
 use tracer_common::globals::MAX_PATTERNS;
+use tracer_common::point::Point;
 
 use crate::globals::{block, global};
 
@@ -51,11 +52,23 @@ impl Task {
     }
 }
 
-/// Whether programs of `family` have work to do for the current task. Those of process life always have: a
-/// watched child may have a parent whose own events are not sent. They ask [`watches`] before they send.
+/// Whether programs of a point have work to do for the current task.
+///
+/// Those of process life always have: a watched child may have a parent whose own events are not sent. So have
+/// those that follow the exclusive pages of a watched process, which the OOM reaper, khugepaged or another
+/// process may end: they go by the address space. They ask [`watches`] before they send what is the task's own.
 #[inline(always)]
-pub fn admits(family: Family, task: Task) -> bool {
-    matches!(family, Family::Swiotlb | Family::Process) || watches(task)
+pub fn admits(point: Point, task: Task) -> bool {
+    matches!(point.family(), Family::Swiotlb | Family::Process)
+        || matches!(
+            point,
+            Point::RestoreExclusivePte
+                | Point::UnmapPageRange
+                | Point::MovePageTables
+                | Point::ExitMmap
+                | Point::MlockFolio
+        )
+        || watches(task)
 }
 
 /// Whether events by the current task are to be sent.

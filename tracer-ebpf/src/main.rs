@@ -7,6 +7,8 @@
 //! * [`context`]: arguments and results, the same for every way to attach;
 //! * [`memory`]: reads through BTF-typed pointers or `bpf_probe_read_kernel`;
 //! * [`filter`], [`pairing`], [`emit`]: who is watched, which end belongs to which beginning, the ring;
+//! * [`page`], [`entry`], [`table`]: state of a page, raw page-table entries, page tables;
+//! * [`spaces`]: the address spaces with exclusive pages;
 //! * [`probes`]: one file a family.
 #![no_std]
 #![no_main]
@@ -16,6 +18,7 @@ mod calibrate;
 mod call;
 mod context;
 mod emit;
+mod entry;
 mod filter;
 mod globals;
 mod memory;
@@ -23,6 +26,8 @@ mod page;
 mod pairing;
 mod probes;
 mod programs;
+mod spaces;
+mod table;
 
 /// The kernel gives GPL-only helpers (probe reads, stacks) to programs that say they are compatible.
 #[unsafe(link_section = "license")]

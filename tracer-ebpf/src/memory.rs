@@ -14,7 +14,6 @@ impl Plain for u16 {}
 impl Plain for u32 {}
 impl Plain for i32 {}
 impl Plain for u64 {}
-impl Plain for [u64; 2] {}
 
 /// A way to read a field of a kernel object.
 pub trait Memory {

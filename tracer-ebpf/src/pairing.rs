@@ -89,6 +89,8 @@ fn stack_of(task: Task) -> Option<&'static mut TaskStack> {
     let key = key(task);
     match place(key) {
         Some(stack) if stack.owner == key => Some(stack),
+        // Who never found its place taken is not in the other map, whose look-up costs more.
+        Some(stack) if stack.spilled == 0 => None,
         _ => overflow(key),
     }
 }

@@ -12,8 +12,10 @@ use tracer_common::point::Point;
 
 use crate::call::{Pairs, on_begin, on_entry, on_return};
 use crate::context::Context;
+use crate::emit::is_asked;
+use crate::globals::global;
 use crate::pairing::Begun;
-use crate::probes::{exclusive, fork, migrate, mlock, process, rmap, swiotlb};
+use crate::probes::{dma, exclusive, fork, migrate, mlock, process, rmap, swiotlb};
 
 /// A beginning that keeps nothing but its time.
 #[inline(always)]
@@ -36,8 +38,20 @@ macro_rules! at_entry {
     };
 }
 
-/// A function whose record is made at its return.
+/// A function whose record is made at its return. With `where` only beginnings that fit are noted, unless all
+/// are needed.
 macro_rules! at_return {
+    ($point:ident, $pairs:ident, $keep:path, where $wanted:path: $fentry:ident, $fexit:ident, $kprobe:ident, $kretprobe:ident => $handler:expr) => {
+        #[fentry]
+        pub fn $fentry(context: FEntryContext) -> u32 {
+            if global!(options.latency) != 0 || $wanted(&context) {
+                on_begin(&context, Point::$point, $keep);
+            }
+            0
+        }
+
+        at_return!(@rest $point, $pairs, $keep: $fexit, $kprobe, $kretprobe => $handler);
+    };
     ($point:ident, $pairs:ident, $keep:path: $fentry:ident, $fexit:ident, $kprobe:ident, $kretprobe:ident => $handler:expr) => {
         #[fentry]
         pub fn $fentry(context: FEntryContext) -> u32 {
@@ -45,6 +59,9 @@ macro_rules! at_return {
             0
         }
 
+        at_return!(@rest $point, $pairs, $keep: $fexit, $kprobe, $kretprobe => $handler);
+    };
+    (@rest $point:ident, $pairs:ident, $keep:path: $fexit:ident, $kprobe:ident, $kretprobe:ident => $handler:expr) => {
         #[fexit]
         pub fn $fexit(context: FExitContext) -> u32 {
             on_return(&context, Point::$point, Pairs::$pairs, $handler);
@@ -60,6 +77,68 @@ macro_rules! at_return {
         #[kretprobe]
         pub fn $kretprobe(context: RetProbeContext) -> u32 {
             on_return(&context, Point::$point, Pairs::$pairs, $handler);
+            0
+        }
+    };
+}
+
+/// A function whose record is made at its entry, and another at its return where that is asked for.
+macro_rules! at_entry_and_return {
+    ($point:ident, $kind:ident, $keep:path: $fentry:ident, $fexit:ident, $kprobe:ident, $kretprobe:ident => $handler:expr, $return_handler:expr) => {
+        #[fentry]
+        pub fn $fentry(context: FEntryContext) -> u32 {
+            on_entry(&context, Point::$point, $handler);
+            if is_asked(Kind::$kind) {
+                on_begin(&context, Point::$point, $keep);
+            }
+            0
+        }
+
+        #[fexit]
+        pub fn $fexit(context: FExitContext) -> u32 {
+            on_return(&context, Point::$point, Pairs::Always, $return_handler);
+            0
+        }
+
+        #[kprobe]
+        pub fn $kprobe(context: ProbeContext) -> u32 {
+            on_entry(&context, Point::$point, $handler);
+            if is_asked(Kind::$kind) {
+                on_begin(&context, Point::$point, $keep);
+            }
+            0
+        }
+
+        #[kretprobe]
+        pub fn $kretprobe(context: RetProbeContext) -> u32 {
+            on_return(&context, Point::$point, Pairs::Always, $return_handler);
+            0
+        }
+    };
+}
+
+/// A function with a record at its return, of which most calls are nothing to look at.
+macro_rules! at_return_if {
+    ($guard:path, $point:ident: $fexit:ident, $kprobe:ident, $kretprobe:ident => $handler:expr) => {
+        #[fexit]
+        pub fn $fexit(context: FExitContext) -> u32 {
+            if $guard(&context, Point::$point) {
+                on_return(&context, Point::$point, Pairs::Rarely, $handler);
+            }
+            0
+        }
+
+        #[kprobe]
+        pub fn $kprobe(context: ProbeContext) -> u32 {
+            if $guard(&context, Point::$point) {
+                on_begin(&context, Point::$point, nothing);
+            }
+            0
+        }
+
+        #[kretprobe]
+        pub fn $kretprobe(context: RetProbeContext) -> u32 {
+            on_return(&context, Point::$point, Pairs::Rarely, $handler);
             0
         }
     };
@@ -98,7 +177,7 @@ at_return!(MakeDeviceExclusive, ForLatency, nothing:
 at_return!(PageMakeDeviceExclusiveOne, ForLatency, nothing:
     fentry_page_make_device_exclusive_one, fexit_page_make_device_exclusive_one,
     kprobe_page_make_device_exclusive_one, kretprobe_page_make_device_exclusive_one
-    => |call| rmap::visited(call, Kind::ExclusiveVma));
+    => rmap::visited_for_exclusive);
 at_return!(RestoreExclusivePte, Always, exclusive::keep_entry:
     fentry_restore_exclusive_pte, fexit_restore_exclusive_pte,
     kprobe_restore_exclusive_pte, kretprobe_restore_exclusive_pte
@@ -106,6 +185,13 @@ at_return!(RestoreExclusivePte, Always, exclusive::keep_entry:
 at_return!(DoSwapPage, ForLatency, nothing:
     fentry_do_swap_page, fexit_do_swap_page, kprobe_do_swap_page, kretprobe_do_swap_page
     => exclusive::faulted);
+at_entry!(UnmapPageRange: fentry_unmap_page_range, kprobe_unmap_page_range => exclusive::zapped);
+at_return!(MovePageTables, ForArguments, nothing:
+    fentry_move_page_tables, fexit_move_page_tables, kprobe_move_page_tables, kretprobe_move_page_tables
+    => exclusive::moved);
+at_return!(ExitMmap, ForArguments, nothing:
+    fentry_exit_mmap, fexit_exit_mmap, kprobe_exit_mmap, kretprobe_exit_mmap
+    => exclusive::exited);
 
 at_return!(TryToUnmap, ForLatency, nothing:
     fentry_try_to_unmap, fexit_try_to_unmap, kprobe_try_to_unmap, kretprobe_try_to_unmap
@@ -113,9 +199,9 @@ at_return!(TryToUnmap, ForLatency, nothing:
 at_return!(TryToMigrate, ForLatency, nothing:
     fentry_try_to_migrate, fexit_try_to_migrate, kprobe_try_to_migrate, kretprobe_try_to_migrate
     => |call| rmap::walked(call, Kind::TryToMigrate));
-at_return!(TryToUnmapOne, ForLatency, nothing:
+at_return!(TryToUnmapOne, WhereNoted, rmap::keep_locked, where rmap::finds_locked:
     fentry_try_to_unmap_one, fexit_try_to_unmap_one, kprobe_try_to_unmap_one, kretprobe_try_to_unmap_one
-    => |call| rmap::visited(call, Kind::TryToUnmapOne));
+    => rmap::visited_by_unmap);
 at_return!(TryToMigrateOne, ForLatency, nothing:
     fentry_try_to_migrate_one, fexit_try_to_migrate_one, kprobe_try_to_migrate_one, kretprobe_try_to_migrate_one
     => |call| rmap::visited(call, Kind::TryToMigrateOne));
@@ -132,6 +218,9 @@ tracepoint!(MigratePages: tp_migrate_pages, raw_tp_migrate_pages => migrate::pag
 at_return!(MigrateVmaSetup, ForLatency, nothing:
     fentry_migrate_vma_setup, fexit_migrate_vma_setup, kprobe_migrate_vma_setup, kretprobe_migrate_vma_setup
     => migrate::vma_set_up);
+at_return!(MoveToNewFolio, ForArguments, nothing:
+    fentry_move_to_new_folio, fexit_move_to_new_folio, kprobe_move_to_new_folio, kretprobe_move_to_new_folio
+    => migrate::moved);
 
 at_return!(PageMlock, ForLatency, nothing:
     fentry_page_mlock, fexit_page_mlock, kprobe_page_mlock, kretprobe_page_mlock
@@ -139,7 +228,7 @@ at_return!(PageMlock, ForLatency, nothing:
 at_return!(PageMlockOne, ForLatency, nothing:
     fentry_page_mlock_one, fexit_page_mlock_one, kprobe_page_mlock_one, kretprobe_page_mlock_one
     => |call| rmap::visited(call, Kind::PageMlockOne));
-at_entry!(MlockFolio: fentry_mlock_folio, kprobe_mlock_folio => |call| mlock::folio(call, Kind::MlockFolio));
+at_entry!(MlockFolio: fentry_mlock_folio, kprobe_mlock_folio => mlock::folio_locked);
 at_entry!(MunlockFolio: fentry_munlock_folio, kprobe_munlock_folio => |call| mlock::folio(call, Kind::MunlockFolio));
 at_return!(MlockFixup, Always, mlock::keep_vma:
     fentry_mlock_fixup, fexit_mlock_fixup, kprobe_mlock_fixup, kretprobe_mlock_fixup
@@ -170,8 +259,10 @@ at_return!(SwiotlbTblMapSingle, ForLatency, nothing:
     fentry_swiotlb_tbl_map_single, fexit_swiotlb_tbl_map_single,
     kprobe_swiotlb_tbl_map_single, kretprobe_swiotlb_tbl_map_single
     => swiotlb::slots_taken);
-at_entry!(SwiotlbTblUnmapSingle: fentry_swiotlb_tbl_unmap_single, kprobe_swiotlb_tbl_unmap_single
-    => swiotlb::slots_released);
+at_entry_and_return!(SwiotlbTblUnmapSingle, SwiotlbSlotKept, swiotlb::keep_slot:
+    fentry_swiotlb_tbl_unmap_single, fexit_swiotlb_tbl_unmap_single,
+    kprobe_swiotlb_tbl_unmap_single, kretprobe_swiotlb_tbl_unmap_single
+    => swiotlb::slots_released, swiotlb::slot_kept);
 at_entry!(SwiotlbSyncSingleForCpu: fentry_swiotlb_sync_single_for_cpu, kprobe_swiotlb_sync_single_for_cpu
     => |call| swiotlb::synced(call, Kind::SwiotlbSyncForCpu));
 at_entry!(SwiotlbSyncSingleForDevice: fentry_swiotlb_sync_single_for_device, kprobe_swiotlb_sync_single_for_device
@@ -182,3 +273,8 @@ at_return!(SwiotlbAlloc, ForLatency, nothing:
 at_return!(SwiotlbFree, ForLatency, nothing:
     fentry_swiotlb_free, fexit_swiotlb_free, kprobe_swiotlb_free, kretprobe_swiotlb_free
     => swiotlb::pages_released);
+at_return_if!(dma::must_bounce, DmaMapPage: fexit_dma_map_page, kprobe_dma_map_page, kretprobe_dma_map_page
+    => dma::mapped);
+at_return_if!(dma::must_bounce, DmaDirectMapSg:
+    fexit_dma_direct_map_sg, kprobe_dma_direct_map_sg, kretprobe_dma_direct_map_sg
+    => dma::list_mapped);

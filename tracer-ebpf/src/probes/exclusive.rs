@@ -2,25 +2,30 @@
 
 use aya_ebpf::helpers::generated::bpf_get_func_arg;
 use tracer_common::event::{
-    ExclusiveFault, ExclusivePage, Kind, MAPCOUNT_UNKNOWN, MakeDeviceExclusive, RestoreExclusive, UNCOUNTED,
-    UNKNOWN,
+    ExclusiveExit, ExclusiveFault, ExclusiveMove, ExclusivePage, ExclusiveZap, Kind, MAPCOUNT_UNKNOWN,
+    MakeDeviceExclusive, RestoreExclusive, UNCOUNTED, UNKNOWN,
 };
 use tracer_common::point::Point;
 
 use crate::call::{Call, field};
 use crate::context::Context;
+use crate::entry::{PAGE_SIZE, is_exclusive};
+use crate::filter::watches;
 use crate::globals::{argument_position, global};
 use crate::memory::{Memory, Probed};
 use crate::page;
-use crate::pairing::Begun;
-use crate::probes::fork::RESTORED;
+use crate::pairing::{self, Begun};
+use crate::probes::fork;
+use crate::spaces;
 
 /// Most pages of one call that are looked at. The kernel's own test driver asks for 64 at a time, GPU
 /// drivers for one.
 const MOST_PAGES: u64 = 128;
 
-/// Bytes of a page on the architectures that can make pages exclusive.
-const PAGE_SIZE: u64 = 4096;
+/// Of [`Begun::kept`] of a restore: the entry that the page table held.
+const OLD_ENTRY: usize = 0;
+/// Of [`Begun::kept`] of a restore: calls of `mlock_folio` so far.
+const MLOCKS: usize = 1;
 
 /// Results from here on are -errno (include/linux/err.h, `MAX_ERRNO`).
 const FIRST_ERRNO: u64 = -4095i64 as u64;
@@ -30,6 +35,7 @@ const FIRST_ERRNO: u64 = -4095i64 as u64;
 pub fn made_range<C: Context>(call: &mut Call<'_, C>) {
     let (mm, start, end, owner) = (call.argument(0), call.argument(1), call.argument(2), call.argument(4));
     let (result, duration) = (call.result() as i32, call.duration);
+    spaces::note(mm);
     let pages = pages_argument(call);
     let found = if result > 0 { result as u64 } else { 0 };
     let mut made = 0;
@@ -76,6 +82,7 @@ pub fn made_single<C: Context>(call: &mut Call<'_, C>) {
     let (mm, start, owner) = (call.argument(0), call.argument(1), call.argument(2));
     let (page, duration) = (call.result(), call.duration);
     let failed = page == 0 || page >= FIRST_ERRNO;
+    spaces::note(mm);
     if !failed {
         send_page(call, mm, start, page);
     }
@@ -115,7 +122,7 @@ fn send_page<C: Context>(call: &mut Call<'_, C>, mm: u64, address: u64, page: u6
 #[inline(always)]
 pub fn keep_entry<C: Context>(context: &C, begun: &mut Begun) {
     const POINT: Point = Point::RestoreExclusivePte;
-    begun.kept[0] = match context.argument(POINT, 4) {
+    begun.kept[OLD_ENTRY] = match context.argument(POINT, 4) {
         // Since 6.15 the caller hands the entry over (mm/memory.c).
         Some(entry) => entry,
         None => entry_at::<C>(context.argument(POINT, 3).unwrap_or(0)),
@@ -125,21 +132,26 @@ pub fn keep_entry<C: Context>(context: &C, begun: &mut Begun) {
 /// `restore_exclusive_pte` at return: the entry is present again.
 #[inline(always)]
 pub fn restored<C: Context>(call: &mut Call<'_, C>) {
-    let Some(old_entry) = call.begun.as_ref().map(|begun| begun.kept[0]) else { return };
+    let Some([old_entry, mlocks, ..]) = call.begun.as_ref().map(|begun| begun.kept) else { return };
     let (vma, page, address, entry) =
         (call.argument(0), call.argument(1), call.argument(2), call.argument(3));
     let duration = call.duration;
+    let task = call.task;
     let in_fork = match call.outer.as_mut() {
         Some(outer) if outer.is(Point::CopyPageRange) => {
-            outer.kept[RESTORED] += 1;
+            fork::restored(outer, task, address, page);
             1
         }
         _ => 0,
     };
+    let mm = field::<C, u64>(vma, global!(layout.vma_mm));
+    if !watches(task) && !spaces::is_noted(mm) {
+        return;
+    }
     let Some(room) = call.reserve(Kind::RestoreExclusive) else { return };
     let state = page::state::<C::Memory>(call.find(5).unwrap_or(page));
     room.send(RestoreExclusive {
-        mm: field::<C, u64>(vma, global!(layout.vma_mm)),
+        mm,
         address,
         page,
         flags: state.flags,
@@ -148,7 +160,7 @@ pub fn restored<C: Context>(call: &mut Call<'_, C>) {
         new_entry: entry_at::<C>(entry),
         mapcount: state.mapcount,
         in_fork,
-        mlocks: UNCOUNTED,
+        mlocks: if global!(options.count_mlocks) != 0 { mlocks as u32 } else { UNCOUNTED },
         reserved: 0,
         duration,
     });
@@ -185,11 +197,58 @@ pub fn faulted<C: Context>(call: &mut Call<'_, C>) {
     });
 }
 
+/// `mlock_folio` at entry: counted in the restore that the task is inside.
 #[inline(always)]
-fn is_exclusive(entry: u64) -> bool {
-    if entry == 0 || entry & global!(entry.present_mask) != 0 {
-        return false;
+pub fn mlocked<C: Context>(call: &Call<'_, C>) {
+    if global!(options.count_mlocks) != 0
+        && let Some(begun) = pairing::inside(Point::RestoreExclusivePte, call.task)
+    {
+        begun.kept[MLOCKS] += 1;
     }
-    let swap_type = (entry >> (global!(entry.type_shift) & 63)) as u32 & global!(entry.type_mask);
-    swap_type >= global!(entry.exclusive_first) && swap_type <= global!(entry.exclusive_last)
+}
+
+/// `unmap_page_range` at entry. A zap that spares private pages of file mappings spares exclusive ones, which are
+/// all private (6.12 mm/memory.c, zap_pte_range and should_zap_cows).
+#[inline(always)]
+pub fn zapped<C: Context>(call: &mut Call<'_, C>) {
+    let (vma, start, end, details) =
+        (call.argument(0), call.argument(1), call.argument(2), call.find(3).unwrap_or(0));
+    let mm = field::<C, u64>(vma, global!(layout.vma_mm));
+    if !spaces::is_noted(mm) {
+        return;
+    }
+    // There may be no details, which reads as nothing.
+    let spares_private = match Probed::load::<u8>(details, global!(layout.zap_even_cows)) {
+        Some(even_cows) => even_cows == 0,
+        None => matches!(Probed::load::<u64>(details, global!(layout.zap_check_mapping)), Some(1..)),
+    };
+    if spares_private {
+        return;
+    }
+    let Some(room) = call.reserve(Kind::ExclusiveZap) else { return };
+    room.send(ExclusiveZap { mm, start, end });
+}
+
+/// `move_page_tables` at return: bytes moved.
+#[inline(always)]
+pub fn moved<C: Context>(call: &mut Call<'_, C>) {
+    let (vma, old_address, new_address) = (call.argument(0), call.argument(1), call.argument(2));
+    let length = call.result();
+    let mm = field::<C, u64>(vma, global!(layout.vma_mm));
+    if !spaces::is_noted(mm) {
+        return;
+    }
+    let Some(room) = call.reserve(Kind::ExclusiveMove) else { return };
+    room.send(ExclusiveMove { mm, old_address, new_address, length });
+}
+
+/// `exit_mmap` at return.
+#[inline(always)]
+pub fn exited<C: Context>(call: &mut Call<'_, C>) {
+    let mm = call.argument(0);
+    if !spaces::forget(mm) {
+        return;
+    }
+    let Some(room) = call.reserve(Kind::ExclusiveExit) else { return };
+    room.send(ExclusiveExit { mm });
 }

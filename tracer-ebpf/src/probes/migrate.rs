@@ -1,17 +1,21 @@
 //! Migration entries, set and removed, and the migrations around them.
 
 use tracer_common::event::{
-    Kind, MigratePages, MigrateVmaSetup, MigrationEntry, RemoveMigrationPte, UNCOUNTED, UNKNOWN,
+    Kind, MAPCOUNT_UNKNOWN, MigratePages, MigrateRefused, MigrateVmaSetup, MigrationEntry,
+    RemoveMigrationPte, UNKNOWN,
 };
 use tracer_common::point::Point;
 
 use crate::calibrate::vmemmap_base;
 use crate::call::{Call, field};
 use crate::context::Context;
+use crate::emit::is_asked;
+use crate::entry::page_of_swap;
 use crate::globals::global;
 use crate::memory::{Memory, Probed};
 use crate::page;
 use crate::pairing::Begun;
+use crate::probes::migrate_locks;
 
 /// Tracepoints `migrate:set_migration_pte` and `migrate:remove_migration_pte`: a raw entry. What it points
 /// to is looked up while the page-table lock is held.
@@ -19,21 +23,9 @@ use crate::pairing::Begun;
 pub fn entry<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
     let (address, entry, order) = (call.argument(0), call.argument(1), call.argument(2));
     let Some(room) = call.reserve(kind) else { return };
-    let page = page_of_swap_entry(entry);
+    let page = page_of_swap(entry);
     let flags = if page == UNKNOWN { UNKNOWN } else { page::state_of_any(page).flags };
     room.send(MigrationEntry { address, entry, page, flags, order: order as u32, reserved: 0 });
-}
-
-/// The `struct page` that a not present entry holds, or [`UNKNOWN`].
-#[inline(always)]
-fn page_of_swap_entry(entry: u64) -> u64 {
-    let (base, size) = (vmemmap_base(), global!(layout.page_size));
-    if base == 0 || entry & global!(entry.present_mask) != 0 {
-        return UNKNOWN;
-    }
-    let stored = if global!(entry.invert) != 0 { !entry } else { entry };
-    let pfn = (stored << (global!(entry.up) & 63)) >> (global!(entry.down) & 63) & global!(entry.pfn_mask);
-    base + pfn * u64::from(size)
 }
 
 /// `remove_migration_pte` at entry: the source page and its flags. 5.15 and 6.1 hand it over as the walk's
@@ -87,17 +79,35 @@ pub fn pages<C: Context>(call: &mut Call<'_, C>) {
 #[inline(always)]
 pub fn vma_set_up<C: Context>(call: &mut Call<'_, C>) {
     let (arguments, result, duration) = (call.argument(0), call.result() as i32, call.duration);
+    if !is_asked(Kind::MigrateVmaSetup) {
+        return;
+    }
+    let npages = field::<C, u64>(arguments, global!(layout.migrate_vma_npages));
+    let locks = migrate_locks::check(field::<C, u64>(arguments, global!(layout.migrate_vma_src)), npages);
     let Some(room) = call.reserve(Kind::MigrateVmaSetup) else { return };
     let vma = field::<C, u64>(arguments, global!(layout.migrate_vma_vma));
     room.send(MigrateVmaSetup {
         mm: field::<C, u64>(vma, global!(layout.vma_mm)),
         start: field::<C, u64>(arguments, global!(layout.migrate_vma_start)),
         end: field::<C, u64>(arguments, global!(layout.migrate_vma_end)),
-        npages: field::<C, u64>(arguments, global!(layout.migrate_vma_npages)),
+        npages,
         collected: field::<C, u64>(arguments, global!(layout.migrate_vma_cpages)),
         result,
-        unlocked: UNCOUNTED,
-        unlocked_page: 0,
+        unlocked: locks.unlocked,
+        unlocked_page: locks.first,
         duration,
     });
+}
+
+/// `move_to_new_folio` (5.18 on) or `move_to_new_page` at return, when it failed.
+#[inline(always)]
+pub fn moved<C: Context>(call: &mut Call<'_, C>) {
+    let (page, mode, result) = (call.argument(0), call.argument(1) as u32, call.result() as i32);
+    if result == 0 {
+        return;
+    }
+    let Some(room) = call.reserve(Kind::MigrateRefused) else { return };
+    let state = page::state::<C::Memory>(page);
+    let refcount = Probed::load(page, global!(layout.page_refcount)).unwrap_or(MAPCOUNT_UNKNOWN);
+    room.send(MigrateRefused { page, flags: state.flags, mapcount: state.mapcount, refcount, result, mode });
 }

@@ -1,15 +1,26 @@
 //! mlock and munlock of folios and of VMA ranges.
 
 use tracer_common::event::{FolioMlock, Kind, MlockFixup};
+use tracer_common::point::Point;
 
 use crate::call::{Call, field};
 use crate::context::Context;
+use crate::filter::watches;
 use crate::globals::global;
 use crate::page;
 use crate::pairing::Begun;
-use tracer_common::point::Point;
+use crate::probes::exclusive;
 
 /// `mlock_folio` and its like at entry: PG_mlocked is as it was before.
+#[inline(always)]
+pub fn folio_locked<C: Context>(call: &mut Call<'_, C>) {
+    exclusive::mlocked(call);
+    if watches(call.task) {
+        folio(call, Kind::MlockFolio);
+    }
+}
+
+/// `munlock_folio` and its like at entry, and what both have in common.
 #[inline(always)]
 pub fn folio<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
     let page = call.argument(0);

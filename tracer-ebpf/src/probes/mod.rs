@@ -1,8 +1,11 @@
 //! What each family's programs read and send, one file a family.
 
+pub mod dma;
 pub mod exclusive;
 pub mod fork;
+mod fork_scan;
 pub mod migrate;
+mod migrate_locks;
 pub mod mlock;
 pub mod process;
 pub mod rmap;

@@ -1,11 +1,26 @@
 //! Reverse-map walks: a whole walk over one folio, and its visits of single VMAs.
 
 use tracer_common::event::{FolioWalk, Kind, UNKNOWN, VmaVisit};
+use tracer_common::globals::VISITS_STEP;
+use tracer_common::point::Point;
 
 use crate::call::{Call, field};
 use crate::context::Context;
 use crate::globals::global;
 use crate::page;
+use crate::pairing::Begun;
+use crate::spaces;
+use crate::table::{self, Walk};
+
+/// VM_LOCKED (include/linux/mm.h).
+const VM_LOCKED: u64 = 0x2000;
+/// TTU_IGNORE_MLOCK (include/linux/rmap.h).
+const TTU_IGNORE_MLOCK: u64 = 0x8;
+
+/// Of [`Begun::kept`] of a visit of a locked VMA: the entry before it.
+const ENTRY: usize = 0;
+/// Of [`Begun::kept`]: 1 when that VMA is locked.
+const LOCKED: usize = 1;
 
 /// `try_to_unmap`, `try_to_migrate`, `page_mlock` at return: the folio and the caller's flags.
 #[inline(always)]
@@ -22,13 +37,84 @@ pub fn walked<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
     });
 }
 
-/// One `*_one` callback of a walk at return: folio, VMA, address, and the walk's argument where it is flags.
+/// Whether a visit of `try_to_unmap_one` must leave the entry alone, as far as the VMA and the caller say: the
+/// VMA is locked, and the caller does not ignore it.
+#[inline(always)]
+fn is_protected(vm_flags: u64, ttu_flags: u64) -> bool {
+    vm_flags & VM_LOCKED != 0 && ttu_flags & TTU_IGNORE_MLOCK == 0
+}
+
+/// The same at the function's entry.
+#[inline(always)]
+pub fn finds_locked<C: Context>(context: &C) -> bool {
+    let vma = context.argument(Point::TryToUnmapOne, 1).unwrap_or(0);
+    let ttu_flags = context.argument(Point::TryToUnmapOne, 3).unwrap_or(0);
+    is_protected(field::<C, u64>(vma, global!(layout.vma_flags)), ttu_flags)
+}
+
+/// `try_to_unmap_one` at entry: what is mapped, where that must stay.
+#[inline(always)]
+pub fn keep_locked<C: Context>(context: &C, begun: &mut Begun) {
+    if finds_locked(context) {
+        let vma = context.argument(Point::TryToUnmapOne, 1).unwrap_or(0);
+        let address = context.argument(Point::TryToUnmapOne, 2).unwrap_or(0);
+        begun.kept[ENTRY] = entry_at(field::<C, u64>(vma, global!(layout.vma_mm)), address);
+        begun.kept[LOCKED] = 1;
+    }
+}
+
+/// The raw entry of a user address. An rmap walk's locks keep the VMA, and so its tables.
+#[inline(always)]
+fn entry_at(mm: u64, address: u64) -> u64 {
+    if !table::walks() {
+        return UNKNOWN;
+    }
+    let mut walk = Walk::NONE;
+    walk.start(mm);
+    walk.look_up(address);
+    if walk.has_failed() { UNKNOWN } else { walk.entry() }
+}
+
+/// `try_to_unmap_one` at return.
+#[inline(always)]
+pub fn visited_by_unmap<C: Context>(call: &mut Call<'_, C>) {
+    let kept = call.begun.as_ref().map_or([0; 4], |begun| begun.kept);
+    let (vma, address, ttu_flags) = (call.argument(1), call.argument(2), call.find(3).unwrap_or(0));
+    let vm_flags = field::<C, u64>(vma, global!(layout.vma_flags));
+    if kept[LOCKED] != 0 {
+        let after = entry_at(field::<C, u64>(vma, global!(layout.vma_mm)), address);
+        send_visit(call, Kind::TryToUnmapOne, [kept[ENTRY], after], true);
+    } else {
+        send_visit(call, Kind::TryToUnmapOne, [UNKNOWN; 2], is_protected(vm_flags, ttu_flags));
+    }
+}
+
+/// `page_make_device_exclusive_one` at return: the walk reaches address spaces that the caller did not name.
+#[inline(always)]
+pub fn visited_for_exclusive<C: Context>(call: &mut Call<'_, C>) {
+    spaces::note(field::<C, u64>(call.argument(1), global!(layout.vma_mm)));
+    visited(call, Kind::ExclusiveVma);
+}
+
+/// Another `*_one` callback of a walk at return.
 #[inline(always)]
 pub fn visited<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
+    let is_ruled = !matches!(kind, Kind::TryToMigrateOne);
+    send_visit(call, kind, [UNKNOWN; 2], is_ruled);
+}
+
+/// Sends a visit: folio, VMA, address, and the walk's argument where it is flags. One that no rule is about is
+/// sent only when all are asked for, or as a sample of a long walk.
+#[inline(always)]
+fn send_visit<C: Context>(call: &mut Call<'_, C>, kind: Kind, entries: [u64; 2], is_ruled: bool) {
     let (page, vma, address) = (call.argument(0), call.argument(1), call.argument(2));
     let (ttu_flags, result, duration) = (call.find(3).unwrap_or(0), call.result(), call.duration);
-    let Some(room) = call.reserve(kind) else { return };
     let state = page::state::<C::Memory>(page);
+    let is_sample = state.mapcount > 0 && state.mapcount % VISITS_STEP == 0;
+    if global!(options.visits_for_rules) != 0 && !is_ruled && !is_sample {
+        return;
+    }
+    let Some(room) = call.reserve(kind) else { return };
     room.send(VmaVisit {
         page,
         flags: state.flags,
@@ -39,8 +125,8 @@ pub fn visited<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
         result: result as u32 & 0xff,
         mapcount: state.mapcount,
         reserved: 0,
-        entry_before: UNKNOWN,
-        entry_after: UNKNOWN,
+        entry_before: entries[0],
+        entry_after: entries[1],
         duration,
     });
 }

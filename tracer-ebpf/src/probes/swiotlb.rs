@@ -4,14 +4,17 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::LruHashMap;
 use tracer_common::event::{
-    DEVICE_NAME_LEN, DeviceName, Kind, SwiotlbMap, SwiotlbMapSingle, SwiotlbPages, SwiotlbSync,
-    SwiotlbUnmapSingle, UNKNOWN,
+    DEVICE_NAME_LEN, DeviceName, Kind, MAPPING_ERROR, SwiotlbMap, SwiotlbMapSingle, SwiotlbPages,
+    SwiotlbSlotKept, SwiotlbSync, SwiotlbUnmapSingle, UNKNOWN,
 };
+use tracer_common::globals::OFFSET_ABSENT;
+use tracer_common::point::Point;
 
 use crate::call::{Call, field};
 use crate::context::Context;
 use crate::globals::global;
 use crate::memory::{Memory, Probed};
+use crate::pairing::Begun;
 
 /// log2 of the bytes of a slot (include/linux/swiotlb.h, `IO_TLB_SHIFT`).
 const SLOT_SHIFT: u64 = 11;
@@ -22,7 +25,7 @@ static DEVICES: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1024, 0);
 
 /// Sends a device's name before its first event.
 #[inline(always)]
-fn introduce<C: Context>(call: &mut Call<'_, C>, device: u64) {
+pub fn introduce<C: Context>(call: &mut Call<'_, C>, device: u64) {
     if global!(options.read_kernel) == 0 || DEVICES.get_ptr(device).is_some() {
         return;
     }
@@ -63,8 +66,42 @@ pub fn mapped<C: Context>(call: &mut Call<'_, C>) {
 
 /// The pool that a device bounces through.
 #[inline(always)]
-fn pool_of<C: Context>(device: u64) -> u64 {
+pub fn pool_of<C: Context>(device: u64) -> u64 {
     field::<C, u64>(device, global!(layout.device_io_tlb_mem))
+}
+
+/// What the pool does: every mapping bounces (1), coherent memory comes from it (2).
+#[inline(always)]
+pub fn pool_bits<C: Context>(pool: u64) -> u32 {
+    let force: u8 = field::<C, u8>(pool, global!(layout.pool_force_bounce));
+    let for_alloc: u8 = field::<C, u8>(pool, global!(layout.pool_for_alloc));
+    u32::from(force & 1) | u32::from(for_alloc & 1) << 1
+}
+
+/// Most areas whose counters are added up.
+const MOST_AREAS: u32 = 128;
+
+/// Slots in use of the device's (default) pool, or [`UNKNOWN`]. Read without the areas' locks.
+#[inline(always)]
+fn used_slots(device: u64) -> u64 {
+    let pool = Probed::load::<u64>(device, global!(layout.device_io_tlb_mem)).unwrap_or(0);
+    let areas = Probed::load::<u64>(pool, global!(layout.pool_areas));
+    let count = Probed::load::<u32>(pool, global!(layout.pool_area_count));
+    let (Some(areas), Some(count)) = (areas, count) else {
+        return Probed::load::<u64>(pool, global!(layout.pool_used)).unwrap_or(UNKNOWN);
+    };
+    if count > MOST_AREAS {
+        return UNKNOWN;
+    }
+    let mut used = 0;
+    for index in 0..MOST_AREAS {
+        // No way out of the middle: the verifier would follow each.
+        if index < count {
+            let area = areas + u64::from(index) * u64::from(global!(layout.area_size));
+            used += Probed::load::<u64>(area, global!(layout.area_used)).unwrap_or(0);
+        }
+    }
+    used
 }
 
 /// `swiotlb_tbl_map_single` at return: slots were taken, or there were none.
@@ -74,11 +111,9 @@ pub fn slots_taken<C: Context>(call: &mut Call<'_, C>) {
     introduce(call, device);
     let (original, size, alloc_size) = (call.argument(1), call.argument(2), call.find(3).unwrap_or(UNKNOWN));
     let (direction, attributes) = (call.argument(4), call.find(5).unwrap_or(UNKNOWN));
-    let (bounce, duration) = (call.result(), call.duration);
+    let (bounce, align_mask, duration) = (call.result(), call.find(6).unwrap_or(0), call.duration);
     let Some(room) = call.reserve(Kind::SwiotlbMapSingle) else { return };
     let pool = pool_of::<C>(device);
-    let force: u8 = field::<C, u8>(pool, global!(layout.pool_force_bounce));
-    let for_alloc: u8 = field::<C, u8>(pool, global!(layout.pool_for_alloc));
     room.send(SwiotlbMapSingle {
         device,
         pool,
@@ -90,9 +125,9 @@ pub fn slots_taken<C: Context>(call: &mut Call<'_, C>) {
         alloc_size,
         attributes,
         direction: direction as u32,
-        pool_bits: u32::from(force & 1) | u32::from(for_alloc & 1) << 1,
-        used_slots: UNKNOWN,
-        align_mask: 0,
+        pool_bits: pool_bits::<C>(pool),
+        used_slots: if bounce == MAPPING_ERROR { used_slots(device) } else { UNKNOWN },
+        align_mask: align_mask as u32,
         reserved: 0,
         duration,
     });
@@ -106,7 +141,7 @@ pub fn slots_released<C: Context>(call: &mut Call<'_, C>) {
     let (bounce, size, direction) = (call.argument(1), call.argument(2), call.argument(3));
     let (attributes, argument_pool) = (call.argument(4), call.find(5));
     let Some(room) = call.reserve(Kind::SwiotlbUnmapSingle) else { return };
-    let (slot_original, slot_size) = slot::<C>(device, argument_pool, bounce);
+    let (slot_original, slot_size) = slot(device, argument_pool, bounce);
     room.send(SwiotlbUnmapSingle {
         device,
         pool: pool_of::<C>(device),
@@ -120,25 +155,60 @@ pub fn slots_released<C: Context>(call: &mut Call<'_, C>) {
     });
 }
 
+/// Of [`Begun::kept`] of an unmap: what the slot said before.
+const SLOT_ORIGINAL: usize = 0;
+
+/// `swiotlb_tbl_unmap_single` at entry, where its return is looked at too.
+#[inline(always)]
+pub fn keep_slot<C: Context>(context: &C, begun: &mut Begun) {
+    const POINT: Point = Point::SwiotlbTblUnmapSingle;
+    let (device, bounce) = (context.argument(POINT, 0).unwrap_or(0), context.argument(POINT, 1).unwrap_or(0));
+    begun.kept[SLOT_ORIGINAL] = slot(device, context.argument(POINT, 5), bounce).0;
+}
+
+/// `swiotlb_tbl_unmap_single` at return, when the slot says that it holds what it held: the release was left out.
+/// When it holds something else, another CPU has taken it since. Slots of pools that come and go are not looked
+/// at: the pool may be gone.
+#[inline(always)]
+pub fn slot_kept<C: Context>(call: &mut Call<'_, C>) {
+    let Some(before) = call.begun.as_ref().map(|begun| begun.kept[SLOT_ORIGINAL]) else { return };
+    let (device, bounce, argument_pool) = (call.argument(0), call.argument(1), call.find(5));
+    let (slot_original, slot_size) = slot(device, argument_pool, bounce);
+    if before == FREE || before == UNKNOWN || slot_original != before {
+        return;
+    }
+    let pool = Probed::load::<u64>(device, global!(layout.device_io_tlb_mem)).unwrap_or(0);
+    if let Some(argument_pool) = argument_pool
+        && global!(layout.pool_default) != OFFSET_ABSENT
+        && argument_pool != pool + u64::from(global!(layout.pool_default))
+    {
+        return;
+    }
+    let Some(room) = call.reserve(Kind::SwiotlbSlotKept) else { return };
+    room.send(SwiotlbSlotKept { device, pool, bounce, slot_original, slot_size });
+}
+
+/// A free slot's original address (kernel/dma/swiotlb.c, INVALID_PHYS_ADDR).
+const FREE: u64 = u64::MAX;
+
 /// Original address and size in the slot of a bounce address (`struct io_tlb_slot`).
 #[inline(always)]
-fn slot<C: Context>(device: u64, argument_pool: Option<u64>, bounce: u64) -> (u64, u64) {
+fn slot(device: u64, argument_pool: Option<u64>, bounce: u64) -> (u64, u64) {
     // The pool's own address is followed as a plain number: the slot's index is not a constant, which
     // typed pointers do not allow.
-    let (start, slots) = match argument_pool {
-        Some(pool) => (
-            Probed::load::<u64>(pool, global!(layout.argument_pool_start)),
-            Probed::load::<u64>(pool, global!(layout.argument_pool_slots)),
-        ),
-        None => {
-            let pool = Probed::load::<u64>(device, global!(layout.device_io_tlb_mem)).unwrap_or(0);
-            (
-                Probed::load::<u64>(pool, global!(layout.pool_start)),
-                Probed::load::<u64>(pool, global!(layout.pool_slots)),
-            )
-        }
-    };
-    let (Some(start), Some(slots)) = (start, slots) else { return (UNKNOWN, UNKNOWN) };
+    let start;
+    let slots;
+    if let Some(pool) = argument_pool {
+        start = Probed::load::<u64>(pool, global!(layout.argument_pool_start)).unwrap_or(UNKNOWN);
+        slots = Probed::load::<u64>(pool, global!(layout.argument_pool_slots)).unwrap_or(0);
+    } else {
+        let pool = Probed::load::<u64>(device, global!(layout.device_io_tlb_mem)).unwrap_or(0);
+        start = Probed::load::<u64>(pool, global!(layout.pool_start)).unwrap_or(UNKNOWN);
+        slots = Probed::load::<u64>(pool, global!(layout.pool_slots)).unwrap_or(0);
+    }
+    if start == UNKNOWN || slots == 0 {
+        return (UNKNOWN, UNKNOWN);
+    }
     let slot = slots + (bounce.wrapping_sub(start) >> SLOT_SHIFT) * u64::from(global!(layout.slot_size));
     (
         Probed::load::<u64>(slot, global!(layout.slot_original)).unwrap_or(UNKNOWN),

@@ -52,11 +52,11 @@ pub fn run(args: &ProbesArgs, global: &GlobalArgs) -> Result<(), Error> {
         kinds: select(&args.event, args.per_vma)?,
         latency: args.latency,
         attach: args.attach.into(),
-        probe_read: true,
+        ..Request::default()
     };
     match &args.btf {
         None => {
-            let options = FactsOptions { btf: None, kallsyms: args.kallsyms.clone() };
+            let options = FactsOptions { kallsyms: args.kallsyms.clone(), ..FactsOptions::default() };
             let facts = Facts::of_running_kernel(&options)?;
             let lockdown = match Lockdown::read(&SystemFiles::live()) {
                 Lockdown::Unknown => None,

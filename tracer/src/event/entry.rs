@@ -3,7 +3,7 @@
 use tracer_common::event::UNKNOWN;
 use tracer_common::globals::EntryFormat;
 
-use crate::kernel::{Description, EntryFormatRecord, SwapKind};
+use crate::kernel::{Description, EntryFormatRecord, PresentEntryFormat, SwapKind};
 
 /// What a raw page-table entry says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,10 @@ pub enum EntryState {
     /// Nothing is mapped.
     None,
     /// A page is mapped.
-    Present,
+    Present {
+        /// The page frame number; `None` where it is not known how such an entry is laid out.
+        pfn: Option<u64>,
+    },
     /// A swap entry.
     Swap {
         /// `swp_type()`.
@@ -41,7 +44,7 @@ impl EntryState {
     pub fn name(&self) -> &'static str {
         match self {
             Self::None => "none",
-            Self::Present => "present",
+            Self::Present { .. } => "present",
             Self::Swap { kind: Some(kind), .. } => kind.name(),
             Self::Swap { kind: None, .. } => "swap",
         }
@@ -54,6 +57,7 @@ pub struct EntryDecoder {
     format: EntryFormat,
     soft_dirty_mask: u64,
     uffd_wp_mask: u64,
+    present: Option<PresentEntryFormat>,
     kinds: Vec<Option<SwapKind>>,
 }
 
@@ -64,7 +68,7 @@ impl EntryDecoder {
     /// For the kernel described; `None` where it does not know how entries are laid out.
     pub fn new(description: &Description) -> Option<Self> {
         let record = description.entry_format.as_ref()?;
-        let EntryFormatRecord { soft_dirty_mask, uffd_wp_mask, .. } = *record;
+        let EntryFormatRecord { soft_dirty_mask, uffd_wp_mask, present, .. } = *record;
         Some(Self {
             format: EntryFormat {
                 pfn_mask: record.pfn_mask,
@@ -81,6 +85,7 @@ impl EntryDecoder {
             },
             soft_dirty_mask,
             uffd_wp_mask,
+            present,
             kinds: (0..MOST_TYPES).map(|number| description.swap_kind(number)).collect(),
         })
     }
@@ -92,7 +97,7 @@ impl EntryDecoder {
         }
         let state = match self.format.swap_type(raw) {
             None if raw == 0 => EntryState::None,
-            None => EntryState::Present,
+            None => EntryState::Present { pfn: self.present.map(|format| format.pfn(raw)) },
             Some(number) => {
                 let kind = self.kinds.get(number as usize).copied().flatten();
                 EntryState::Swap {
@@ -127,6 +132,13 @@ mod tests {
             invert: true,
             soft_dirty_mask: 2,
             uffd_wp_mask: 4,
+            present: Some(PresentEntryFormat {
+                pfn_mask: 0x000f_ffff_ffff_f000,
+                inverted_without: 1,
+                writable_mask: 2,
+                soft_dirty_mask: 0x800,
+                uffd_wp_mask: 0x400,
+            }),
         });
         EntryDecoder::new(&Description { swap_types, entry_format, ..Description::default() }).unwrap()
     }
@@ -167,8 +179,9 @@ mod tests {
         let state = |raw| decoder.decode(raw).map(|entry| entry.state);
         assert_eq!(state(UNKNOWN), None);
         assert_eq!(state(0), Some(EntryState::None));
-        assert_eq!(state(0x8000_0000_1234_5067), Some(EntryState::Present));
-        assert_eq!(state(0x100), Some(EntryState::Present), "PROT_NONE");
+        assert_eq!(state(0x8000_0000_1234_5067), Some(EntryState::Present { pfn: Some(0x12345) }));
+        let inverted = 0x100 | !(0x12345 << 12) & 0x000f_ffff_ffff_f000;
+        assert_eq!(state(inverted), Some(EntryState::Present { pfn: Some(0x12345) }), "PROT_NONE");
         let swapped = EntryState::Swap { number: 0, kind: None, pfn: None, soft_dirty: false, uffd_wp: true };
         assert_eq!(state(0x07ff_ffff_fdb9_7404), Some(swapped));
         assert_eq!(swapped.name(), "swap");

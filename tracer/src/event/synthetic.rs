@@ -106,6 +106,7 @@ pub fn description() -> Description {
             invert: true,
             soft_dirty_mask: 2,
             uffd_wp_mask: 4,
+            present: None,
         }),
         enums: enums.into_iter().map(|(name, values)| (name.to_owned(), values)).collect(),
         ..Description::default()

@@ -145,6 +145,34 @@ pub struct EntryFormatRecord {
     /// Mask of the uffd-wp bit of a swap entry; 0 where there is none.
     #[serde(default)]
     pub uffd_wp_mask: u64,
+    /// How a present entry is laid out, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub present: Option<PresentEntryFormat>,
+}
+
+/// How a page sits in a page-table entry that maps one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PresentEntryFormat {
+    /// Masks the page frame number where it stands; its lowest bit is the shift.
+    pub pfn_mask: u64,
+    /// Mask of a bit without which the page frame number is stored inverted; 0 where it never is.
+    #[serde(default)]
+    pub inverted_without: u64,
+    /// Mask of the bit that allows writing.
+    pub writable_mask: u64,
+    /// Mask of the soft-dirty bit; 0 where there is none.
+    pub soft_dirty_mask: u64,
+    /// Mask of the uffd-wp bit; 0 where there is none.
+    pub uffd_wp_mask: u64,
+}
+
+impl PresentEntryFormat {
+    /// The page frame number of a raw entry that maps a page.
+    pub const fn pfn(&self, entry: u64) -> u64 {
+        let inverted = self.inverted_without != 0 && entry & self.inverted_without == 0;
+        let stored = if inverted { !entry } else { entry };
+        (stored & self.pfn_mask) >> (self.pfn_mask.trailing_zeros() & 63)
+    }
 }
 
 impl Description {

@@ -2,9 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use tracer_common::globals::EntryFormat;
+use tracer_common::globals::{EntryFormat, WalkFormat};
 
-use super::{Configuration, EntryFormatRecord, SystemFiles};
+use super::{Configuration, EntryFormatRecord, PresentEntryFormat, Symbols, SystemFiles};
 
 /// A machine whose entries can be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,15 @@ impl Paging {
                 invert: true,
                 soft_dirty_mask: mask(configured("MEM_SOFT_DIRTY"), 1),
                 uffd_wp_mask: mask(configured("HAVE_ARCH_USERFAULTFD_WP"), 2),
+                // 6.12 arch/x86/include/asm/pgtable_types.h: _PAGE_RW, _PAGE_SOFT_DIRTY, _PAGE_UFFD_WP.
+                present: Some(PresentEntryFormat {
+                    pfn_mask: X86_ADDRESS,
+                    // Without _PAGE_PRESENT (PROT_NONE): arch/x86/include/asm/pgtable-invert.h.
+                    inverted_without: 1,
+                    writable_mask: 1 << 1,
+                    soft_dirty_mask: mask(configured("MEM_SOFT_DIRTY"), 11),
+                    uffd_wp_mask: mask(configured("HAVE_ARCH_USERFAULTFD_WP"), 10),
+                }),
             },
             Self::Arm { layout, pfn_bits } => {
                 // PTE_PROT_NONE is bit 58; since 6.11 PTE_PRESENT_INVALID is bit 11.
@@ -93,8 +102,46 @@ impl Paging {
                     invert: false,
                     soft_dirty_mask: 0,
                     uffd_wp_mask: mask(layout == ArmLayout::UffdWp, 3),
+                    present: None,
                 }
             }
+        }
+    }
+}
+
+/// Bits 12 to 51 of an x86-64 page-table entry: the physical address.
+const X86_ADDRESS: u64 = low_bits(52) & !low_bits(12);
+
+/// Start of the direct map of x86-64 where it is not a variable (6.12 arch/x86/include/asm/page_64_types.h,
+/// __PAGE_OFFSET_BASE_L4).
+const X86_PAGE_OFFSET: u64 = 0xffff_8880_0000_0000;
+
+impl Paging {
+    /// How the page tables of processes are walked; not at all on other machines than x86-64, and where a
+    /// variable that is needed has no visible address.
+    pub fn walk_format(self, symbols: &Symbols) -> WalkFormat {
+        let Self::X86 { five_levels } = self else { return WalkFormat::NONE };
+        // A variable that the kernel does not have is a constant there.
+        let variable = |name: &str| match symbols.address(name) {
+            Some(address) => Some(address),
+            None if symbols.exists(name) || symbols.is_empty() => None,
+            None => Some(0),
+        };
+        let (Some(page_offset_symbol), Some(physical_mask_symbol)) =
+            (variable("page_offset_base"), variable("physical_mask"))
+        else {
+            return WalkFormat::NONE;
+        };
+        WalkFormat {
+            page_offset_symbol,
+            page_offset: X86_PAGE_OFFSET,
+            physical_mask_symbol,
+            address_mask: X86_ADDRESS,
+            // _PAGE_PRESENT and _PAGE_PSE.
+            present_mask: 1,
+            large_mask: 1 << 7,
+            levels: if five_levels { 5 } else { 4 },
+            loops: 0,
         }
     }
 }

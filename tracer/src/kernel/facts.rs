@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tracer_common::globals::{EntryFormat, Globals, Layout};
+use tracer_common::globals::{EntryFormat, Globals, Layout, WalkFormat};
 
 use super::btf::RUNNING_KERNEL_BTF;
 use super::entry::Paging;
@@ -19,6 +19,8 @@ pub struct FactsOptions {
     pub btf: Option<PathBuf>,
     /// Symbols in the form of `/proc/kallsyms`, for one that hides them.
     pub kallsyms: Option<PathBuf>,
+    /// Functions and tracepoints (without category) that are taken to be missing, to try out what that means.
+    pub hidden: Vec<String>,
 }
 
 /// What the rest of the program needs to know of a kernel.
@@ -34,6 +36,10 @@ pub struct Facts {
     pub missing: Vec<MissingField>,
     /// How its swap entries look, as the programs take it.
     pub entry: EntryFormat,
+    /// How the page tables of processes are walked.
+    pub walk: WalkFormat,
+    /// Functions and tracepoints that are taken to be missing.
+    pub hidden: Vec<String>,
     /// What a reader of its events must know; goes into the trace file.
     pub description: Description,
     /// The configuration it was built with, where that is readable.
@@ -86,7 +92,14 @@ impl Facts {
                 symbols.address("vmemmap_base"),
             )
         });
+        let walk = paging.map_or(WalkFormat::NONE, |paging| {
+            let mut walk = paging.walk_format(&symbols);
+            walk.loops = u32::from(btf.enumerator("BPF_FUNC_loop").is_some());
+            walk
+        });
         Ok(Self {
+            walk,
+            hidden: options.hidden.clone(),
             description: Description::of_kernel(system, &btf, &layout, swap_types, format, page_size),
             btf,
             symbols,
@@ -194,7 +207,7 @@ mod tests {
         assert_eq!(error.cause, "this kernel has no BTF: /sys/kernel/btf/vmlinux does not exist");
         let file = root.path().join("file");
         std::fs::write(&file, "no BTF at all").unwrap();
-        let options = FactsOptions { btf: Some(file), kallsyms: None };
+        let options = FactsOptions { btf: Some(file), ..FactsOptions::default() };
         let error = Facts::of_system(&system, &options).unwrap_err();
         assert_eq!(error.code, ExitCode::Failure);
         assert_eq!(error.cause, "the file is no BTF (its first two bytes are not 9f eb)");

@@ -17,7 +17,7 @@ mod system;
 pub use btf::{Btf, BtfError, FunctionSignature, Member, Parameter, RUNNING_KERNEL_BTF};
 pub use checkup::{Check, CheckState, Checkup};
 pub use configuration::Configuration;
-pub use description::{Description, EntryFormatRecord, NamedValue, SwapKind, SwapType};
+pub use description::{Description, EntryFormatRecord, NamedValue, PresentEntryFormat, SwapKind, SwapType};
 pub(crate) use entry::version;
 pub use entry::{ArmLayout, Paging};
 pub(crate) use facts::page_size;

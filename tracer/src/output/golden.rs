@@ -196,6 +196,7 @@ fn any_description() -> impl Strategy<Value = Description> {
                     invert,
                     soft_dirty_mask: 2,
                     uffd_wp_mask: 4,
+                    present: None,
                 }),
                 enums: tables.into_iter().map(|name| (name.to_owned(), masks.clone())).collect(),
                 ..Description::default()

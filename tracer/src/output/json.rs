@@ -161,18 +161,25 @@ fn entry(out: &mut Vec<u8>, entry: &Entry) {
     word(out, entry.state.name());
     key(out, "raw");
     hex_text(out, entry.raw);
-    if let EntryState::Swap { number, pfn, soft_dirty, uffd_wp, .. } = entry.state {
-        key(out, "swap_type");
-        decimal(out, number.into());
+    let pfn_member = |out: &mut Vec<u8>, pfn: Option<u64>| {
         key(out, "pfn");
         match pfn {
             Some(pfn) => hex_text(out, pfn),
             None => null(out),
         }
-        key(out, "soft_dirty");
-        truth(out, soft_dirty);
-        key(out, "uffd_wp");
-        truth(out, uffd_wp);
+    };
+    match entry.state {
+        EntryState::None => {}
+        EntryState::Present { pfn } => pfn_member(out, pfn),
+        EntryState::Swap { number, pfn, soft_dirty, uffd_wp, .. } => {
+            key(out, "swap_type");
+            decimal(out, number.into());
+            pfn_member(out, pfn);
+            key(out, "soft_dirty");
+            truth(out, soft_dirty);
+            key(out, "uffd_wp");
+            truth(out, uffd_wp);
+        }
     }
     out.push(b'}');
 }

@@ -141,10 +141,16 @@ pub fn write_value(out: &mut Vec<u8>, value: &Value<'_>, spaces: bool) {
     }
 }
 
-/// `present`, `device_exclusive_write(pfn=0x12345,soft_dirty)`, `swap(type=0)`.
+/// `present(pfn=0x12345)`, `device_exclusive_write(pfn=0x12345,soft_dirty)`, `swap(type=0)`.
 fn write_entry(out: &mut Vec<u8>, state: &EntryState) {
     out.extend_from_slice(state.name().as_bytes());
-    let EntryState::Swap { number, kind, pfn, soft_dirty, uffd_wp } = *state else { return };
+    let (number, pfn, soft_dirty, uffd_wp) = match *state {
+        EntryState::None => return,
+        EntryState::Present { pfn } => (None, pfn, false, false),
+        EntryState::Swap { number, kind, pfn, soft_dirty, uffd_wp } => {
+            (Some(number).filter(|_| kind.is_none()), pfn, soft_dirty, uffd_wp)
+        }
+    };
     let mut separator = b'(';
     let mut part = |out: &mut Vec<u8>, text: &str| {
         out.push(std::mem::replace(&mut separator, b','));
@@ -154,7 +160,7 @@ fn write_entry(out: &mut Vec<u8>, state: &EntryState) {
         part(out, "pfn=");
         hex(out, pfn);
     }
-    if kind.is_none() {
+    if let Some(number) = number {
         part(out, "type=");
         decimal(out, number.into());
     }

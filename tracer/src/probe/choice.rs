@@ -13,6 +13,7 @@ use crate::kernel::FunctionSignature;
 
 const DEARER: &str = "time (each hit costs more than through a trampoline)";
 pub(super) const NOT_THERE: &str = "not in this kernel";
+const LOOP: &str = "BPF_FUNC_loop";
 const LOCKDOWN: &str = "the kernel is in lockdown (confidentiality)";
 
 /// A candidate with a way to attach it that should work.
@@ -128,11 +129,14 @@ fn absence(view: &dyn KernelView, entry: &Entry) -> Outcome {
     if let Some(option) = absence.config
         && view.config(option) == Some(false)
     {
-        return Outcome::Absent { reason: format!("CONFIG_{option} is not set in this kernel") };
+        return Outcome::Absent {
+            reason: format!("CONFIG_{option} is not set in this kernel"),
+            impossible: true,
+        };
     }
     if !entry.only_with.is_empty() && !entry.only_with.iter().any(|symbol| exists(view, symbol)) {
         let reason = format!("nothing to see: this kernel has none of {}", entry.only_with.join(", "));
-        return Outcome::Absent { reason };
+        return Outcome::Absent { reason, impossible: true };
     }
     let variants = view.variants(entry.name());
     if let Some(first) = variants.first() {
@@ -143,7 +147,10 @@ fn absence(view: &dyn KernelView, entry: &Entry) -> Outcome {
         Some(parent) => {
             Outcome::Inlined { reason: format!("its code is inside {parent}; {}", absence.reason) }
         }
-        None => Outcome::Absent { reason: absence.reason.to_owned() },
+        None => Outcome::Absent {
+            reason: absence.reason.to_owned(),
+            impossible: absence.instead.iter().any(|symbol| exists(view, symbol)),
+        },
     }
 }
 
@@ -232,7 +239,7 @@ fn attempt(
         None => return Err(Obstacle::Unresolved(vec![format!("the signature of {symbol} in BTF")])),
     };
     let resolved = signature::resolve(entry, known, method).map_err(Obstacle::Unresolved)?;
-    let (on_entry, on_exit) = program::needed(entry.moment, method, request.latency);
+    let (on_entry, on_exit) = program::needed(entry.moment, method, request);
     let mut lost: Vec<String> = candidate.lost.map(str::to_owned).into_iter().collect();
     if !resolved.unreached.is_empty() {
         lost.push(format!("argument {} (on the stack)", resolved.unreached.join(", ")));
@@ -240,6 +247,7 @@ fn attempt(
     if !request.probe_read {
         lost.extend(entry.lost_without_probe_read.map(|what| format!("{what} (lockdown)")));
     }
+    lost.extend(unread_tables(view, request, entry));
     let is_dearer = matches!(method, AttachMethod::Kprobe | AttachMethod::RawTracepoint);
     if is_dearer && request.attach == Preference::Auto {
         lost.push(DEARER.to_owned());
@@ -253,6 +261,24 @@ fn attempt(
         lost: (!lost.is_empty()).then(|| lost.join("; ")),
         unfamiliar: signature.and_then(|found| unfamiliar(candidate, found)),
     })
+}
+
+/// What is lost because page tables cannot be read; `None` when they can, or there is nothing to read in them.
+fn unread_tables(view: &dyn KernelView, request: &Request, entry: &Entry) -> Option<String> {
+    let tables = entry.tables?;
+    if !tables.only_with.is_empty() && !tables.only_with.iter().any(|symbol| exists(view, symbol)) {
+        return None;
+    }
+    let why = if !request.probe_read {
+        "lockdown".to_owned()
+    } else if let Some(why) = view.no_page_tables() {
+        why
+    } else if tables.range && !view.has_helper(LOOP) {
+        "this kernel has no bpf_loop, which came with 5.17".to_owned()
+    } else {
+        return None;
+    };
+    Some(format!("{} ({why})", tables.lost))
 }
 
 /// Why a way to attach is closed on this kernel, whatever the arguments.

@@ -1,6 +1,6 @@
 //! The plan's view of a kernel that is there: the running one, or one described by files.
 
-use tracer_common::globals::{Layout, OFFSET_ABSENT};
+use tracer_common::globals::{Layout, OFFSET_ABSENT, WalkFormat};
 
 use super::view::{KernelView, Presence};
 use crate::kernel::{Btf, Configuration, Facts, FunctionSignature, NameSet, Symbols};
@@ -17,6 +17,8 @@ pub struct KnownKernel<'a> {
     btf: &'a Btf,
     symbols: Option<&'a Symbols>,
     layout: &'a Layout,
+    walk: Option<&'a WalkFormat>,
+    hidden: &'a [String],
     configuration: Option<&'a Configuration>,
     traceable: Option<&'a NameSet>,
     kprobe_blacklist: Option<&'a NameSet>,
@@ -29,6 +31,8 @@ impl<'a> KnownKernel<'a> {
             btf: &facts.btf,
             symbols: Some(&facts.symbols).filter(|symbols| !symbols.is_empty()),
             layout: &facts.layout,
+            walk: Some(&facts.walk),
+            hidden: &facts.hidden,
             configuration: facts.configuration.as_ref(),
             traceable: facts.traceable.as_ref(),
             kprobe_blacklist: facts.kprobe_blacklist.as_ref(),
@@ -37,7 +41,20 @@ impl<'a> KnownKernel<'a> {
 
     /// Another kernel, of which only files are at hand.
     pub fn described(btf: &'a Btf, layout: &'a Layout, symbols: Option<&'a Symbols>) -> Self {
-        Self { btf, symbols, layout, configuration: None, traceable: None, kprobe_blacklist: None }
+        Self {
+            btf,
+            symbols,
+            layout,
+            walk: None,
+            hidden: &[],
+            configuration: None,
+            traceable: None,
+            kprobe_blacklist: None,
+        }
+    }
+
+    fn is_hidden(&self, name: &str) -> bool {
+        self.hidden.iter().any(|hidden| hidden == name)
     }
 
     /// Whether the kernel was built with the function.
@@ -51,15 +68,16 @@ impl<'a> KnownKernel<'a> {
 
 impl KernelView for KnownKernel<'_> {
     fn function(&self, name: &str) -> Option<FunctionSignature> {
-        self.btf.function(name)
+        if self.is_hidden(name) { None } else { self.btf.function(name) }
     }
 
     fn tracepoint(&self, name: &str) -> Option<FunctionSignature> {
-        self.btf.tracepoint(name)
+        if self.is_hidden(name) { None } else { self.btf.tracepoint(name) }
     }
 
     fn symbol(&self, name: &str) -> Presence {
         match self.symbols.map(|symbols| symbols.count(name)) {
+            Some(_) if self.is_hidden(name) => Presence::Absent,
             None => Presence::Unknown,
             Some(0) => Presence::Absent,
             Some(1) => Presence::Once,
@@ -69,7 +87,7 @@ impl KernelView for KnownKernel<'_> {
 
     fn variants(&self, name: &str) -> Vec<String> {
         let found = self.symbols.map(|symbols| symbols.variants(name)).unwrap_or_default();
-        found.into_iter().map(str::to_owned).collect()
+        found.into_iter().filter(|copy| !self.is_hidden(copy)).map(str::to_owned).collect()
     }
 
     fn is_traceable(&self, name: &str) -> Option<bool> {
@@ -90,6 +108,14 @@ impl KernelView for KnownKernel<'_> {
 
     fn has_helper(&self, enumerator: &str) -> bool {
         self.btf.enumerator(enumerator).is_some()
+    }
+
+    fn no_page_tables(&self) -> Option<String> {
+        if self.layout.mm_pgd == OFFSET_ABSENT {
+            return Some("mm_struct.pgd is not in BTF".to_owned());
+        }
+        let walks = self.walk.is_none_or(|walk| walk.levels != 0);
+        (!walks).then(|| "page tables are read on x86-64 with visible symbols only".to_owned())
     }
 
     fn trampoline_arguments(&self) -> usize {
@@ -152,6 +178,10 @@ impl KernelView for Facts {
 
     fn has_helper(&self, enumerator: &str) -> bool {
         KnownKernel::of(self).has_helper(enumerator)
+    }
+
+    fn no_page_tables(&self) -> Option<String> {
+        KnownKernel::of(self).no_page_tables()
     }
 
     fn trampoline_arguments(&self) -> usize {

@@ -94,6 +94,7 @@ impl Plan {
                 candidate.positions.write(planned.point, globals);
             }
         }
+        globals.options.count_mlocks = u8::from(self.point(Point::MlockFolio).candidate.is_some());
     }
 
     /// Every program to load and attach.

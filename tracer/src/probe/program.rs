@@ -4,6 +4,7 @@ use tracer_common::point::Point;
 
 use super::AttachMethod;
 use super::catalogue::Moment;
+use super::request::Request;
 
 /// Kind of a program, and so the call that loads and attaches it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,14 +60,16 @@ impl Program {
 }
 
 /// Programs at the entry and at the return that a point needs.
-pub(super) fn needed(moment: Moment, method: AttachMethod, latency: bool) -> (bool, bool) {
+pub(super) fn needed(moment: Moment, method: AttachMethod, request: &Request) -> (bool, bool) {
     let keeps_arguments = method == AttachMethod::Fentry;
     match moment {
         Moment::Entry => (true, false),
         Moment::Result => (false, true),
         Moment::Both => (true, true),
         // A kretprobe has no arguments: its kprobe keeps them.
-        Moment::Return => (latency || !keeps_arguments, true),
+        Moment::Return => (request.latency || !keeps_arguments, true),
+        Moment::Untimed => (!keeps_arguments, true),
+        Moment::EntryAnd(kind) => (true, request.kinds.contains(&kind)),
     }
 }
 
@@ -101,6 +104,7 @@ mod tests {
                 (Some(_), _) => &[ProgramKind::BtfTracepoint, ProgramKind::RawTracepoint],
                 (None, Moment::Entry) => &[ProgramKind::Fentry, ProgramKind::Kprobe],
                 (None, Moment::Result) => &[ProgramKind::Fexit, ProgramKind::Kretprobe],
+                (None, Moment::Untimed) => &[ProgramKind::Fexit, ProgramKind::Kprobe, ProgramKind::Kretprobe],
                 (None, _) => {
                     &[ProgramKind::Fentry, ProgramKind::Fexit, ProgramKind::Kprobe, ProgramKind::Kretprobe]
                 }
@@ -117,12 +121,21 @@ mod tests {
         for entry in catalogue::entries().filter(|entry| entry.candidates[0].tracepoint().is_none()) {
             let point = format!("{:?}", entry.point);
             let expected = match entry.moment {
-                Moment::Entry => format!("at_entry!({point}:"),
-                Moment::Return => format!("at_return!({point}, ForLatency"),
-                Moment::Both => format!("at_return!({point}, Always"),
-                Moment::Result => format!("Point::{point}, Pairs::Never"),
+                Moment::Entry => vec![format!("at_entry!({point}:")],
+                Moment::EntryAnd(kind) => vec![format!("at_entry_and_return!({point}, {kind:?}")],
+                Moment::Return => vec![format!("at_return!({point}, ForLatency")],
+                Moment::Untimed => {
+                    vec![
+                        format!("at_return!({point}, ForArguments"),
+                        format!("at_return_if!(dma::must_bounce, {point}"),
+                    ]
+                }
+                Moment::Both => {
+                    vec![format!("at_return!({point}, Always"), format!("at_return!({point}, WhereNoted")]
+                }
+                Moment::Result => vec![format!("Point::{point}, Pairs::Never")],
             };
-            assert!(SOURCE.contains(&expected), "the object has no `{expected}`");
+            assert!(expected.iter().any(|text| SOURCE.contains(text)), "the object has none of {expected:?}");
         }
     }
 

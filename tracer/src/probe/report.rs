@@ -52,6 +52,10 @@ pub enum Outcome {
     Absent {
         /// Why that is, for people: version range, configuration option.
         reason: String,
+        /// Whether this kernel cannot do at all what the point would tell of: it is another version's function,
+        /// or the feature is not built in. Otherwise the kernel does it out of sight.
+        #[serde(default)]
+        impossible: bool,
     },
     /// The function's code is only inside its callers.
     Inlined {

@@ -27,6 +27,8 @@ pub struct Request {
     pub kinds: BTreeSet<Kind>,
     /// Measure the time in functions.
     pub latency: bool,
+    /// Of the visits of rmap walks send only those that the rules are about, and samples of very long walks.
+    pub visits_for_rules: bool,
     /// Ways to attach.
     pub attach: Preference,
     /// Whether `bpf_probe_read_kernel` works. It does not under lockdown=confidentiality, where kprobes
@@ -38,7 +40,7 @@ impl Default for Request {
     /// Every event that comes with its family, no latency, the cheapest way.
     fn default() -> Self {
         let kinds = Kind::ALL.iter().copied().filter(|kind| !is_per_vma(*kind)).collect();
-        Self { kinds, latency: false, attach: Preference::Auto, probe_read: true }
+        Self { kinds, latency: false, visits_for_rules: false, attach: Preference::Auto, probe_read: true }
     }
 }
 

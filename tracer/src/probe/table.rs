@@ -131,7 +131,7 @@ fn reason(planned: &PlannedPoint) -> String {
     let mut reasons = match &planned.report.outcome {
         Outcome::Attached { .. } => Vec::new(),
         Outcome::Fallback { lost, .. } => vec![format!("lost: {lost}")],
-        Outcome::Absent { reason } | Outcome::Inlined { reason } | Outcome::Denied { reason } => {
+        Outcome::Absent { reason, .. } | Outcome::Inlined { reason } | Outcome::Denied { reason } => {
             vec![reason.clone()]
         }
         Outcome::Refused { reason, .. } => vec![reason.clone()],

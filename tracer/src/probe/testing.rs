@@ -21,6 +21,7 @@ pub(crate) struct TestKernel {
     pub(crate) trampoline_arguments: usize,
     pub(crate) no_trampolines: Option<String>,
     pub(crate) no_kprobes: Option<String>,
+    pub(crate) no_page_tables: Option<String>,
 }
 
 /// A signature from C: `type name, type *name`; without names for tracepoints.
@@ -45,6 +46,10 @@ task:task_rename(struct task_struct *, const char *)
 copy_page_range(struct vm_area_struct *dst_vma, struct vm_area_struct *src_vma)
 do_swap_page(struct vm_fault *vmf)
 swiotlb_map(struct device *dev, phys_addr_t paddr, size_t size, enum dma_data_direction dir, unsigned long attrs)
+unmap_page_range(struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr, unsigned long end, struct zap_details *details)
+exit_mmap(struct mm_struct *mm)
+dma_map_page_attrs(struct device *dev, struct page *page, size_t offset, size_t size, enum dma_data_direction dir, unsigned long attrs)
+dma_direct_map_sg(struct device *dev, struct scatterlist *sgl, int nents, enum dma_data_direction dir, unsigned long attrs)
 ";
 
 const MIGRATION_TRACEPOINTS: &str = "\
@@ -72,6 +77,8 @@ swiotlb_tbl_map_single(struct device *dev, phys_addr_t orig_addr, size_t mapping
 swiotlb_tbl_unmap_single(struct device *dev, phys_addr_t tlb_addr, size_t mapping_size, enum dma_data_direction dir, unsigned long attrs)
 swiotlb_sync_single_for_cpu(struct device *dev, phys_addr_t tlb_addr, size_t size, enum dma_data_direction dir)
 swiotlb_sync_single_for_device(struct device *dev, phys_addr_t tlb_addr, size_t size, enum dma_data_direction dir)
+move_to_new_page(struct page *newpage, struct page *page, enum migrate_mode mode)
+move_page_tables(struct vm_area_struct *vma, unsigned long old_addr, struct vm_area_struct *new_vma, unsigned long new_addr, unsigned long len, bool need_rmap_locks)
 swiotlb_alloc(struct device *dev, size_t size)
 swiotlb_free(struct device *dev, struct page *page, size_t size)
 ";
@@ -86,6 +93,8 @@ remove_migration_pte(struct folio *folio, struct vm_area_struct *vma, unsigned l
 migrate_vma_setup(struct migrate_vma *args)
 mlock_folio(struct folio *folio)
 munlock_page(struct page *page)
+move_to_new_folio(struct folio *dst, struct folio *src, enum migrate_mode mode)
+move_page_tables(struct vm_area_struct *vma, unsigned long old_addr, struct vm_area_struct *new_vma, unsigned long new_addr, unsigned long len, bool need_rmap_locks)
 mlock_fixup(struct vm_area_struct *vma, struct vm_area_struct **prev, unsigned long start, unsigned long end, vm_flags_t newflags)
 swiotlb_tbl_map_single(struct device *dev, phys_addr_t orig_addr, size_t mapping_size, size_t alloc_size, unsigned int alloc_align_mask, enum dma_data_direction dir, unsigned long attrs)
 swiotlb_tbl_unmap_single(struct device *dev, phys_addr_t tlb_addr, size_t mapping_size, enum dma_data_direction dir, unsigned long attrs)
@@ -103,6 +112,8 @@ remove_migration_pte(struct folio *folio, struct vm_area_struct *vma, unsigned l
 migrate_vma_setup(struct migrate_vma *args)
 mlock_folio(struct folio *folio)
 munlock_folio(struct folio *folio)
+move_to_new_folio(struct folio *dst, struct folio *src, enum migrate_mode mode)
+move_page_tables(struct vm_area_struct *vma, unsigned long old_addr, struct vm_area_struct *new_vma, unsigned long new_addr, unsigned long len, bool need_rmap_locks, bool for_stack)
 mlock_fixup(struct vma_iterator *vmi, struct vm_area_struct *vma, struct vm_area_struct **prev, unsigned long start, unsigned long end, vm_flags_t newflags)
 swiotlb_tbl_map_single(struct device *dev, phys_addr_t orig_addr, size_t mapping_size, unsigned int alloc_align_mask, enum dma_data_direction dir, unsigned long attrs)
 __swiotlb_tbl_unmap_single(struct device *dev, phys_addr_t tlb_addr, size_t mapping_size, enum dma_data_direction dir, unsigned long attrs, struct io_tlb_pool *pool)
@@ -214,7 +225,11 @@ impl KernelView for TestKernel {
     }
 
     fn has_helper(&self, enumerator: &str) -> bool {
-        self.has_func_arg && enumerator == "BPF_FUNC_get_func_arg"
+        self.has_func_arg && ["BPF_FUNC_get_func_arg", "BPF_FUNC_loop"].contains(&enumerator)
+    }
+
+    fn no_page_tables(&self) -> Option<String> {
+        self.no_page_tables.clone()
     }
 
     fn trampoline_arguments(&self) -> usize {

@@ -44,6 +44,9 @@ pub trait KernelView {
     /// Whether BPF programs have the helper with that enumerator of `enum bpf_func_id`.
     fn has_helper(&self, enumerator: &str) -> bool;
 
+    /// Why the page tables of processes cannot be read by programs, lockdown aside; `None` when they can.
+    fn no_page_tables(&self) -> Option<String>;
+
     /// Most arguments of a function that can have a trampoline.
     fn trampoline_arguments(&self) -> usize;
 

@@ -78,6 +78,8 @@ fn attach_points(probes: &mut Probes, plan: &mut Plan, btf: Option<&aya::Btf>) -
         while let Some(candidate) = plan.point(point).candidate.clone() {
             let Err(refusal) = probes.attach_all(point, &candidate.programs(point), btf) else { break };
             match plan.fall_back(point, refusal.errno, &refusal.reason) {
+                // The programs were told that it is there.
+                FallBack::Exhausted if point == Point::MlockFolio => return Done::Reload,
                 FallBack::Next { reload: false } | FallBack::Exhausted => {}
                 FallBack::Next { reload: true } => return Done::Reload,
             }

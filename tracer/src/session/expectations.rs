@@ -19,6 +19,9 @@ const IMPLIED: &[(Point, Point)] = &[
     (Point::MigrationPteRemoved, Point::RemoveMigrationPte),
     // copy_pte_range runs inside copy_page_range (mm/memory.c).
     (Point::CopyPteRange, Point::CopyPageRange),
+    // What a device has made exclusive is zapped at the latest when its process ends, and both are counted
+    // whatever the process: exit_mmap unmaps with unmap_page_range (mm/mmap.c, mm/memory.c).
+    (Point::ExitMmap, Point::UnmapPageRange),
     // swiotlb_map takes its slots with swiotlb_tbl_map_single (kernel/dma/swiotlb.c).
     (Point::SwiotlbMap, Point::SwiotlbTblMapSingle),
 ];

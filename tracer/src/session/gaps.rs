@@ -6,7 +6,7 @@ use crate::probe::{Outcome, PointReport};
 pub fn reason(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Attached { .. } | Outcome::Fallback { .. } | Outcome::NotAsked => String::new(),
-        Outcome::Absent { reason } => format!("absent, {reason}"),
+        Outcome::Absent { reason, .. } => format!("absent, {reason}"),
         Outcome::Inlined { reason } => format!("inlined, {reason}"),
         Outcome::Denied { reason } => format!("denied, {reason}"),
         Outcome::Refused { reason, .. } => format!("refused, {reason}"),

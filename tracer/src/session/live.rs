@@ -77,9 +77,13 @@ impl Live {
         let mut globals = Globals::EMPTY;
         globals.layout = facts.layout;
         globals.entry = facts.entry;
+        if options.request.probe_read {
+            globals.walk = facts.walk;
+        }
         globals.options.tracer_pid = std::process::id();
         globals.options.wakeup_bytes = options.ring_bytes / 4;
         globals.options.latency = u8::from(options.request.latency);
+        globals.options.visits_for_rules = u8::from(options.request.visits_for_rules);
         globals.options.stacks = u8::from(options.stacks);
         globals.options.read_kernel = u8::from(options.request.probe_read);
         for kind in &options.request.kinds {

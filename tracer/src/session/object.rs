@@ -18,11 +18,11 @@ struct Block(Globals);
 unsafe impl aya::Pod for Block {}
 
 const _: () = {
-    let Globals { options, entry, layout, reserved, arguments, arity } = Globals::EMPTY;
+    let Globals { options, entry, walk, layout, arguments, arity } = Globals::EMPTY;
     let fields = size_of_val(&options)
         + size_of_val(&layout)
         + size_of_val(&entry)
-        + size_of_val(&reserved)
+        + size_of_val(&walk)
         + size_of_val(&arguments)
         + size_of_val(&arity);
     assert!(size_of::<Globals>() == fields, "the block of globals has padding");

@@ -10,7 +10,14 @@ const CONFIG: Option<&str> = Some("DEVICE_PRIVATE");
 const MM: Argument = Argument::pointer(&["mm"], &["mm_struct"]);
 
 /// Any of these means that the kernel can make pages exclusive.
-const MAKERS: &[&str] = &["make_device_exclusive_range", "make_device_exclusive", "restore_exclusive_pte"];
+pub(super) const MAKERS: &[&str] =
+    &["make_device_exclusive_range", "make_device_exclusive", "restore_exclusive_pte"];
+
+/// What notes the address spaces in which pages were made exclusive.
+const MAKER_POINTS: &[Point] = &[Point::MakeDeviceExclusiveRange, Point::MakeDeviceExclusive];
+
+/// The same, and what forgets them.
+const SPACES: &[Point] = &[Point::MakeDeviceExclusiveRange, Point::MakeDeviceExclusive, Point::ExitMmap];
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
@@ -22,6 +29,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             Argument::pointer(&["owner", "arg"], &[]).optional(),
         ],
         fields: &["page_flags", "page_mapping"],
+        companions: &[Point::ExitMmap],
+        only_with: MAKERS,
         lost_without_probe_read: Some("which pages became exclusive: the array of pages cannot be read"),
         candidates: &[Candidate {
             // The array of pages is a pointer to pointers, which a trampoline program gets only from this
@@ -38,6 +47,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         absence: Absence {
             config: CONFIG,
             inlined_into: None,
+            instead: &["make_device_exclusive"],
             reason: "Linux 5.14 to 6.14 with CONFIG_DEVICE_PRIVATE have it; make_device_exclusive follows it",
         },
         ..Entry::of(
@@ -54,6 +64,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             Argument::pointer(&["foliop"], &["folio"]).optional(),
         ],
         fields: &["page_flags", "page_mapping"],
+        companions: &[Point::ExitMmap],
+        only_with: MAKERS,
         lost_without_probe_read: Some("flags, mapping and counts of the page"),
         candidates: &[Candidate::of(
             "make_device_exclusive",
@@ -63,6 +75,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         absence: Absence {
             config: CONFIG,
             inlined_into: None,
+            instead: &["make_device_exclusive_range"],
             reason: "Linux 6.15 and later with CONFIG_DEVICE_PRIVATE have it; before, make_device_exclusive_range",
         },
         ..Entry::of(
@@ -75,6 +88,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         scope: Scope::PerVma,
         arguments: &[FOLIO, VMA, ADDRESS],
         fields: &["page_flags", "vma_mm", "vma_flags"],
+        only_with: MAKERS,
         candidates: &[Candidate::of(
             "page_make_device_exclusive_one",
             "5.14 to 6.14",
@@ -86,6 +100,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         absence: Absence {
             config: CONFIG,
             inlined_into: None,
+            instead: &["make_device_exclusive"],
             reason: "Linux 5.14 to 6.14 with CONFIG_DEVICE_PRIVATE walk the reverse map; since 6.15 one entry is \
                      changed without a walk",
         },
@@ -101,8 +116,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             Argument::pointer(&["folio"], &["folio"]).optional(),
         ],
         fields: &["page_flags", "vma_mm", "vma_flags"],
-        // It tells whether the restore happened inside a fork.
-        companions: &[Point::CopyPageRange],
+        // They tell whether the restore happened inside a fork, and whether it mlocked the page.
+        companions: &[Point::CopyPageRange, Point::MlockFolio],
         only_with: MAKERS,
         candidates: &[Candidate::of(
             "restore_exclusive_pte",
@@ -116,6 +131,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         absence: Absence {
             config: CONFIG,
             inlined_into: Some("do_swap_page"),
+            instead: &[],
             reason: "exclusive_fault stands in: it tells the CPU access that revokes, but neither the restored \
                      entry nor the restores by fork",
         },
@@ -129,8 +145,70 @@ pub(super) const ENTRIES: &[Entry] = &[
         absence: Absence {
             config: CONFIG,
             inlined_into: None,
+            instead: &[],
             reason: "every kernel has it; its symbol is missing",
         },
         ..Entry::of(Point::DoSwapPage, Moment::Return, &[Kind::ExclusiveFault])
+    },
+    Entry {
+        arguments: &[
+            VMA,
+            Argument::value(&["addr", "start"]),
+            Argument::value(&["end"]),
+            Argument::pointer(&["details"], &["zap_details"]).optional(),
+        ],
+        fields: &["vma_mm"],
+        companions: SPACES,
+        only_with: MAKERS,
+        lost_without_probe_read: Some("whether private pages of file mappings are spared"),
+        candidates: &[Candidate::of(
+            "unmap_page_range",
+            "all",
+            &["struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr, unsigned long end, \
+                 struct zap_details *details"],
+        )],
+        absence: Absence {
+            config: CONFIG,
+            inlined_into: Some("unmap_vmas"),
+            instead: &[],
+            reason: "ends of exclusive entries by munmap, madvise and exit are not seen",
+        },
+        ..Entry::of(Point::UnmapPageRange, Moment::Entry, &[Kind::ExclusiveZap])
+    },
+    Entry {
+        arguments: &[VMA, Argument::value(&["old_addr"]), Argument::value(&["new_addr"])],
+        fields: &["vma_mm"],
+        companions: SPACES,
+        only_with: MAKERS,
+        candidates: &[Candidate::of(
+            "move_page_tables",
+            "all (the arguments are in one structure since 6.16: not resolved there)",
+            &[
+                "struct vm_area_struct *vma, unsigned long old_addr, struct vm_area_struct *new_vma, \
+                 unsigned long new_addr, unsigned long len, bool need_rmap_locks",
+                "struct vm_area_struct *vma, unsigned long old_addr, struct vm_area_struct *new_vma, \
+                 unsigned long new_addr, unsigned long len, bool need_rmap_locks, bool for_stack",
+            ],
+        )],
+        absence: Absence {
+            config: CONFIG,
+            inlined_into: None,
+            instead: &[],
+            reason: "every kernel with an MMU has it; its symbol is missing",
+        },
+        ..Entry::of(Point::MovePageTables, Moment::Untimed, &[Kind::ExclusiveMove])
+    },
+    Entry {
+        arguments: &[MM],
+        companions: MAKER_POINTS,
+        only_with: MAKERS,
+        candidates: &[Candidate::of("exit_mmap", "all", &["struct mm_struct *mm"])],
+        absence: Absence {
+            config: CONFIG,
+            inlined_into: None,
+            instead: &[],
+            reason: "every kernel with an MMU has it; its symbol is missing",
+        },
+        ..Entry::of(Point::ExitMmap, Moment::Untimed, &[Kind::ExclusiveExit])
     },
 ];

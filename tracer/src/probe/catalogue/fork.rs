@@ -3,7 +3,8 @@
 use tracer_common::event::Kind;
 use tracer_common::point::Point;
 
-use super::{Absence, Argument, Candidate, Entry, Moment};
+use super::exclusive::MAKERS;
+use super::{Absence, Argument, Candidate, Entry, Moment, Tables};
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
@@ -12,8 +13,18 @@ pub(super) const ENTRIES: &[Entry] = &[
             Argument::pointer(&["src_vma"], &["vm_area_struct"]),
         ],
         fields: &["vma_mm", "vma_start", "vma_end", "vma_flags"],
-        // It counts the entries that the copy restores in the parent.
-        companions: &[Point::RestoreExclusivePte],
+        // They tell the entries that the copy restores in the parent, and whose tables to look at.
+        companions: &[
+            Point::RestoreExclusivePte,
+            Point::MakeDeviceExclusiveRange,
+            Point::MakeDeviceExclusive,
+            Point::ExitMmap,
+        ],
+        tables: Some(Tables {
+            lost: "the entries that parent and child have at the end",
+            range: true,
+            only_with: MAKERS,
+        }),
         candidates: &[Candidate::of(
             "copy_page_range",
             "all (two arguments since 5.10)",
@@ -22,6 +33,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         absence: Absence {
             config: Some("MMU"),
             inlined_into: None,
+            instead: &[],
             reason: "every kernel with an MMU has it; its symbol is missing",
         },
         ..Entry::of(Point::CopyPageRange, Moment::Both, &[Kind::CopyPageRange])
@@ -40,6 +52,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         absence: Absence {
             config: None,
             inlined_into: Some("copy_page_range"),
+            instead: &[],
             reason: "copy_page_range stands in: it tells the VMAs, the range and the result, but -EBUSY (an exclusive \
                      page was locked) is -ENOMEM there",
         },

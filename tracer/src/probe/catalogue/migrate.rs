@@ -19,6 +19,7 @@ const ENTRY_SIGNATURE: &[&str] = &["unsigned long, unsigned long, int"];
 const NO_ENTRY_TRACEPOINT: Absence = Absence {
     config: CONFIG,
     inlined_into: None,
+    instead: &[],
     reason: "5.15 does not have the tracepoint, 6.1 and later do; try_to_migrate and remove_migration_pte tell \
              the folio, but not the entry",
 };
@@ -63,6 +64,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         absence: Absence {
             config: CONFIG,
             inlined_into: None,
+            instead: &[],
             reason: "every kernel with CONFIG_MIGRATION has it; its symbol is missing",
         },
         ..Entry::of(Point::RemoveMigrationPte, Moment::Both, &[Kind::RemoveMigrationPte])
@@ -87,6 +89,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         absence: Absence {
             config: CONFIG,
             inlined_into: None,
+            instead: &[],
             reason: "every kernel with CONFIG_MIGRATION has the tracepoint; its BTF type is missing",
         },
         ..Entry::of(Point::MigratePages, Moment::Entry, &[Kind::MigratePages])
@@ -105,8 +108,33 @@ pub(super) const ENTRIES: &[Entry] = &[
         absence: Absence {
             config: Some("DEVICE_MIGRATION"),
             inlined_into: None,
+            instead: &[],
             reason: "it comes with device memory (CONFIG_DEVICE_PRIVATE, since 5.18 CONFIG_DEVICE_MIGRATION)",
         },
         ..Entry::of(Point::MigrateVmaSetup, Moment::Return, &[Kind::MigrateVmaSetup])
+    },
+    Entry {
+        arguments: &[Argument::pointer(&["src", "page"], &["folio", "page"]), Argument::value(&["mode"])],
+        fields: &["page_flags"],
+        lost_without_probe_read: Some("the number of references"),
+        candidates: &[
+            Candidate::of(
+                "move_to_new_folio",
+                "5.18 on, as a static function",
+                &["struct folio *dst, struct folio *src, enum migrate_mode mode"],
+            ),
+            Candidate::of(
+                "move_to_new_page",
+                "to 5.17, as a static function",
+                &["struct page *newpage, struct page *page, enum migrate_mode mode"],
+            ),
+        ],
+        absence: Absence {
+            config: CONFIG,
+            inlined_into: Some("migrate_pages_batch"),
+            instead: &[],
+            reason: "migrate_pages tells how many pages could not be migrated, but not which",
+        },
+        ..Entry::of(Point::MoveToNewFolio, Moment::Untimed, &[Kind::MigrateRefused])
     },
 ];

@@ -8,6 +8,7 @@ use super::{ADDRESS, Absence, Argument, Candidate, Entry, FOLIO, Moment, Scope, 
 const NO_WALK: Absence = Absence {
     config: None,
     inlined_into: None,
+    instead: &["mlock_folio", "mlock_new_folio", "mlock_drain_local"],
     reason: "only Linux 5.14 to 5.17 look for locked mappings at munlock; since 5.18 folios are counted by \
              mlock_folio and munlock_folio instead",
 };
@@ -42,6 +43,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         absence: Absence {
             config: Some("MMU"),
             inlined_into: None,
+            instead: &[],
             reason: "every kernel with an MMU has mlock_folio (5.18 on) or mlock_vma_page; their symbols are missing",
         },
         ..Entry::of(Point::MlockFolio, Moment::Entry, &[Kind::MlockFolio])
@@ -62,6 +64,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         absence: Absence {
             config: Some("MMU"),
             inlined_into: None,
+            instead: &[],
             reason: "every kernel with an MMU has munlock_folio (6.3 on), munlock_page (5.18 on) or \
                      munlock_vma_page; their symbols are missing",
         },
@@ -88,6 +91,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         absence: Absence {
             config: Some("MMU"),
             inlined_into: None,
+            instead: &[],
             reason: "every kernel with an MMU has it, as a static function; its symbol is missing",
         },
         ..Entry::of(Point::MlockFixup, Moment::Both, &[Kind::MlockFixup])

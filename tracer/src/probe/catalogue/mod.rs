@@ -38,6 +38,8 @@ pub struct Entry {
     pub companions: &'static [Point],
     /// Kernel symbols of which one must exist for the events to be possible at all; empty for none.
     pub only_with: &'static [&'static str],
+    /// What it reads in page tables, where it does.
+    pub tables: Option<Tables>,
     /// What a kernel in lockdown hides, where no trampoline reads it directly.
     pub lost_without_probe_read: Option<&'static str>,
     /// Functions or tracepoints, best first.
@@ -46,11 +48,26 @@ pub struct Entry {
     pub absence: Absence,
 }
 
+/// What a point's programs read in the page tables of a process.
+#[derive(Clone, Copy, Debug)]
+pub struct Tables {
+    /// What is lost where they cannot be read.
+    pub lost: &'static str,
+    /// Whether a range is read, which needs a loop that older kernels do not have.
+    pub range: bool,
+    /// Kernel symbols of which one must exist for there to be anything to read; empty for none.
+    pub only_with: &'static [&'static str],
+}
+
 /// When a point's programs run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// At the function's entry (or the tracepoint); there is no program for the return.
     Entry,
+    /// At its entry, and for this event at its return too.
+    EntryAnd(Kind),
+    /// At its return, whose events have no time: the entry is needed only for arguments that are gone by then.
+    Untimed,
     /// At its return. The entry is needed for the time in between, and for arguments that are gone by then.
     Return,
     /// At both: the entry keeps what the return cannot see any more.
@@ -123,6 +140,8 @@ pub struct Absence {
     pub config: Option<&'static str>,
     /// Function that swallows the first candidate when the compiler inlines it.
     pub inlined_into: Option<&'static str>,
+    /// Functions of which any shows that this kernel does the work in another way.
+    pub instead: &'static [&'static str],
     /// Why that is and what stands in, for people.
     pub reason: &'static str,
 }
@@ -163,9 +182,10 @@ impl Entry {
             fields: &[],
             companions: &[],
             only_with: &[],
+            tables: None,
             lost_without_probe_read: None,
             candidates: &[],
-            absence: Absence { config: None, inlined_into: None, reason: "" },
+            absence: Absence { config: None, inlined_into: None, instead: &[], reason: "" },
         }
     }
 

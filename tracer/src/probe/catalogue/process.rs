@@ -10,6 +10,7 @@ const TASK: Argument = Argument::at(Place::FromStart(0), Holds::Pointer(&["task_
 const ABSENCE: Absence = Absence {
     config: Some("TRACEPOINTS"),
     inlined_into: None,
+    instead: &[],
     reason: "the kernel was built without tracepoints",
 };
 

@@ -3,7 +3,7 @@
 use tracer_common::event::Kind;
 use tracer_common::point::Point;
 
-use super::{ADDRESS, Absence, Argument, Candidate, Entry, FOLIO, Moment, Scope, VMA};
+use super::{ADDRESS, Absence, Argument, Candidate, Entry, FOLIO, Moment, Scope, Tables, VMA};
 
 const FLAGS: Argument = Argument::value(&["flags"]);
 const ARG: Argument = Argument::pointer(&["arg"], &[]);
@@ -18,6 +18,7 @@ const VISIT: &[&str] = &[
 const NO_MIGRATION: Absence = Absence {
     config: Some("MIGRATION"),
     inlined_into: None,
+    instead: &[],
     reason: "Linux 5.14 and later have it; before, try_to_unmap did its work",
 };
 
@@ -29,6 +30,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         absence: Absence {
             config: Some("MMU"),
             inlined_into: None,
+            instead: &[],
             reason: "every kernel with an MMU has it; its symbol is missing",
         },
         ..Entry::of(Point::TryToUnmap, Moment::Return, &[Kind::TryToUnmap])
@@ -44,13 +46,19 @@ pub(super) const ENTRIES: &[Entry] = &[
         scope: Scope::PerVma,
         arguments: &[FOLIO, VMA, ADDRESS, ARG],
         fields: &["page_flags", "vma_mm", "vma_flags"],
+        tables: Some(Tables {
+            lost: "the entry before and after a visit of a locked VMA",
+            range: false,
+            only_with: &[],
+        }),
         candidates: &[Candidate::of("try_to_unmap_one", "all", VISIT)],
         absence: Absence {
             config: Some("MMU"),
             inlined_into: None,
+            instead: &[],
             reason: "every kernel with an MMU has it; its symbol is missing",
         },
-        ..Entry::of(Point::TryToUnmapOne, Moment::Return, &[Kind::TryToUnmapOne])
+        ..Entry::of(Point::TryToUnmapOne, Moment::Both, &[Kind::TryToUnmapOne])
     },
     Entry {
         scope: Scope::PerVma,

@@ -18,12 +18,21 @@ const LOST_NAME: Option<&str> = Some("the device's name");
 const NO_SWIOTLB: Absence = Absence {
     config: Some("SWIOTLB"),
     inlined_into: None,
+    instead: &[],
     reason: "it comes with CONFIG_SWIOTLB; its symbol is missing",
 };
 const NO_RESTRICTED_POOL: Absence = Absence {
     config: Some("DMA_RESTRICTED_POOL"),
     inlined_into: None,
+    instead: &[],
     reason: "it comes with restricted pools (CONFIG_DMA_RESTRICTED_POOL, 5.15 on, device-tree machines)",
+};
+
+const NO_DMA: Absence = Absence {
+    config: Some("SWIOTLB"),
+    inlined_into: None,
+    instead: &[],
+    reason: "every kernel with DMA has it; its symbol is missing",
 };
 
 const SYNC: &str = "struct device *dev, phys_addr_t tlb_addr, size_t size, enum dma_data_direction dir";
@@ -53,6 +62,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             Argument::value(&["alloc_size"]).optional(),
             DIR,
             ATTRS.optional(),
+            Argument::value(&["alloc_align_mask"]).optional(),
         ],
         lost_without_probe_read: LOST_NAME,
         candidates: &[Candidate::of(
@@ -98,7 +108,11 @@ pub(super) const ENTRIES: &[Entry] = &[
             ),
         ],
         absence: NO_SWIOTLB,
-        ..Entry::of(Point::SwiotlbTblUnmapSingle, Moment::Entry, &[Kind::SwiotlbUnmapSingle])
+        ..Entry::of(
+            Point::SwiotlbTblUnmapSingle,
+            Moment::EntryAnd(Kind::SwiotlbSlotKept),
+            &[Kind::SwiotlbUnmapSingle, Kind::SwiotlbSlotKept],
+        )
     },
     Entry {
         also: NAMES,
@@ -141,5 +155,58 @@ pub(super) const ENTRIES: &[Entry] = &[
         )],
         absence: NO_RESTRICTED_POOL,
         ..Entry::of(Point::SwiotlbFree, Moment::Return, &[Kind::SwiotlbFree])
+    },
+    Entry {
+        also: NAMES,
+        arguments: &[
+            DEV,
+            Argument::pointer(&["page"], &["page"]).optional(),
+            Argument::value(&["offset"]).optional(),
+            SIZE,
+            DIR,
+            ATTRS,
+            Argument::value(&["phys"]).optional(),
+        ],
+        fields: &["device_io_tlb_mem", "pool_force_bounce", "device_iommu_group"],
+        lost_without_probe_read: LOST_NAME,
+        candidates: &[
+            Candidate::of(
+                "dma_map_phys",
+                "6.18 on",
+                &[
+                    "struct device *dev, phys_addr_t phys, size_t size, enum dma_data_direction dir, unsigned long attrs",
+                ],
+            ),
+            Candidate::of(
+                "dma_map_page_attrs",
+                "to 6.17",
+                &["struct device *dev, struct page *page, size_t offset, size_t size, \
+                     enum dma_data_direction dir, unsigned long attrs"],
+            ),
+        ],
+        absence: NO_DMA,
+        ..Entry::of(Point::DmaMapPage, Moment::Untimed, &[Kind::DmaMapDirect])
+    },
+    Entry {
+        also: NAMES,
+        arguments: &[DEV, Argument::pointer(&["sgl", "sg"], &["scatterlist"]), DIR],
+        fields: &[
+            "device_io_tlb_mem",
+            "pool_force_bounce",
+            "device_iommu_group",
+            "sg_page",
+            "sg_offset",
+            "sg_length",
+            "sg_dma_address",
+        ],
+        lost_without_probe_read: Some("the device's name, and the elements of the list"),
+        candidates: &[Candidate::of(
+            "dma_direct_map_sg",
+            "5.15 on",
+            &["struct device *dev, struct scatterlist *sgl, int nents, enum dma_data_direction dir, \
+                 unsigned long attrs"],
+        )],
+        absence: NO_DMA,
+        ..Entry::of(Point::DmaDirectMapSg, Moment::Untimed, &[Kind::DmaMapDirect])
     },
 ];

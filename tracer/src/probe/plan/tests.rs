@@ -54,7 +54,7 @@ fn v5_15_has_page_mlock_and_the_older_names() {
     assert!(matches!(outcome(&plan, Point::SwiotlbTblMapSingle),
         Outcome::Fallback { lost, .. } if lost.contains("attrs")));
     assert!(
-        matches!(outcome(&plan, Point::SetMigrationPte), Outcome::Absent { reason } if reason.contains("5.15"))
+        matches!(outcome(&plan, Point::SetMigrationPte), Outcome::Absent { reason, .. } if reason.contains("5.15"))
     );
     assert!(is_attached(&plan, Point::SwiotlbAlloc, "swiotlb_alloc", Fentry));
     assert!(is_attached(&plan, Point::SwiotlbTblUnmapSingle, "swiotlb_tbl_unmap_single", Fentry));
@@ -67,15 +67,18 @@ fn v6_1_lacks_what_is_not_configured() {
     for point in [Point::MakeDeviceExclusiveRange, Point::MakeDeviceExclusive, Point::RestoreExclusivePte] {
         assert_eq!(
             *outcome(&plan, point),
-            Outcome::Absent { reason: "CONFIG_DEVICE_PRIVATE is not set in this kernel".to_owned() }
+            Outcome::Absent {
+                reason: "CONFIG_DEVICE_PRIVATE is not set in this kernel".to_owned(),
+                impossible: true
+            }
         );
     }
     // The function is there, but it cannot meet an exclusive entry.
     assert!(matches!(outcome(&plan, Point::DoSwapPage), Outcome::Absent { .. }));
     assert!(matches!(outcome(&plan, Point::SwiotlbFree),
-        Outcome::Absent { reason } if reason.contains("CONFIG_DMA_RESTRICTED_POOL")));
+        Outcome::Absent { reason, .. } if reason.contains("CONFIG_DMA_RESTRICTED_POOL")));
     assert!(matches!(outcome(&plan, Point::PageMlock),
-        Outcome::Absent { reason } if reason.contains("mlock_folio and munlock_folio")));
+        Outcome::Absent { reason, .. } if reason.contains("mlock_folio and munlock_folio")));
     assert!(is_attached(&plan, Point::MunlockFolio, "munlock_page", Fentry));
     assert!(is_attached(&plan, Point::SetMigrationPte, "migrate:set_migration_pte", Tracepoint));
     assert!(matches!(outcome(&plan, Point::CopyPteRange),
@@ -106,7 +109,7 @@ fn exclusive_family_of_6_12_and_of_6_15() {
     assert!(is_attached(&old, Point::DoSwapPage, "do_swap_page", Fentry));
     assert!(is_attached(&old, Point::PageMakeDeviceExclusiveOne, "page_make_device_exclusive_one", Fentry));
     assert!(
-        matches!(outcome(&old, Point::MakeDeviceExclusive), Outcome::Absent { reason } if reason.contains("6.15"))
+        matches!(outcome(&old, Point::MakeDeviceExclusive), Outcome::Absent { reason, .. } if reason.contains("6.15"))
     );
     let new = plan(&TestKernel::v6_15());
     assert!(is_attached(&new, Point::MakeDeviceExclusive, "make_device_exclusive", Fentry));
@@ -130,7 +133,14 @@ fn programs_follow_method_and_latency() {
     assert_eq!(programs(&plain, Point::ProcessFork), ["tp_process_fork"]);
     let timed = Plan::make(&kernel, &Request { latency: true, ..everything() });
     assert_eq!(programs(&timed, Point::TryToUnmap), ["fexit_try_to_unmap", "fentry_try_to_unmap"]);
-    assert_eq!(programs(&timed, Point::SwiotlbTblUnmapSingle), ["fentry_swiotlb_tbl_unmap_single"]);
+    assert_eq!(
+        programs(&timed, Point::SwiotlbTblUnmapSingle),
+        ["fexit_swiotlb_tbl_unmap_single", "fentry_swiotlb_tbl_unmap_single"]
+    );
+    let kinds = select(&["swiotlb_unmap_single"], false).unwrap();
+    let entry_only = Plan::make(&kernel, &Request { kinds, ..Request::default() });
+    assert_eq!(programs(&entry_only, Point::SwiotlbTblUnmapSingle), ["fentry_swiotlb_tbl_unmap_single"]);
+    assert_eq!(programs(&timed, Point::ExitMmap), ["fexit_exit_mmap"], "its events have no time");
     let forced = Plan::make(&kernel, &Request { attach: Preference::Kprobe, ..everything() });
     assert_eq!(programs(&forced, Point::TryToUnmap), ["kretprobe_try_to_unmap", "kprobe_try_to_unmap"]);
     assert_eq!(programs(&forced, Point::ProcessFork), ["raw_tp_process_fork"]);
@@ -327,4 +337,60 @@ proptest! {
             }
         }
     }
+}
+
+/// A rule is not exercised where the kernel cannot do the thing, and inconclusive where it does it unseen.
+#[test]
+fn what_is_impossible_is_told_from_what_is_hidden() {
+    let is_impossible = |kernel: &TestKernel, point| match outcome(&plan(kernel), point) {
+        Outcome::Absent { impossible, .. } => *impossible,
+        other => panic!("{point:?}: {other:?}"),
+    };
+    for point in
+        [Point::RestoreExclusivePte, Point::UnmapPageRange, Point::MakeDeviceExclusive, Point::PageMlock]
+    {
+        assert!(is_impossible(&TestKernel::v6_12(), point), "{point:?}");
+    }
+    let hmm = TestKernel::v6_12_hmm();
+    assert!(is_impossible(&hmm, Point::MakeDeviceExclusive));
+    assert!(is_impossible(&TestKernel::v6_15(), Point::MakeDeviceExclusiveRange));
+    for (symbol, point) in [
+        ("make_device_exclusive_range", Point::MakeDeviceExclusiveRange),
+        ("try_to_unmap", Point::TryToUnmap),
+        ("exit_mmap", Point::ExitMmap),
+        ("dma_direct_map_sg", Point::DmaDirectMapSg),
+    ] {
+        let mut hidden = hmm.clone();
+        hidden.functions.remove(symbol);
+        assert!(!is_impossible(&hidden, point), "{symbol}");
+    }
+}
+
+#[test]
+fn what_page_tables_would_tell_is_named_where_they_cannot_be_read() {
+    let lost = |kernel: &TestKernel, point| match outcome(&plan(kernel), point) {
+        Outcome::Fallback { lost, .. } => lost.clone(),
+        _ => String::new(),
+    };
+    let hmm = TestKernel::v6_12_hmm();
+    assert_eq!(lost(&hmm, Point::CopyPageRange), "");
+    let arm = TestKernel { no_page_tables: Some("another architecture".to_owned()), ..hmm.clone() };
+    assert!(lost(&arm, Point::CopyPageRange).contains("parent and child"));
+    assert!(lost(&arm, Point::TryToUnmapOne).contains("before and after"));
+    assert!(lost(&TestKernel::v5_15(), Point::CopyPageRange).contains("bpf_loop"));
+    // Nothing can be exclusive there, so nothing is lost.
+    let stock = TestKernel { no_page_tables: arm.no_page_tables, ..TestKernel::v6_12() };
+    assert_eq!(lost(&stock, Point::CopyPageRange), "");
+}
+
+/// The programs must not take a point that is not attached for one that is never hit.
+#[test]
+fn programs_know_whether_mlocks_are_counted() {
+    let mut plan = plan(&TestKernel::v6_12_hmm());
+    let mut globals = Globals::EMPTY;
+    plan.write_arguments(&mut globals);
+    assert_eq!(globals.options.count_mlocks, 1);
+    while plan.fall_back(Point::MlockFolio, 1, "no") != FallBack::Exhausted {}
+    plan.write_arguments(&mut globals);
+    assert_eq!(globals.options.count_mlocks, 0);
 }
