@@ -69,6 +69,7 @@ pub fn gaps(needs: &[Need], facts: &Facts) -> Gaps {
                 format!("a fallback does not tell {lost}")
             }
             Availability::Attached { .. } => continue,
+            Availability::Impossible(_) if need.role == Role::WherePossible => continue,
             Availability::Impossible(reason) => {
                 gaps.impossible.get_or_insert_with(|| format!("{name}: {reason}"));
                 continue;

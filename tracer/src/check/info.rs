@@ -11,6 +11,8 @@ pub enum Role {
     Required,
     /// The same, and a fallback of its probe does not tell enough.
     Whole,
+    /// Without it the rule is inconclusive, unless this kernel cannot do what it tells of.
+    WherePossible,
     /// It stands in for that event where the kernel does not give it.
     InPlaceOf(Kind),
     /// It is used where it is there.
@@ -37,6 +39,10 @@ impl Need {
         Self { kind, role: Role::Whole, serves }
     }
 
+    pub(super) const fn where_possible(kind: Kind, serves: &'static str) -> Self {
+        Self { kind, role: Role::WherePossible, serves }
+    }
+
     pub(super) const fn in_place_of(other: Kind, kind: Kind, serves: &'static str) -> Self {
         Self { kind, role: Role::InPlaceOf(other), serves }
     }
@@ -47,7 +53,7 @@ impl Need {
 
     /// Whether the rule is inconclusive without it.
     pub const fn is_required(&self) -> bool {
-        matches!(self.role, Role::Required | Role::Whole)
+        matches!(self.role, Role::Required | Role::Whole | Role::WherePossible)
     }
 }
 

@@ -38,7 +38,8 @@ impl Whole<'_> {
         let evaluated = ledger.evaluated - standing.doubtful;
 
         let unreadable = ledger.unreadable.iter().map(|(what, count)| {
-            format!("{what} could not be read {count} times; `rmapscope doctor` tells what the kernel hides")
+            let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
+            format!("{what} could not be read, {times}; `rmapscope doctor` tells what the kernel hides")
         });
         match self.options.on_missing {
             OnMissing::Error => reasons.extend(missing.into_iter().chain(unreadable)),

@@ -19,6 +19,8 @@ mod options;
 mod rules;
 mod scene;
 mod state;
+#[cfg(test)]
+mod testing;
 mod verdict;
 
 pub use catalogue::{diagnoses, kinds_for, rules};

@@ -59,3 +59,55 @@ fn judge(event: &Event, bench: &mut Bench<'_>) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::event::{Body, ExclusivePage, Kind, MakeDeviceExclusive, VmaVisit};
+
+    use super::{INFO, VM_HUGETLB};
+    use crate::check::testing::*;
+    use crate::probe::{AttachMethod, Outcome};
+
+    #[test]
+    fn anonymous_and_ksm_pages_pass_others_do_not() {
+        for mapping_bits in [1, 3] {
+            let page = ExclusivePage { mapping_bits, ..exclusive_page() };
+            passes(INFO.name, 1, [Body::ExclusivePage(page)]);
+        }
+        let file = ExclusivePage { mapping_bits: 0, ..exclusive_page() };
+        let verdict = violates(INFO.name, "not anonymous", [Body::ExclusivePage(file)]);
+        assert_eq!(verdict.evidence[0].pfn, Some(PFN));
+        let huge = VmaVisit { vm_flags: VM_FLAGS | VM_HUGETLB, ..visit() };
+        violates(INFO.name, "hugetlbfs", [Body::ExclusiveVma(huge)]);
+        is_idle(INFO.name, [Body::ExclusiveVma(visit())]);
+    }
+
+    #[test]
+    fn a_fallback_that_does_not_tell_the_pages_is_not_enough() {
+        let fallback = Outcome::Fallback {
+            symbol: "make_device_exclusive_range".into(),
+            method: AttachMethod::Fentry,
+            lost: "which pages became exclusive".into(),
+        };
+        let session = Session::new().point(Kind::ExclusivePage, fallback);
+        is_open(INFO.name, "a fallback does not tell which pages", &session);
+        is_open(INFO.name, "is not watched", &Session::new().without(Kind::ExclusivePage));
+        let verdict = Session::new().impossible(Kind::ExclusivePage).rule(INFO.name);
+        assert_eq!(verdict.outcome, crate::check::Outcome::NotExercised);
+    }
+
+    #[test]
+    fn pages_that_were_not_looked_at_leave_it_open() {
+        let make = MakeDeviceExclusive {
+            mm: MM,
+            start: ADDRESS,
+            end: ADDRESS + 0x10_0000,
+            owner: 0,
+            result: 256,
+            made: 128,
+            unchecked: 128,
+            duration: 0,
+        };
+        is_open(INFO.name, "first 128", &Session::new().event(Body::MakeDeviceExclusive(make)));
+    }
+}

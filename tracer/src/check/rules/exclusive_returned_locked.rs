@@ -74,3 +74,58 @@ fn judge_page(event: &Event, page: &ExclusivePage, bench: &mut Bench<'_>) {
         bench.unreadable("the page's flags");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::event::{Body, ExclusivePage, ExclusiveZap, MAPCOUNT_UNKNOWN, UNKNOWN};
+
+    use super::INFO;
+    use crate::check::Outcome;
+    use crate::check::testing::*;
+
+    fn page(change: impl FnOnce(&mut ExclusivePage)) -> Body {
+        let mut page = exclusive_page();
+        change(&mut page);
+        Body::ExclusivePage(page)
+    }
+
+    #[test]
+    fn locked_and_referenced_pages_pass_others_do_not() {
+        passes(INFO.name, 1, [page(|_| {})]);
+        violates(INFO.name, "not locked", [page(|page| page.flags = UNLOCKED)]);
+        violates(INFO.name, "1 references", [page(|page| page.refcount = 1)]);
+        violates(INFO.name, "still has 1 mappings", [page(|page| page.mapcount = 1)]);
+        is_open(INFO.name, "flags", &Session::new().event(page(|page| page.flags = UNKNOWN)));
+    }
+
+    #[test]
+    fn later_kernels_keep_the_mapping() {
+        let mapped = Session::new().single().event(page(|page| page.mapcount = 1)).rule(INFO.name);
+        assert_eq!(mapped.outcome, Outcome::Pass);
+        let lost = Session::new().single().event(page(|_| {})).rule(INFO.name);
+        assert_eq!(counts(&lost), (Outcome::Violated, 1, 1));
+    }
+
+    #[test]
+    fn mapcounts_of_large_folios_are_not_judged() {
+        passes(
+            INFO.name,
+            2,
+            [
+                page(|page| (page.flags, page.mapcount) = (FLAGS | HEAD, 3)),
+                page(|page| {
+                    (page.mapcount, page.page, page.address) =
+                        (MAPCOUNT_UNKNOWN, PAGE + 64, ADDRESS + 0x1000);
+                }),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_zap_of_another_thread_may_take_the_entrys_reference() {
+        let zap = Body::ExclusiveZap(ExclusiveZap { mm: MM, start: ADDRESS, end: ADDRESS + 0x1000 });
+        let session = Session::new().tid(813).event(zap).tid(812).event(page(|page| page.refcount = 1));
+        assert_eq!(session.rule(INFO.name).outcome, Outcome::Pass);
+        violates(INFO.name, "1 references", [zap, page(|page| page.refcount = 1)]);
+    }
+}

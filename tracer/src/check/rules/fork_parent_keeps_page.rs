@@ -47,7 +47,8 @@ fn judge(event: &Event, bench: &mut Bench<'_>) {
             bench.unreadable("the entries of restored pages");
         }
     } else if copy.taken > 0 {
-        let what = format!("the child has taken {} pages from the parent", copy.taken);
+        let pages = if copy.taken == 1 { "page" } else { "pages" };
+        let what = format!("the child has taken {} {pages} from the parent", copy.taken);
         if let Some(evidence) = bench.violated(event, what) {
             evidence.address = Some(copy.first_taken);
         }
@@ -55,5 +56,44 @@ fn judge(event: &Event, bench: &mut Bench<'_>) {
         bench.unreadable("the entries of all restored pages");
     } else if copy.compared > 0 {
         bench.held();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::event::{Body, CopyPageRange, Kind, UNCOUNTED};
+
+    use super::INFO;
+    use crate::check::testing::*;
+    use tracer_common::family::Family;
+
+    fn compared(restored: u32, compared: u32, taken: u32) -> Body {
+        let first_taken = if taken > 0 { ADDRESS + 0x3000 } else { 0 };
+        Body::CopyPageRange(CopyPageRange {
+            restored,
+            exclusive_left: 0,
+            exclusive_copied: 0,
+            compared,
+            taken,
+            first_taken,
+            ..copy()
+        })
+    }
+
+    #[test]
+    fn kept_pages_pass_and_taken_ones_do_not() {
+        passes(INFO.name, 1, [compared(2, 2, 0)]);
+        is_idle(INFO.name, [compared(0, 0, 0), Body::CopyPageRange(copy())]);
+        let verdict = violates(INFO.name, "taken 1 page ", [compared(2, 2, 1)]);
+        assert_eq!(verdict.evidence[0].address, Some(ADDRESS + 0x3000));
+    }
+
+    #[test]
+    fn what_is_not_seen_is_open() {
+        is_open(INFO.name, "restored pages", &Session::new().event(compared(1, UNCOUNTED, 0)));
+        is_open(INFO.name, "all restored pages", &Session::new().event(compared(2000, 1024, 0)));
+        let good = Session::new().event(compared(1, 1, 0));
+        is_open(INFO.name, "exclusive events were lost", &good.clone().loss(Some(Family::Exclusive)));
+        is_open(INFO.name, "copy_page_range is not watched", &good.without(Kind::CopyPageRange));
     }
 }

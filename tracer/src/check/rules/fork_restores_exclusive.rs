@@ -47,12 +47,12 @@ fn judge(event: &Event, bench: &mut Bench<'_>) {
     let counted = |count: u32| if count == UNCOUNTED { 0 } else { count };
     let (left, copied) = (counted(copy.exclusive_left), counted(copy.exclusive_copied));
     if copied > 0 {
-        let what = format!("the child has {copied} device-exclusive entries");
+        let what = format!("the child has {}", entries(copied));
         if let Some(evidence) = bench.violated(event, what) {
             evidence.address = Some(copy.first_copied);
         }
     } else if left > 0 && copy.result == 0 {
-        let what = format!("the copy succeeded and the parent still has {left} device-exclusive entries");
+        let what = format!("the copy succeeded and the parent still has {}", entries(left));
         if let Some(evidence) = bench.violated(event, what) {
             evidence.address = Some(copy.first_left);
         }
@@ -66,5 +66,72 @@ fn judge(event: &Event, bench: &mut Bench<'_>) {
         }
     } else if copy.unscanned > 0 {
         bench.unreadable("all page tables of the range");
+    }
+}
+
+fn entries(count: u32) -> String {
+    format!("{count} device-exclusive {}", if count == 1 { "entry" } else { "entries" })
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::event::{Body, CopyPageRange, Kind};
+
+    use super::INFO;
+    use crate::check::Outcome;
+    use crate::check::testing::*;
+    use tracer_common::family::Family;
+
+    fn counted(restored: u32, left: u32, copied: u32) -> CopyPageRange {
+        let (first_left, first_copied) = (ADDRESS + 0x1000, ADDRESS + 0x2000);
+        CopyPageRange {
+            restored,
+            exclusive_left: left,
+            exclusive_copied: copied,
+            compared: restored,
+            first_left,
+            first_copied,
+            ..copy()
+        }
+    }
+
+    #[test]
+    fn everything_restored_passes() {
+        passes(INFO.name, 1, [Body::CopyPageRange(counted(3, 0, 0))]);
+        let failed = CopyPageRange { result: -12, ..counted(1, 2, 0) };
+        passes(INFO.name, 1, [Body::CopyPageRange(failed)]);
+    }
+
+    #[test]
+    fn forks_without_exclusive_pages_are_no_evaluation() {
+        is_idle(INFO.name, [Body::CopyPageRange(copy()), Body::CopyPageRange(counted(0, 0, 0))]);
+    }
+
+    #[test]
+    fn entries_left_or_copied_are_violations() {
+        let left = violates(INFO.name, "parent still has 2", [Body::CopyPageRange(counted(0, 2, 0))]);
+        assert_eq!(left.evidence[0].address, Some(ADDRESS + 0x1000));
+        let failed = CopyPageRange { result: -12, unscanned: 1, ..counted(0, 0, 1) };
+        let copied = violates(INFO.name, "child has 1", [Body::CopyPageRange(failed)]);
+        assert_eq!(copied.evidence[0].address, Some(ADDRESS + 0x2000));
+    }
+
+    #[test]
+    fn what_is_not_seen_is_open() {
+        let unread = Session::new().event(Body::CopyPageRange(CopyPageRange { restored: 1, ..copy() }));
+        is_open(INFO.name, "page tables of parent and child", &unread);
+        let partly = CopyPageRange { unscanned: 4, ..counted(1, 0, 0) };
+        is_open(INFO.name, "all page tables", &Session::new().event(Body::CopyPageRange(partly)));
+        let good = Session::new().event(Body::CopyPageRange(counted(3, 0, 0)));
+        is_open(INFO.name, "fork events were lost", &good.clone().loss(Some(Family::Fork)));
+        is_open(INFO.name, "restore_exclusive is not watched", &good.without(Kind::RestoreExclusive));
+    }
+
+    #[test]
+    fn a_kernel_without_exclusive_entries_does_not_exercise_it() {
+        let session = Session::new().event(Body::CopyPageRange(copy())).impossible(Kind::RestoreExclusive);
+        let verdict = session.rule(INFO.name);
+        assert_eq!(counts(&verdict), (Outcome::NotExercised, 0, 0));
+        assert!(verdict.reasons[0].contains("CONFIG_X"), "{:?}", verdict.reasons);
     }
 }

@@ -32,7 +32,7 @@ pub const INFO: RuleInfo = RuleInfo {
             "the lock during the walk that sets them",
         ),
         Need::required(Kind::RemoveMigrationPte, "the locks when entries are removed"),
-        Need::required(Kind::MigrateVmaSetup, "the locks of pages collected for a device"),
+        Need::where_possible(Kind::MigrateVmaSetup, "the locks of pages collected for a device"),
         Need::optional(Kind::MigrationEntryRemoved, "the lock of the page that is mapped instead"),
     ],
     exceptions: &[
@@ -83,7 +83,8 @@ fn judge(event: &Event, bench: &mut Bench<'_>) {
             0 => bench.held(),
             count => {
                 let pfn = bench.scene.facts.decoder.pfn(setup.unlocked_page);
-                let what = format!("{count} pages were collected for a device without their lock");
+                let pages = if count == 1 { "page was" } else { "pages were" };
+                let what = format!("{count} {pages} collected for a device without the lock");
                 if let Some(evidence) = bench.violated(event, what) {
                     evidence.pfn = pfn;
                     evidence.address = Some(setup.start);
@@ -101,5 +102,86 @@ fn page(event: &Event, flags: u64, what: &'static str, bench: &mut Bench<'_>) {
             bench.violated(event, what);
         }
         None => bench.unreadable("the folio's flags"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::event::{
+        Body, Kind, MigrateVmaSetup, MigrationEntry, RemoveMigrationPte, UNCOUNTED, UNKNOWN,
+    };
+
+    use super::INFO;
+    use crate::check::Outcome;
+    use crate::check::testing::*;
+
+    fn entry(flags: u64) -> MigrationEntry {
+        MigrationEntry { address: ADDRESS, entry: 0, page: PAGE, flags, order: 0, reserved: 0 }
+    }
+
+    fn removed(old_flags: u64, new_flags: u64) -> Body {
+        let (old_page, new_page) = (PAGE, PAGE + 64);
+        let (mm, address) = (MM, ADDRESS);
+        Body::RemoveMigrationPte(RemoveMigrationPte {
+            mm,
+            address,
+            old_page,
+            old_flags,
+            new_page,
+            new_flags,
+            duration: 0,
+        })
+    }
+
+    fn setup(collected: u64, unlocked: u32) -> Body {
+        Body::MigrateVmaSetup(MigrateVmaSetup {
+            mm: MM,
+            start: ADDRESS,
+            end: ADDRESS + 0x4000,
+            npages: 4,
+            collected,
+            result: 0,
+            unlocked,
+            unlocked_page: if unlocked == 1 { PAGE } else { 0 },
+            duration: 0,
+        })
+    }
+
+    #[test]
+    fn locked_folios_pass() {
+        let entries = [Body::MigrationEntrySet(entry(FLAGS)), Body::MigrationEntryRemoved(entry(FLAGS))];
+        passes(INFO.name, 2, entries);
+        passes(INFO.name, 2, [removed(FLAGS, FLAGS), setup(3, 0)]);
+        is_idle(INFO.name, [setup(0, 0), setup(0, UNCOUNTED), Body::TryToMigrate(walk(FLAGS, 0))]);
+    }
+
+    #[test]
+    fn unlocked_folios_do_not() {
+        let verdict = violates(INFO.name, "was set", [Body::MigrationEntrySet(entry(UNLOCKED))]);
+        assert_eq!((verdict.evidence[0].pfn, verdict.evidence[0].address), (Some(PFN), Some(ADDRESS)));
+        assert_eq!(verdict.evidence[0].actor.comm, "hmm-tests");
+        violates(INFO.name, "removed", [removed(UNLOCKED, FLAGS)]);
+        violates(INFO.name, "became pages", [removed(FLAGS, UNLOCKED)]);
+        violates(INFO.name, "became an unlocked page", [Body::MigrationEntryRemoved(entry(UNLOCKED))]);
+        assert_eq!(violates(INFO.name, "1 page was", [setup(3, 1)]).evidence[0].pfn, Some(PFN));
+    }
+
+    #[test]
+    fn what_is_not_seen_is_open() {
+        let unread = Session::new().event(Body::MigrationEntrySet(entry(UNKNOWN)));
+        is_open(INFO.name, "flags could not be read, once", &unread);
+        is_open(INFO.name, "migrate_vma_setup", &Session::new().event(setup(1, UNCOUNTED)));
+        let hidden = Session::new().event(removed(FLAGS, FLAGS)).without(Kind::RemoveMigrationPte);
+        is_open(INFO.name, "remove_migration_pte is not watched", &hidden);
+    }
+
+    #[test]
+    fn the_walk_stands_in_for_the_tracepoint() {
+        let old = Session::new().without(Kind::MigrationEntrySet);
+        let held = old.clone().event(Body::TryToMigrate(walk(FLAGS, 0))).rule(INFO.name);
+        assert_eq!(counts(&held), (Outcome::Pass, 1, 0));
+        assert!(held.notes[0].contains("try_to_migrate stands in"), "{:?}", held.notes);
+        let neither = old.without(Kind::TryToMigrate).event(removed(FLAGS, FLAGS));
+        is_open(INFO.name, "migration_entry_set is not watched", &neither);
     }
 }

@@ -82,3 +82,55 @@ fn is_of_folio(pfn: Option<u64>, visit: &VmaVisit, facts: &Facts) -> bool {
     let pages = if facts.is_head(visit.flags) { FOLIO_PAGES } else { 1 };
     (first..first + pages).contains(&pfn)
 }
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::event::{Body, Kind, UNKNOWN, VmaVisit};
+
+    use super::INFO;
+    use crate::check::testing::*;
+    use tracer_common::family::Family;
+
+    fn visited(before: u64, after: u64) -> VmaVisit {
+        VmaVisit { vm_flags: VM_FLAGS | VM_LOCKED, entry_before: before, entry_after: after, ..visit() }
+    }
+
+    #[test]
+    fn mappings_that_stay_pass() {
+        let present = present_entry(PFN);
+        passes(INFO.name, 1, [Body::TryToUnmapOne(visited(present, present))]);
+        // munmap at the same moment.
+        passes(INFO.name, 1, [Body::TryToUnmapOne(visited(present, 0))]);
+    }
+
+    #[test]
+    fn swapped_out_ones_do_not() {
+        let visit = visited(present_entry(PFN), swapped_entry());
+        let verdict = violates(INFO.name, "swapped out", [Body::TryToUnmapOne(visit)]);
+        assert_eq!((verdict.evidence[0].address, verdict.evidence[0].pfn), (Some(ADDRESS), Some(PFN)));
+    }
+
+    #[test]
+    fn what_is_legal_is_no_evaluation() {
+        let swapped = swapped_entry();
+        let bad = visited(present_entry(PFN), swapped);
+        is_idle(
+            INFO.name,
+            [
+                Body::TryToUnmapOne(VmaVisit { vm_flags: VM_FLAGS, ..bad }),
+                Body::TryToUnmapOne(VmaVisit { ttu_flags: 8, ..bad }),
+                Body::TryToUnmapOne(visited(present_entry(PFN + 1), swapped)),
+                Body::TryToUnmapOne(visited(swapped, swapped)),
+                Body::TryToUnmapOne(visited(0, swapped)),
+            ],
+        );
+    }
+
+    #[test]
+    fn what_is_not_seen_is_open() {
+        let unread = Session::new().event(Body::TryToUnmapOne(visited(UNKNOWN, UNKNOWN)));
+        is_open(INFO.name, "before or after the visit", &unread);
+        is_open(INFO.name, "not watched", &Session::new().without(Kind::TryToUnmapOne));
+        is_open(INFO.name, "rmap events were lost", &Session::new().loss(Some(Family::Rmap)));
+    }
+}

@@ -81,3 +81,57 @@ impl Rule for WalkComplete {
         self.stopped.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::event::{Body, Kind, UNKNOWN, VmaVisit};
+
+    use super::INFO;
+    use crate::check::Outcome;
+    use crate::check::testing::*;
+    use tracer_common::family::Family;
+
+    fn visited(result: u32) -> Body {
+        Body::PageMlockOne(VmaVisit { result, ..visit() })
+    }
+
+    fn walked(flags: u64) -> Body {
+        Body::PageMlock(walk(flags, 0))
+    }
+
+    #[test]
+    fn complete_walks_pass() {
+        passes(
+            INFO.name,
+            2,
+            [visited(1), visited(0), walked(FLAGS | MLOCKED), visited(1), visited(1), walked(FLAGS)],
+        );
+        // Another task mlocked it meanwhile; another walk's visit does not count.
+        passes(INFO.name, 2, [visited(1), walked(FLAGS | MLOCKED), walked(FLAGS)]);
+    }
+
+    #[test]
+    fn a_locked_vma_that_is_ignored() {
+        let verdict = violates(INFO.name, "not mlocked", [visited(1), visited(0), walked(FLAGS)]);
+        assert_eq!(verdict.evidence[0].before.len(), 1);
+    }
+
+    #[test]
+    fn visits_are_of_their_thread_and_page() {
+        let other_thread = Session::new().tid(7).event(visited(0)).tid(8).event(walked(FLAGS));
+        assert_eq!(other_thread.rule(INFO.name).outcome, Outcome::Pass);
+        let other = Body::PageMlockOne(VmaVisit { page: PAGE + 64, result: 0, ..visit() });
+        passes(INFO.name, 1, [other, walked(FLAGS)]);
+    }
+
+    #[test]
+    fn what_is_not_seen_is_open() {
+        let lost = Session::new().event(visited(0)).loss(Some(Family::Mlock)).event(walked(FLAGS));
+        is_open(INFO.name, "mlock events were lost", &lost);
+        let late = Session::new().events([visited(0), walked(FLAGS)]).missed(Family::Mlock);
+        is_open(INFO.name, "1 contradictions", &late);
+        is_open(INFO.name, "flags", &Session::new().event(walked(UNKNOWN)));
+        let modern = Session::new().impossible(Kind::PageMlock).impossible(Kind::PageMlockOne);
+        assert_eq!(modern.rule(INFO.name).outcome, Outcome::NotExercised);
+    }
+}

@@ -43,7 +43,7 @@ fn judge(event: &Event, bench: &mut Bench<'_>) {
     let Body::RestoreExclusive(restore) = &event.body else { return };
     let facts = bench.scene.facts;
     let Some(format) = facts.present else {
-        return bench.unreadable("the bits of present entries, which are not known on this architecture,");
+        return bench.unreadable("the bits of present entries (those of this architecture are not known)");
     };
     let (Some(old), Some(new)) = (facts.exclusive_entry(restore.old_entry), facts.entry(restore.new_entry))
     else {
@@ -89,5 +89,74 @@ fn changed(
         Some("an entry with uffd-wp became writable")
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::event::{Body, Kind, RestoreExclusive, UNKNOWN};
+
+    use super::INFO;
+    use crate::check::Outcome;
+    use crate::check::testing::*;
+    use crate::kernel::SwapKind;
+
+    fn restored(old_bits: u64, writable: bool, new_bits: u64) -> Body {
+        Body::RestoreExclusive(RestoreExclusive {
+            old_entry: exclusive_entry(PFN, writable) | old_bits,
+            new_entry: present_entry(PFN) | new_bits,
+            ..restore()
+        })
+    }
+
+    #[test]
+    fn kept_bits_pass() {
+        for (old, writable, new) in [
+            (0, true, PRESENT_WRITABLE),
+            (0, true, 0),
+            (0, false, 0),
+            (SOFT_DIRTY, true, PRESENT_WRITABLE | PRESENT_SOFT_DIRTY),
+            (0, true, PRESENT_WRITABLE | PRESENT_SOFT_DIRTY),
+            (UFFD_WP | SOFT_DIRTY, true, PRESENT_UFFD_WP | PRESENT_SOFT_DIRTY),
+        ] {
+            passes(INFO.name, 1, [restored(old, writable, new)]);
+        }
+    }
+
+    #[test]
+    fn lost_and_gained_bits_do_not() {
+        violates(INFO.name, "soft-dirty was lost", [restored(SOFT_DIRTY, true, PRESENT_WRITABLE)]);
+        violates(INFO.name, "uffd-wp was lost", [restored(UFFD_WP, true, 0)]);
+        violates(INFO.name, "read-only", [restored(0, false, PRESENT_WRITABLE)]);
+        let wp = PRESENT_WRITABLE | PRESENT_UFFD_WP;
+        violates(INFO.name, "with uffd-wp", [restored(UFFD_WP, true, wp)]);
+        let read_only = RestoreExclusive { vm_flags: 1, ..restore() };
+        violates(INFO.name, "VMA that is not", [Body::RestoreExclusive(read_only)]);
+        let other = RestoreExclusive { new_entry: present_entry(PFN + 1), ..restore() };
+        violates(INFO.name, "another page", [Body::RestoreExclusive(other)]);
+        let none = RestoreExclusive { new_entry: 0, ..restore() };
+        violates(INFO.name, "no page", [Body::RestoreExclusive(none)]);
+    }
+
+    #[test]
+    fn one_type_does_not_tell_what_was_writable() {
+        let session = Session::new().header(|header| {
+            header.kernel.swap_types.retain(|entry| entry.kind != SwapKind::DeviceExclusiveRead);
+        });
+        assert_eq!(session.event(restored(0, true, PRESENT_WRITABLE)).rule(INFO.name).outcome, Outcome::Pass);
+    }
+
+    #[test]
+    fn what_is_not_seen_is_open() {
+        let unread = RestoreExclusive { new_entry: UNKNOWN, ..restore() };
+        let session = Session::new().event(Body::RestoreExclusive(unread));
+        is_open(INFO.name, "before or after", &session);
+        let elsewhere = Session::new().event(restored(0, true, 0)).header(|header| {
+            if let Some(format) = &mut header.kernel.entry_format {
+                format.present = None;
+            }
+        });
+        is_open(INFO.name, "this architecture", &elsewhere);
+        is_open(INFO.name, "not watched", &Session::new().without(Kind::RestoreExclusive));
     }
 }

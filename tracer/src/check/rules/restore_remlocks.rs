@@ -60,3 +60,38 @@ fn judge(event: &Event, bench: &mut Bench<'_>) {
         _ => bench.held(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::event::{Body, RestoreExclusive, UNCOUNTED};
+
+    use super::INFO;
+    use crate::check::Outcome;
+    use crate::check::testing::*;
+
+    fn restored(vm_flags: u64, flags: u64, mlocks: u32) -> Body {
+        Body::RestoreExclusive(RestoreExclusive { vm_flags: VM_FLAGS | vm_flags, flags, mlocks, ..restore() })
+    }
+
+    #[test]
+    fn counted_calls_decide() {
+        passes(INFO.name, 1, [restored(VM_LOCKED, FLAGS | MLOCKED, 1)]);
+        violates(INFO.name, "not mlocked again", [restored(VM_LOCKED, FLAGS | MLOCKED, 0)]);
+    }
+
+    #[test]
+    fn other_vmas_and_large_folios_are_no_evaluation() {
+        let special = [0x4000, 0x4_0000, 0x400, 0x1000_0000].map(|bit| restored(VM_LOCKED | bit, FLAGS, 0));
+        is_idle(INFO.name, special);
+        is_idle(INFO.name, [restored(0, FLAGS, 0), restored(VM_LOCKED, FLAGS | HEAD, 0)]);
+        let later = Session::new().single().event(restored(VM_LOCKED, FLAGS, 0)).rule(INFO.name);
+        assert_eq!(later.outcome, Outcome::NotExercised);
+    }
+
+    #[test]
+    fn without_counts_the_flag_is_a_hint() {
+        passes(INFO.name, 1, [restored(VM_LOCKED, FLAGS | MLOCKED, UNCOUNTED)]);
+        let session = Session::new().event(restored(VM_LOCKED, FLAGS, UNCOUNTED));
+        is_open(INFO.name, "mlock_folio", &session);
+    }
+}

@@ -26,7 +26,7 @@ pub const INFO: RuleInfo = RuleInfo {
     needs: &[
         Need::required(Kind::TryToUnmap, "the folio's lock and the flags"),
         Need::required(Kind::TryToMigrate, "the folio's lock and the flags"),
-        Need::required(Kind::PageMlock, "the page's lock (5.14 to 5.17)"),
+        Need::where_possible(Kind::PageMlock, "the page's lock (5.14 to 5.17)"),
     ],
     exceptions: &[
         "A folio that is still mapped after the walk is no fault.",
@@ -72,5 +72,51 @@ fn locked(event: &Event, walk: &FolioWalk, refused: u32, bench: &mut Bench<'_>) 
         }
         Some(true) => bench.held(),
         None => bench.unreadable("the folio's flags"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::event::{Body, Kind, UNKNOWN};
+
+    use super::INFO;
+    use crate::check::Outcome;
+    use crate::check::testing::*;
+    use tracer_common::family::Family;
+
+    #[test]
+    fn locked_folios_and_accepted_flags_pass() {
+        let walks = [
+            Body::TryToUnmap(walk(FLAGS, 0xff)),
+            Body::TryToMigrate(walk(FLAGS, 0x80 | 0x40 | 0x10 | 4)),
+            Body::PageMlock(walk(FLAGS, 0)),
+        ];
+        passes(INFO.name, 3, walks);
+    }
+
+    #[test]
+    fn unlocked_folios_and_refused_flags_do_not() {
+        let bodies = [Body::TryToUnmap, Body::PageMlock];
+        for body in bodies {
+            violates(INFO.name, "not locked", [body(walk(UNLOCKED, 0))]);
+        }
+        violates(INFO.name, "0x8 are not accepted", [Body::TryToMigrate(walk(FLAGS, 8 | 0x40))]);
+    }
+
+    #[test]
+    fn flags_are_judged_by_the_kernels_own_table_only() {
+        let session = Session::new().event(Body::TryToMigrate(walk(FLAGS, 8)));
+        let session = session.header(|header| header.kernel.enums.clear());
+        assert_eq!(counts(&session.rule(INFO.name)), (Outcome::Pass, 1, 0));
+    }
+
+    #[test]
+    fn what_is_not_seen_is_open() {
+        is_open(INFO.name, "flags", &Session::new().event(Body::TryToUnmap(walk(UNKNOWN, 0))));
+        let good = Session::new().event(Body::TryToUnmap(walk(FLAGS, 0)));
+        is_open(INFO.name, "3 rmap events were lost", &good.clone().loss(Some(Family::Rmap)));
+        is_open(INFO.name, "did not end in order", &good.clone().cut());
+        assert_eq!(good.clone().loss(Some(Family::Swiotlb)).rule(INFO.name).outcome, Outcome::Pass);
+        assert_eq!(good.impossible(Kind::PageMlock).rule(INFO.name).outcome, Outcome::Pass, "as on 6.12");
     }
 }

@@ -147,3 +147,72 @@ impl Overlap {
         bench.contradicted(&self.event, what, &self.holder.made, &did);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::event::{Body, Kind, MAPPING_ERROR, SwiotlbMap, SwiotlbMapSingle, UNKNOWN};
+
+    use super::INFO;
+    use crate::check::Outcome;
+    use crate::check::testing::*;
+    use tracer_common::family::Family;
+
+    fn single(change: SwiotlbMapSingle) -> Body {
+        Body::SwiotlbMapSingle(change)
+    }
+
+    #[test]
+    fn separate_buffers_in_the_pool_pass() {
+        let last = SwiotlbMapSingle { bounce: POOL_END - 4096, ..map(0) };
+        passes(INFO.name, 3, [single(map(0)), single(map(0x1000)), single(last)]);
+        let free = Body::SwiotlbUnmapSingle(unmap(0));
+        passes(INFO.name, 2, [single(map(0)), Body::SwiotlbMap(answer(0)), free, single(map(0))]);
+    }
+
+    #[test]
+    fn buffers_outside_do_not() {
+        for bounce in [POOL_START - 1, POOL_END, POOL_END - 4095] {
+            violates(INFO.name, "not within the pool", [single(SwiotlbMapSingle { bounce, ..map(0) })]);
+        }
+        let outside = single(SwiotlbMapSingle { bounce: POOL_END, ..map(0) });
+        let dynamic = Session::new().event(outside).header(|header| {
+            header.kernel.layout.insert("pool_dynamic".to_owned(), 96);
+        });
+        let verdict = dynamic.rule(INFO.name);
+        assert_eq!((verdict.outcome, verdict.notes.len()), (Outcome::Pass, 1));
+        let unknown = SwiotlbMapSingle { pool_start: UNKNOWN, pool_end: UNKNOWN, bounce: 1, ..map(0) };
+        passes(INFO.name, 1, [single(unknown)]);
+    }
+
+    #[test]
+    fn overlaps_with_a_mapping_that_its_caller_has() {
+        let held = [single(map(0)), Body::SwiotlbMap(answer(0))];
+        for offset in [0, 0xc00] {
+            let bodies = held.into_iter().chain([single(map(offset))]);
+            let verdict = violates(INFO.name, "overlaps", bodies);
+            assert!(verdict.evidence[0].before[0].what.contains("0x7c000000, 4096 bytes"));
+        }
+    }
+
+    #[test]
+    fn a_mapping_that_failed_may_be_handed_out_again_before_that_is_told() {
+        let again = Session::new().event(single(map(0))).tid(9).event(single(map(0))).tid(812);
+        let failed = SwiotlbMap { dma_address: MAPPING_ERROR, ..answer(0) };
+        let verdict = again.clone().event(Body::SwiotlbMap(failed)).rule(INFO.name);
+        assert_eq!(counts(&verdict), (Outcome::Pass, 2, 0));
+        let both = again.clone().event(Body::SwiotlbMap(answer(0))).rule(INFO.name);
+        assert_eq!(counts(&both), (Outcome::Violated, 2, 1));
+        // Nobody answers, as with dma-iommu.
+        assert_eq!(again.clone().rule(INFO.name).outcome, Outcome::Pass);
+        assert_eq!(again.pause(2_000_000_000).rule(INFO.name).outcome, Outcome::Violated);
+    }
+
+    #[test]
+    fn losses_make_no_violations() {
+        let held = Session::new().events([single(map(0)), Body::SwiotlbMap(answer(0))]);
+        let lost = held.clone().loss(Some(Family::Swiotlb)).event(single(map(0)));
+        is_open(INFO.name, "swiotlb events were lost", &lost);
+        is_open(INFO.name, "1 contradictions", &held.event(single(map(0))).missed(Family::Swiotlb));
+        is_open(INFO.name, "not watched", &Session::new().without(Kind::SwiotlbUnmapSingle));
+    }
+}

@@ -206,3 +206,124 @@ fn note_live(bench: &mut Bench<'_>) {
         bench.ledger.notes.push(format!("{count} mappings of {device} ({bytes} bytes) outlived the command"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::event::{
+        Body, MAPPING_ERROR, SwiotlbMap, SwiotlbMapSingle, SwiotlbSlotKept, SwiotlbUnmapSingle, UNKNOWN,
+    };
+
+    use super::INFO;
+    use crate::check::Outcome;
+    use crate::check::testing::*;
+    use tracer_common::family::Family;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn mapped(offset: u64) -> [Body; 2] {
+        [Body::SwiotlbMapSingle(map(offset)), Body::SwiotlbMap(answer(offset))]
+    }
+
+    fn unmapped(offset: u64) -> Body {
+        Body::SwiotlbUnmapSingle(unmap(offset))
+    }
+
+    fn kept(offset: u64) -> Body {
+        Body::SwiotlbSlotKept(SwiotlbSlotKept {
+            device: DEVICE,
+            pool: POOL,
+            bounce: POOL_START + offset,
+            slot_original: 1,
+            slot_size: 4096,
+        })
+    }
+
+    #[test]
+    fn matching_unmaps_pass() {
+        let session =
+            Session::new().events(mapped(0)).event(unmapped(0)).events(mapped(0)).event(unmapped(0));
+        assert_eq!(counts(&session.rule(INFO.name)), (Outcome::Pass, 2, 0));
+        is_idle(INFO.name, mapped(0));
+    }
+
+    #[test]
+    fn mappings_from_before_the_session_are_judged_by_their_slot() {
+        passes(INFO.name, 1, [unmapped(0)]);
+        let unread = SwiotlbUnmapSingle { slot_original: UNKNOWN, ..unmap(0) };
+        is_idle(INFO.name, [Body::SwiotlbUnmapSingle(unread)]);
+        let free = SwiotlbUnmapSingle { slot_original: u64::MAX, ..unmap(0) };
+        violates(INFO.name, "slot is free", [Body::SwiotlbUnmapSingle(free)]);
+    }
+
+    #[test]
+    fn what_does_not_match() {
+        for (change, what) in [
+            (SwiotlbUnmapSingle { size: 512, ..unmap(0) }, "size 512 instead of 4096"),
+            (SwiotlbUnmapSingle { direction: 2, ..unmap(0) }, "DMA_FROM_DEVICE instead of DMA_TO_DEVICE"),
+            (SwiotlbUnmapSingle { device: DEVICE + 8, ..unmap(0) }, "another device"),
+            (SwiotlbUnmapSingle { slot_original: u64::MAX, ..unmap(0) }, "slot is free"),
+        ] {
+            let [single, answered] = mapped(0);
+            let verdict = violates(INFO.name, what, [single, answered, Body::SwiotlbUnmapSingle(change)]);
+            assert_eq!(verdict.evidence[0].before[0].what, "mapped");
+        }
+    }
+
+    #[test]
+    fn unmapped_twice() {
+        let [single, answered] = mapped(0);
+        violates(INFO.name, "not mapped since", [single, answered, unmapped(0), unmapped(0)]);
+    }
+
+    #[test]
+    fn the_kernel_takes_a_mapping_back_itself() {
+        let failed = SwiotlbMap { dma_address: MAPPING_ERROR, ..answer(0) };
+        let session = Session::new().event(Body::SwiotlbMapSingle(map(0))).event(Body::SwiotlbMap(failed));
+        // The same slot for somebody else, in another size.
+        let other = SwiotlbMapSingle { size: 512, ..map(0) };
+        let session = session.event(Body::SwiotlbMapSingle(other));
+        let session = session.event(Body::SwiotlbUnmapSingle(SwiotlbUnmapSingle { size: 512, ..unmap(0) }));
+        assert_eq!(counts(&session.rule(INFO.name)), (Outcome::Pass, 1, 0));
+    }
+
+    #[test]
+    fn slots_that_are_never_given_back() {
+        let leaked = Session::new().events(mapped(0)).events([unmapped(0), kept(0)]);
+        let verdict = leaked.clone().pause(2 * SECOND).rule(INFO.name);
+        assert_eq!((verdict.outcome, verdict.violations), (Outcome::Violated, 1));
+        assert_eq!(verdict.evidence[0].event, "swiotlb_slot_kept");
+        let young = leaked.clone().rule(INFO.name);
+        assert_eq!((young.outcome, young.notes.len()), (Outcome::Pass, 1), "{young:?}");
+        // Handed out to another CPU, told a moment later or earlier.
+        let later = leaked.tid(9).events(mapped(0)).pause(2 * SECOND).rule(INFO.name);
+        assert_eq!(later.outcome, Outcome::Pass);
+        let earlier = Session::new().events(mapped(0)).event(unmapped(0)).tid(9).events(mapped(0));
+        let earlier = earlier.tid(812).event(kept(0)).pause(2 * SECOND);
+        assert_eq!(earlier.rule(INFO.name).outcome, Outcome::Pass);
+        let gone =
+            Session::new().events(mapped(0)).event(unmapped(0)).tid(9).events(mapped(0)).event(unmapped(0));
+        let gone = gone.tid(812).event(kept(0)).pause(2 * SECOND);
+        assert_eq!(gone.rule(INFO.name).outcome, Outcome::Pass);
+    }
+
+    #[test]
+    fn losses_make_no_violations() {
+        let lost = Session::new().events(mapped(0)).loss(Some(Family::Swiotlb));
+        let other = SwiotlbUnmapSingle { size: 512, ..unmap(0) };
+        is_open(INFO.name, "swiotlb events were lost", &lost.clone().event(Body::SwiotlbUnmapSingle(other)));
+        let twice = Session::new().events(mapped(0)).events([unmapped(0), unmapped(0)]);
+        is_open(INFO.name, "1 contradictions", &twice.clone().missed(Family::Swiotlb));
+        is_open(INFO.name, "1 contradictions", &twice.missed(Family::Swiotlb).cut());
+        let leaked = Session::new().events(mapped(0)).events([unmapped(0), kept(0)]).pause(2 * SECOND);
+        is_open(INFO.name, "1 swiotlb events were missed", &leaked.missed(Family::Swiotlb));
+    }
+
+    #[test]
+    fn what_outlives_the_command_is_named() {
+        let session = Session::new().events(mapped(0)).events(mapped(0x1000)).event(unmapped(0));
+        let session = session.header(|header| header.traced_command = Some(vec!["dd".to_owned()]));
+        let verdict = session.rule(INFO.name);
+        assert_eq!(verdict.outcome, Outcome::Pass);
+        assert_eq!(verdict.notes, [format!("1 mappings of {DEVICE:#x} (4096 bytes) outlived the command")]);
+    }
+}

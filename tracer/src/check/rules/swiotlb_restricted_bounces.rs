@@ -51,3 +51,30 @@ fn judge(event: &Event, bench: &mut Bench<'_>) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::event::{Body, DmaMapDirect, Kind, SwiotlbMapSingle};
+
+    use super::INFO;
+    use crate::check::testing::*;
+
+    #[test]
+    fn forced_pools_bounce() {
+        let forced = Body::SwiotlbMapSingle(SwiotlbMapSingle { pool_bits: 1, ..map(0) });
+        passes(INFO.name, 1, [forced]);
+        is_idle(INFO.name, [Body::SwiotlbMapSingle(map(0))]);
+        let direct = Body::DmaMapDirect(DmaMapDirect {
+            device: DEVICE,
+            pool: POOL,
+            original: 0x1234_5000,
+            dma_address: 0x1234_5000,
+            size: 512,
+            direction: 1,
+            pool_bits: 1,
+        });
+        let verdict = violates(INFO.name, "without a bounce", [forced, direct]);
+        assert_eq!(verdict.evidence[0].device.as_deref(), Some("0xffff8880020010c8"));
+        is_open(INFO.name, "not watched", &Session::new().event(forced).without(Kind::DmaMapDirect));
+    }
+}
