@@ -13,18 +13,34 @@ pub struct Mutant {
     pub command: String,
 }
 
-static ALL: LazyLock<Vec<Mutant>> = LazyLock::new(|| {
-    parse(&std::fs::read_to_string(xtask::workspace::root().join("docs/mutants.md")).unwrap_or_default())
-});
+static ALL: LazyLock<Vec<Mutant>> = LazyLock::new(|| parse(include_str!("../../../docs/mutants.md")));
 
 /// All of them, in the order of the document.
 pub fn all() -> &'static [Mutant] {
     &ALL
 }
 
-/// For `verdicts.sh`: a name and a command a line, with a tab between.
+impl Mutant {
+    /// The attach methods that it is looked for with: kprobes, too, for the first one of each rule.
+    pub fn methods(&self) -> &'static [&'static str] {
+        let first = all().iter().find(|mutant| mutant.subject == self.subject);
+        if first == Some(self) { &["auto", "kprobe"] } else { &["auto"] }
+    }
+
+    /// The session that looks for it with that method.
+    pub fn session(&self, method: &str) -> String {
+        format!("{}-{method}", self.name)
+    }
+}
+
+/// The list for `verdicts.sh`.
 pub fn list() -> String {
-    all().iter().map(|mutant| format!("{}\t{}\n", mutant.name, mutant.command)).collect()
+    let lines = all().iter().flat_map(|mutant| {
+        mutant.methods().iter().map(|method| {
+            format!("{}\t{method}\t{}\t{}\n", mutant.session(method), mutant.name, mutant.command)
+        })
+    });
+    lines.collect()
 }
 
 /// The rows of every table that has the columns `mutant`, `workload`, and `rule` or `diagnosis`.

@@ -6,7 +6,8 @@
 # PROGRAMS   folder of rmapscope and rmapscope-workload
 # OUT        writable folder; each session gets one in it (common.sh), with trace.data and verdict.FORM
 # RUN        `healthy`: a kernel that must not be accused;
-#            `mutants`: the planted bugs that the file OUT/mutants lists, a name and a command a line
+#            `mutants`: the planted bugs of the file OUT/mutants; each line is the session's name, the attach
+#            method, the bug's name and the command that provokes it, with tabs between
 # SELFTESTS  folder of the kernel's own selftests
 # SECONDS    how long the stress takes
 set -u
@@ -132,22 +133,18 @@ diagnoses() {
     check exclusive-blocks-migration -g -- sh -c 'exec rmapscope-workload --facts "$FACTS" exclusive-obstacle'
 }
 
-# Each planted bug, under the command that provokes it, with fentry and with kprobes.
+# Each planted bug, under the command that provokes it.
 mutants() {
-    local chosen=/sys/module/rmapscope/parameters/mutant method mutant command
+    local chosen=/sys/module/rmapscope/parameters/mutant name method mutant command
     begin chosen-at-boot
     cat "$chosen" >"$DIR/mutant"
-    while IFS=$'\t' read -r mutant command; do
-        for method in auto kprobe; do
-            local name=$mutant
-            [ "$method" = kprobe ] && name=kprobe-$mutant
-            udevadm settle 2>/dev/null
-            echo "$mutant" >"$chosen"
-            check "$name" --attach "$method" -- \
-                sh -c "${command//rmapscope-workload /rmapscope-workload --facts \"\$FACTS\" }"
-            echo >"$chosen"
-            readlink -f /sys/block/nvme0n1/device/device >"$DIR/device"
-        done
+    while IFS=$'\t' read -r name method mutant command; do
+        udevadm settle 2>/dev/null
+        echo "$mutant" >"$chosen"
+        check "$name" --attach "$method" -- \
+            sh -c "${command//rmapscope-workload /rmapscope-workload --facts \"\$FACTS\" }"
+        echo none >"$chosen"
+        readlink -f /sys/block/nvme0n1/device/device >"$DIR/device"
     done <"$OUT/mutants"
 
     # What a violation makes of the exit code.
@@ -160,7 +157,7 @@ mutants() {
     local begin=$SECONDS
     code violated-fail-fast --fail-fast -- sh -c 'rmapscope-workload pageout --pages 64; sleep 60'
     echo $((SECONDS - begin)) >"$DIR/seconds"
-    echo >"$chosen"
+    echo none >"$chosen"
 }
 
 prepare

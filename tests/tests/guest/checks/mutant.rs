@@ -20,11 +20,11 @@ fn boot_parameter(run: &Run<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The bug is found, with fentry and with kprobes, and nothing else is.
+/// The bug is found, and nothing else is.
 pub fn planted_bug(run: &Run<'_>, mutant: &Mutant) -> anyhow::Result<()> {
-    for method in ["", "kprobe-"] {
-        let session = run.session(&format!("{method}{}", mutant.name))?;
-        found(&session, mutant).with_context(|| format!("session {method}{}", mutant.name))?;
+    for method in mutant.methods() {
+        let session = run.session(&mutant.session(method))?;
+        found(&session, mutant).with_context(|| format!("with the attach method {method}"))?;
     }
     Ok(())
 }
