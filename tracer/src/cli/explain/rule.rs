@@ -60,6 +60,7 @@ fn needs(needs: &[Need], page: &mut Page) {
     for need in needs {
         let role = match need.role {
             Role::Required | Role::Whole => "needed".to_owned(),
+            Role::WherePossible => "needed where the kernel can do that".to_owned(),
             Role::InPlaceOf(kind) => format!("in place of {}", kind.name()),
             Role::Optional => "used where it is there".to_owned(),
         };
