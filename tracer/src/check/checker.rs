@@ -14,6 +14,7 @@ use super::losses::Losses;
 use super::options::Options;
 use super::rules::{RULES, Rule};
 use super::scene::Scene;
+use super::scope::watched;
 use super::state::State;
 use super::{Diagnosis, RuleVerdict, Subject, Verdict};
 use crate::event::{Event, Item, Loss, LossCause, Names, ProcessEntry, Sink, StackEntry, Summary};
@@ -260,6 +261,7 @@ fn subject(header: &FileHeader) -> Subject {
         machine: kernel.machine.clone(),
         build_id: kernel.build_id.clone(),
         command: header.traced_command.clone(),
+        watched: watched(header),
         ..Subject::default()
     }
 }

@@ -18,6 +18,7 @@ mod losses;
 mod options;
 mod rules;
 mod scene;
+mod scope;
 mod state;
 #[cfg(test)]
 mod testing;

@@ -193,6 +193,9 @@ pub struct Subject {
     /// Its status (128 + signal when killed).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command_status: Option<i32>,
+    /// The tasks that were watched, when that is not the whole system: raw, to be escaped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watched: Option<String>,
     /// When the session began, nanoseconds since 1970-01-01 UTC.
     pub started: i64,
     /// How long it took, in nanoseconds; 0 when its end is missing.

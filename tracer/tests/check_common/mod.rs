@@ -102,6 +102,7 @@ pub fn full(hostile: &str) -> Verdict {
             build_id: Some("0123abcd".to_owned()),
             command: Some(vec!["./hmm-tests".to_owned(), hostile.to_owned()]),
             command_status: Some(0),
+            watched: Some(format!("names {hostile}")),
             started: 1_763_838_000_123_456_789,
             duration: 14_000_000_000,
             events: 18231,

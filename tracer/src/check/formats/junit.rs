@@ -42,6 +42,9 @@ pub fn render(verdict: &Verdict) -> Result<String, SerializeError> {
     if let Some(status) = subject.command_status {
         property("command.status", &status.to_string());
     }
+    if let Some(watched) = &subject.watched {
+        property("watched", watched);
+    }
     property("events", &subject.events.to_string());
     property("losses", &losses(verdict));
     if let Some(incomplete) = &subject.incomplete {

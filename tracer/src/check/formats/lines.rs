@@ -191,6 +191,9 @@ pub fn subject(verdict: &Verdict) -> String {
             line += &format!(" ended with status {status}");
         }
     }
+    if let Some(watched) = &subject.watched {
+        line += &format!("; watched only: {}", plain(watched));
+    }
     line
 }
 
