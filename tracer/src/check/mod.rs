@@ -9,6 +9,8 @@ mod catalogue;
 mod checker;
 mod coverage;
 mod diagnoses;
+#[cfg(test)]
+mod documentation;
 mod facts;
 pub mod formats;
 mod info;

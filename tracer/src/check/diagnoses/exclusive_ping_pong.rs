@@ -32,7 +32,7 @@ pub const INFO: DiagnosisInfo = DiagnosisInfo {
 const MANY: u32 = 8;
 
 /// Most addresses that are counted.
-const MOST: usize = 1 << 15;
+const MOST: usize = 1 << 14;
 
 /// Turns by `mm_struct` and address.
 pub struct PingPong {

@@ -11,6 +11,8 @@ pub mod fork_enomem_exclusive;
 pub mod long_rmap_walk;
 pub mod swiotlb_full;
 pub mod swiotlb_growth;
+#[cfg(test)]
+mod tests;
 
 /// Number of diagnoses.
 pub const DIAGNOSES: usize = 6;

@@ -1,6 +1,6 @@
 //! Migration entries exist only while their folio is locked.
 
-use tracer_common::event::{Body, Kind, UNCOUNTED};
+use tracer_common::event::{Body, Kind, UNCOUNTED, UNKNOWN};
 
 use super::{Rule, stateless};
 use crate::check::Severity;
@@ -33,7 +33,10 @@ pub const INFO: RuleInfo = RuleInfo {
         ),
         Need::required(Kind::RemoveMigrationPte, "the locks when entries are removed"),
         Need::where_possible(Kind::MigrateVmaSetup, "the locks of pages collected for a device"),
-        Need::optional(Kind::MigrationEntryRemoved, "the lock of the page that is mapped instead"),
+        Need::optional(
+            Kind::MigrationEntryRemoved,
+            "the lock of the page that is mapped instead, where it is told",
+        ),
     ],
     exceptions: &[
         "Any task may hold the lock: PG_locked has no owner.",
@@ -61,7 +64,8 @@ fn judge(event: &Event, bench: &mut Bench<'_>) {
         Body::MigrationEntrySet(entry) => {
             page(event, entry.flags, "a migration entry for an unlocked folio was set", bench);
         }
-        Body::MigrationEntryRemoved(entry) => {
+        // Where its page is not told, the visit that removed it tells the locks.
+        Body::MigrationEntryRemoved(entry) if entry.flags != UNKNOWN => {
             page(event, entry.flags, "a migration entry became an unlocked page", bench);
         }
         Body::RemoveMigrationPte(removed) => {
@@ -153,6 +157,7 @@ mod tests {
         passes(INFO.name, 2, entries);
         passes(INFO.name, 2, [removed(FLAGS, FLAGS), setup(3, 0)]);
         is_idle(INFO.name, [setup(0, 0), setup(0, UNCOUNTED), Body::TryToMigrate(walk(FLAGS, 0))]);
+        is_idle(INFO.name, [Body::MigrationEntryRemoved(entry(UNKNOWN))]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::occupancy::Occupancy;
 const MOST_LIVE: usize = 1 << 18;
 
 /// Most addresses that are remembered as given back.
-const MOST_FREE: usize = 1 << 16;
+const MOST_FREE: usize = 1 << 15;
 
 /// Mappings for which the answer of `swiotlb_map` may still come. Users of `swiotlb_tbl_map_single` itself
 /// (6.12 drivers/iommu/dma-iommu.c) never send one.

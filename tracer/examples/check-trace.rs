@@ -1,0 +1,56 @@
+//! Measures the checker alone: `check-trace FILE [rule,…]` prints events per second and the peak of memory.
+
+use std::error::Error;
+use std::io::Write;
+use std::time::Instant;
+
+use rmapscope::check::{Checker, Options, Selection};
+use rmapscope::event::Sink;
+use rmapscope::trace_file::{Frame, Reader};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (path, rules) = match arguments.as_slice() {
+        [path] => (path, Selection::all()),
+        [path, rules] => (path, Selection::only(&rules.split(',').collect::<Vec<_>>())?),
+        _ => return Err("usage: check-trace FILE [rule,…]".into()),
+    };
+    let mut reader = Reader::open(path)?;
+    let mut checker = Checker::new(reader.header(), Options { rules, ..Options::default() });
+    let begun = Instant::now();
+    while let Some(frame) = reader.next_frame()? {
+        match frame {
+            Frame::Events(mut events) => {
+                while let Some(record) = events.next_record() {
+                    checker.record(record);
+                }
+            }
+            Frame::Items(items) => {
+                for item in &items {
+                    let Ok(()) = checker.take(item);
+                }
+            }
+        }
+    }
+    let verdict = checker.finish(None);
+    let seconds = begun.elapsed().as_secs_f64();
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
+    let events = verdict.subject.events;
+    writeln!(
+        std::io::stdout(),
+        "{events} events in {seconds:.2} s, {:.1} million events/s; {peak}",
+        events as f64 / seconds / 1e6
+    )?;
+    for rule in &verdict.rules {
+        writeln!(
+            std::io::stdout(),
+            "{:28} {:14} {} evaluated, {} violations",
+            rule.name,
+            rule.outcome.name(),
+            rule.evaluated,
+            rule.violations
+        )?;
+    }
+    Ok(())
+}

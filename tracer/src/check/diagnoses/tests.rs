@@ -1,0 +1,129 @@
+use tracer_common::event::{
+    Body, CopyPageRange, MAPPING_ERROR, MigrateRefused, RestoreExclusive, SwiotlbMap, SwiotlbMapSingle,
+    VmaVisit,
+};
+use tracer_common::family::Family;
+
+use crate::check::testing::*;
+
+fn made() -> Body {
+    Body::ExclusivePage(exclusive_page())
+}
+
+fn zap() -> Body {
+    Body::ExclusiveZap(tracer_common::event::ExclusiveZap { mm: MM, start: ADDRESS, end: ADDRESS + 4096 })
+}
+
+#[test]
+fn fork_fails_over_a_locked_page() {
+    let failed = CopyPageRange { result: -12, exclusive_left: 1, exclusive_copied: 0, ..copy() };
+    let failed = CopyPageRange { first_left: ADDRESS, first_left_flags: FLAGS, ..failed };
+    let found =
+        Session::new().events([made(), Body::CopyPageRange(failed)]).diagnoses("fork-enomem-exclusive");
+    assert_eq!((found.len(), found[0].count), (1, 1));
+    let evidence = &found[0].evidence[0];
+    assert_eq!((evidence.address, evidence.pfn), (Some(ADDRESS), Some(PFN)));
+    assert_eq!(evidence.before[0].what, "made exclusive");
+    let inner = CopyPageRange { result: -12, inner_result: -16, ..copy() };
+    let unlocked = CopyPageRange { first_left_flags: UNLOCKED, ..failed };
+    for (copy, count) in [(inner, 1), (unlocked, 0), (CopyPageRange { result: 0, ..failed }, 0)] {
+        let session = Session::new().event(Body::CopyPageRange(copy));
+        let found = session.verdict().diagnoses;
+        assert_eq!(found.len(), count, "{copy:?}");
+    }
+}
+
+#[test]
+fn exclusive_pages_that_block_migration() {
+    let refused = |page| {
+        Body::MigrateRefused(MigrateRefused {
+            page,
+            flags: FLAGS,
+            mapcount: 0,
+            refcount: 3,
+            result: -11,
+            mode: 1,
+        })
+    };
+    let session = Session::new().events([refused(PAGE), made(), refused(PAGE), refused(PAGE + 64)]);
+    let session = session.tid(4242).events([refused(PAGE), zap(), refused(PAGE)]);
+    let found = session.diagnoses("exclusive-blocks-migration");
+    assert_eq!((found.len(), found[0].count), (1, 2));
+    assert_eq!(found[0].evidence[0].address, Some(ADDRESS));
+    assert_eq!(found[0].evidence[0].before[0].actor.comm, "hmm-tests");
+    assert!(session.loss(Some(Family::Exclusive)).diagnoses("exclusive-ping-pong").is_empty());
+}
+
+#[test]
+fn pages_that_go_back_and_forth() {
+    let turns = |count| {
+        let session = Session::new().with_stack();
+        session.events((0..count).flat_map(|_| [made(), Body::RestoreExclusive(restore())]))
+    };
+    assert!(turns(7).diagnoses("exclusive-ping-pong").is_empty());
+    let found = turns(9).diagnoses("exclusive-ping-pong");
+    assert_eq!((found.len(), found[0].count), (1, 9));
+    let evidence = &found[0].evidence[0];
+    assert_eq!(evidence.what, "revoked 9 times");
+    assert_eq!(evidence.before[0].actor.stack.len(), 1);
+    // Restores without a beginning in the stream are no turns.
+    let older = Session::new().events([Body::RestoreExclusive(RestoreExclusive { ..restore() }); 20]);
+    assert!(older.diagnoses("exclusive-ping-pong").is_empty());
+}
+
+#[test]
+fn why_swiotlb_had_no_room() {
+    let failed = SwiotlbMapSingle { bounce: MAPPING_ERROR, used_slots: 32_767, ..map(0) };
+    let exhausted = failed;
+    let large = SwiotlbMapSingle { size: 1 << 20, used_slots: 4, ..failed };
+    let aligned = SwiotlbMapSingle { used_slots: 20_000, align_mask: 0xffff, ..failed };
+    let events = [exhausted, exhausted, large, aligned].map(Body::SwiotlbMapSingle);
+    let found = Session::new().events(events).diagnoses("swiotlb-full");
+    let summaries: Vec<_> = found.iter().map(|found| (found.count, found.summary.as_str())).collect();
+    assert_eq!(summaries[0].0, 2);
+    assert!(summaries[0].1.contains("exhausted"), "{summaries:?}");
+    assert!(summaries.iter().any(|(_, summary)| summary.contains("larger than 256 KiB")), "{summaries:?}");
+    assert!(summaries.iter().any(|(_, summary)| summary.contains("none in a row")), "{summaries:?}");
+    assert_eq!(found.len(), 3);
+    assert_eq!(found[0].evidence[0].device.as_deref(), Some("0xffff8880020010c8"));
+}
+
+/// 400 mappings over a second, of which every `kept`th is never unmapped.
+fn mappings(kept: u64) -> Session {
+    (0..400).fold(Session::new(), |session, index| {
+        let offset = index * 4096;
+        let session = session.pause(2_500_000).event(Body::SwiotlbMapSingle(map(offset)));
+        let session = session.event(Body::SwiotlbMap(SwiotlbMap { ..answer(offset) }));
+        if index % kept == 0 { session } else { session.event(Body::SwiotlbUnmapSingle(unmap(offset))) }
+    })
+}
+
+#[test]
+fn mappings_that_only_grow() {
+    let found = mappings(4).diagnoses("swiotlb-growth");
+    assert_eq!((found.len(), found[0].count), (1, 100), "{found:?}");
+    assert!(found[0].evidence[0].what.contains("100 of 100"), "{}", found[0].evidence[0].what);
+    assert!(mappings(10).diagnoses("swiotlb-growth").is_empty(), "40 are few");
+    // A ring that is filled once and kept.
+    let ring = (0..200)
+        .fold(Session::new(), |session, index| session.event(Body::SwiotlbMapSingle(map(index * 4096))));
+    let used = (0..200).fold(ring, |session, index| {
+        let session = session.pause(5_000_000).event(Body::SwiotlbUnmapSingle(unmap(index * 4096)));
+        session.event(Body::SwiotlbMapSingle(map(index * 4096)))
+    });
+    assert!(used.diagnoses("swiotlb-growth").is_empty());
+}
+
+#[test]
+fn walks_over_very_many_mappings() {
+    let visit = |mapcount| Body::TryToUnmapOne(VmaVisit { mapcount, ..visit() });
+    let walked = Body::TryToUnmap(walk(FLAGS, 0));
+    let sampled = [visit(2048), visit(1024), walked, visit(10), walked];
+    let found = Session::new().events(sampled).diagnoses("long-rmap-walk");
+    assert_eq!((found[0].count, found[0].evidence.len()), (1, 1));
+    assert!(found[0].summary.contains("at least 2048"), "{}", found[0].summary);
+    let counted = Session::new().events((0..1500).map(|_| visit(3)));
+    assert_eq!(counted.diagnoses("long-rmap-walk")[0].count, 1);
+    let short = (0..1500).flat_map(|_| [visit(3), walked]);
+    assert!(Session::new().events(short).diagnoses("long-rmap-walk").is_empty());
+}

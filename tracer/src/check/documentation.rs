@@ -1,0 +1,88 @@
+//! Holds `docs/rules.md` to what the rules and diagnoses say about themselves.
+//!
+//! `RMAPSCOPE_BLESS=1 cargo test -p rmapscope --lib check::documentation` writes it anew.
+
+use std::fmt::Write;
+
+use super::{Need, Role, diagnoses, rules};
+
+const START: &str = "# Rules and diagnoses
+
+What `rmapscope check` judges, and what it explains. This page is made from what `rmapscope explain NAME` prints; \
+`rmapscope check --list` is the short form. Events and fields are described in [events.md](events.md), the answers and \
+their forms in [verdict.md](verdict.md).
+
+A **rule** is something that the kernel itself says. Its answer is *pass* with how often it was evaluated, *violated* \
+with evidence, *inconclusive* when something is missing that it depends on (a probe, events, values that could not be \
+read, evaluations that were required), or *not exercised* when nothing happened that it speaks about or the kernel \
+cannot do it. What was made before the session is never called a violation. A violation that rests on two events \
+counts only when no event of the rule's families is missing between them.
+
+A **diagnosis** explains trouble on a kernel that keeps its rules; it changes neither the answer nor the exit code.
+";
+
+#[expect(clippy::unwrap_used, reason = "writing to a string does not fail")]
+fn render() -> String {
+    let mut page = START.to_owned();
+    writeln!(page, "\n| rule | holds when |\n| --- | --- |").unwrap();
+    for rule in rules() {
+        writeln!(page, "| [`{0}`](#{0}) | {1} |", rule.name, rule.title).unwrap();
+    }
+    writeln!(page, "\n| diagnosis | trouble |\n| --- | --- |").unwrap();
+    for diagnosis in diagnoses() {
+        writeln!(page, "| [`{0}`](#{0}) | {1} |", diagnosis.name, diagnosis.title).unwrap();
+    }
+    writeln!(page, "\n## Rules").unwrap();
+    for rule in rules() {
+        let severity = format!("{:?}", rule.severity).to_lowercase();
+        writeln!(page, "\n### {}\n\n{}\n", rule.name, rule.statement).unwrap();
+        writeln!(page, "Severity: {severity}. Kernels: {}. Not exercised when {}.", rule.kernels, rule.idle)
+            .unwrap();
+        list(&mut page, "The kernel", rule.citations.iter().map(|citation| (*citation).to_owned()));
+        list(&mut page, "Events", rule.needs.iter().map(need));
+        list(&mut page, "No violation", rule.exceptions.iter().map(|exception| (*exception).to_owned()));
+        writeln!(page, "\nEvidence:\n\n    {}", rule.example).unwrap();
+    }
+    writeln!(page, "\n## Diagnoses").unwrap();
+    for diagnosis in diagnoses() {
+        writeln!(page, "\n### {}\n\n{}", diagnosis.name, diagnosis.statement).unwrap();
+        list(&mut page, "The kernel", diagnosis.citations.iter().map(|citation| (*citation).to_owned()));
+        list(&mut page, "Events", diagnosis.needs.iter().map(need));
+        writeln!(page, "\nEvidence:\n\n    {}", diagnosis.example).unwrap();
+        writeln!(page, "\nRemedy: {}.", diagnosis.remedy).unwrap();
+    }
+    page
+}
+
+#[expect(clippy::unwrap_used, reason = "writing to a string does not fail")]
+fn list(page: &mut String, title: &str, items: impl Iterator<Item = String>) {
+    writeln!(page, "\n{title}:\n").unwrap();
+    for item in items {
+        // Identifiers and comparisons are not to be taken for tags or emphasis.
+        writeln!(page, "- {}", item.replace('<', "&lt;").replace('*', "\\*")).unwrap();
+    }
+}
+
+fn need(need: &Need) -> String {
+    let role = match need.role {
+        Role::Required | Role::Whole => String::new(),
+        Role::WherePossible => " (where the kernel can do it)".to_owned(),
+        Role::InPlaceOf(other) => format!(" (in place of `{}`)", other.name()),
+        Role::Optional => " (where it is there)".to_owned(),
+    };
+    format!("`{}`{role}: {}", need.kind.name(), need.serves)
+}
+
+#[test]
+fn the_document_is_what_the_rules_say() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/rules.md");
+    let rendered = render();
+    if std::env::var_os("RMAPSCOPE_BLESS").is_some_and(|value| value == "1") {
+        std::fs::write(path, &rendered).expect("docs/rules.md");
+    }
+    let document = std::fs::read_to_string(path).expect("docs/rules.md");
+    for (written, expected) in document.lines().zip(rendered.lines()) {
+        assert_eq!(written, expected);
+    }
+    assert_eq!(document.len(), rendered.len());
+}
