@@ -10,7 +10,7 @@ use tracer_common::event::{
 };
 
 use super::{Body, Event, Frame, Header, Item, Loss, LossCause, ProcessEntry, StackEntry, Summary};
-use crate::kernel::{Description, EntryFormatRecord, NamedValue, SwapKind, SwapType};
+use crate::kernel::{Description, EntryFormatRecord, NamedValue, PresentEntryFormat, SwapKind, SwapType};
 
 const VMEMMAP: u64 = 0xffff_ea00_0000_0000;
 const PAGE: u64 = VMEMMAP + 0x12345 * 64;
@@ -106,7 +106,13 @@ pub fn description() -> Description {
             invert: true,
             soft_dirty_mask: 2,
             uffd_wp_mask: 4,
-            present: None,
+            present: Some(PresentEntryFormat {
+                pfn_mask: 0x000f_ffff_ffff_f000,
+                inverted_without: 1,
+                writable_mask: 2,
+                soft_dirty_mask: 0x800,
+                uffd_wp_mask: 0x400,
+            }),
         }),
         enums: enums.into_iter().map(|(name, values)| (name.to_owned(), values)).collect(),
         ..Description::default()

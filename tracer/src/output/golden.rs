@@ -124,12 +124,12 @@ fn filters_choose_events_and_their_losses() {
     selection.insert(Kind::TryToUnmap);
     // The loss of an unknown family can be one of these.
     assert_eq!(count(Filter { selection, ..Filter::default() }), (2, 2));
-    assert_eq!(count(Filter { pids: vec![4000], ..Filter::default() }).0, 5);
+    assert_eq!(count(Filter { pids: vec![4000], ..Filter::default() }).0, 6);
     assert_eq!(count(Filter { tids: vec![4001], pids: vec![1], ..Filter::default() }).0, 0);
     assert_eq!(count(Filter { from: 1_000_000, to: 3_000_003, ..Filter::default() }).0, 3);
     let pattern = |text: &[u8]| vec![Glob::compile(text).expect("a pattern")];
-    assert_eq!(count(Filter { allowed: pattern(b"swapper/*"), ..Filter::default() }).0, 5);
-    assert_eq!(count(Filter { denied: pattern(b"swapper/*"), ..Filter::default() }).0, events - 5);
+    assert_eq!(count(Filter { allowed: pattern(b"swapper/*"), ..Filter::default() }).0, 6);
+    assert_eq!(count(Filter { denied: pattern(b"swapper/*"), ..Filter::default() }).0, events - 6);
     let slow = stream().iter().filter(|item| is_slow_or_no_call(item)).count() as u64;
     assert_eq!(count(Filter { min_latency: 1000, ..Filter::default() }).0, slow);
 }
@@ -161,7 +161,7 @@ fn any_event() -> impl Strategy<Value = Event> {
 }
 
 fn any_description() -> impl Strategy<Value = Description> {
-    use crate::kernel::{EntryFormatRecord, NamedValue, SwapKind, SwapType};
+    use crate::kernel::{EntryFormatRecord, NamedValue, PresentEntryFormat, SwapKind, SwapType};
     let values = || {
         prop::collection::vec(("[A-Z_]{0,8}", any::<i64>()), 0..8).prop_map(|values| {
             values
@@ -196,7 +196,13 @@ fn any_description() -> impl Strategy<Value = Description> {
                     invert,
                     soft_dirty_mask: 2,
                     uffd_wp_mask: 4,
-                    present: None,
+                    present: Some(PresentEntryFormat {
+                        pfn_mask: 0x000f_ffff_ffff_f000,
+                        inverted_without: 1,
+                        writable_mask: 2,
+                        soft_dirty_mask: 0x800,
+                        uffd_wp_mask: 0x400,
+                    }),
                 }),
                 enums: tables.into_iter().map(|name| (name.to_owned(), masks.clone())).collect(),
                 ..Description::default()
