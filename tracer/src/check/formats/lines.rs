@@ -8,6 +8,9 @@ use crate::probe::{Outcome as Probe, PointReport};
 /// Characters of a line, where its words allow it.
 pub const WIDTH: usize = 100;
 
+/// Cases of a diagnosis that text shows: it explains, and one explanation is as good as ten.
+const CASES: usize = 3;
+
 /// Frames of a stack that text shows.
 const FRAMES: usize = 24;
 
@@ -119,8 +122,12 @@ impl Lines {
     /// Adds a diagnosis: what it says, its cases, what to do.
     pub fn diagnosis(&mut self, depth: usize, diagnosis: &Diagnosis) {
         self.add(depth, &plain(&diagnosis.summary));
-        for (index, evidence) in diagnosis.evidence.iter().enumerate() {
+        for (index, evidence) in diagnosis.evidence.iter().take(CASES).enumerate() {
             self.evidence(depth, index + 1, evidence);
+        }
+        let more = diagnosis.count.saturating_sub(CASES as u64);
+        if more > 0 && diagnosis.evidence.len() > CASES {
+            self.add(depth, &format!("and {more} more"));
         }
         self.add(depth, &format!("try: {}", plain(diagnosis.remedy)));
     }

@@ -214,8 +214,10 @@ impl Reports {
             }
         }
         if self.annotate {
-            // Where the runner reads workflow commands, too; nothing can be told when it takes nothing.
-            let _ = io::stderr().lock().write_all(Form::Github.render(verdict)?.as_bytes());
+            // The runner reads workflow commands here, too, where a line begins with them: where both streams
+            // meet, the other may have left half a line. Nothing can be told when it takes nothing.
+            let text = format!("\n{}", Form::Github.render(verdict)?);
+            let _ = io::stderr().lock().write_all(text.as_bytes());
         }
         failure.map_or(Ok(()), Err)
     }
