@@ -41,7 +41,7 @@ impl Case {
                 attempts: Vec::new(),
             })
             .collect();
-        let mut writer = Writer::create(&case.path("trace.data"), &header).expect("a file");
+        let mut writer = Writer::create(case.path("trace.data"), &header).expect("a file");
         for (index, flags) in flags.iter().enumerate() {
             let header = Header {
                 time: 1000 + index as u64,

@@ -128,17 +128,17 @@ impl From<CreateError> for Error {
         match error {
             CreateError::Write(error) => error.into(),
             CreateError::Occupied { .. } => {
-                Self::failure(cause, "name another file with -o, or move that one away")
+                Self::failure(cause, "name another file, or move that one away")
             }
             CreateError::Terminal => {
-                Self::failure(cause, "redirect standard output to a file or a pipe, or name a file with -o")
+                Self::failure(cause, "redirect standard output to a file or a pipe, or name a file")
             }
             CreateError::Io { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => {
-                    Self::failure(cause, "make the directory first, or name another file with -o")
+                    Self::failure(cause, "make the directory first, or name another file")
                 }
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    Self::failure(cause, "name a file in a directory that you may write to with -o")
+                    Self::failure(cause, "name a file in a directory that you may write to")
                 }
                 _ => write_error(cause, &source),
             },
@@ -162,7 +162,7 @@ impl From<WriteError> for Error {
 fn write_error(cause: String, source: &io::Error) -> Error {
     let remedy = match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "free space or name a file on another disk with -o; what was written so far is readable"
+            "free space or name a file on another disk; what was written so far is readable"
         }
         io::ErrorKind::FileTooLarge => {
             "raise the file size limit (ulimit -f) or record for a shorter time; what was written is readable"
@@ -170,7 +170,7 @@ fn write_error(cause: String, source: &io::Error) -> Error {
         io::ErrorKind::BrokenPipe => {
             "the reader of the pipe ended first; record to a file to keep everything"
         }
-        _ => "look for disk errors in the kernel's log, or name a file on another disk with -o",
+        _ => "look for disk errors in the kernel's log, or name a file on another disk",
     };
     Error::failure(cause, remedy)
 }
