@@ -16,7 +16,7 @@ pub const INFO: DiagnosisInfo = DiagnosisInfo {
                 likewise, the latter without end. Reported for each refusal of a page that is exclusive at that \
                 moment, as far as the stream has seen it become so.",
     citations: &[
-        "6.12 mm/migrate.c, folio_migrate_mapping: folio_ref_count(folio) != expected_count",
+        "6.12 mm/migrate.c, __folio_migrate_mapping: !folio_ref_freeze(folio, expected_count) is -EAGAIN",
         "f495bd7e0d9b (6.15) mm/rmap: keep mapcount untouched for device-exclusive entries",
     ],
     needs: &[

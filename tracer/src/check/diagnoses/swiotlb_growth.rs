@@ -135,12 +135,12 @@ impl Diagnose for Growth {
                     series.unmapped(bucket);
                 }
             }
-            Body::SwiotlbMap(map) if map.dma_address == MAPPING_ERROR => {
-                if mappings.answered_by(&event.header, map).is_some() {
-                    let bucket = self.bucket(event.header.time);
-                    if let Some(series) = self.devices.get_mut(&map.device) {
-                        series.unmapped(bucket);
-                    }
+            Body::SwiotlbMap(map)
+                if map.dma_address == MAPPING_ERROR && mappings.answered_by(&event.header, map).is_some() =>
+            {
+                let bucket = self.bucket(event.header.time);
+                if let Some(series) = self.devices.get_mut(&map.device) {
+                    series.unmapped(bucket);
                 }
             }
             _ => {}

@@ -21,7 +21,7 @@ pub const INFO: RuleInfo = RuleInfo {
                 exclusive, and VM_HUGETLB of every VMA that was visited for it.",
     citations: &[
         "6.12 mm/rmap.c, folio_make_device_exclusive: !folio_test_anon(folio) || folio_test_hugetlb(folio)",
-        "6.12 mm/gup.c, is_valid_gup_args and FOLL_SPLIT_PMD on hugetlb VMAs (CVE-2025-22034)",
+        "6.12 mm/gup.c, check_vma_flags: FOLL_SPLIT_PMD is refused in hugetlb VMAs (CVE-2025-22034)",
     ],
     kernels: "5.14 on, with CONFIG_DEVICE_PRIVATE",
     needs: &[

@@ -101,7 +101,8 @@ impl Rule for EndsOnce {
     fn event(&mut self, event: &Event, bench: &mut Bench<'_>) {
         match &event.body {
             Body::RestoreExclusive(restore) => {
-                if restored(event, restore, bench) && self.sees_every_make {
+                let is_exclusive = restored(event, restore, bench);
+                if is_exclusive && self.sees_every_make {
                     self.remember(event, restore);
                 }
             }

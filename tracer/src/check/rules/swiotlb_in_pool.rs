@@ -20,7 +20,7 @@ pub const INFO: RuleInfo = RuleInfo {
                 that are known to live.",
     citations: &[
         "6.12 kernel/dma/swiotlb.c, swiotlb_search_pool_area and slot_addr: pool->start + (index << IO_TLB_SHIFT)",
-        "6.12 kernel/dma/swiotlb.c, swiotlb_find_pool: start <= paddr < end",
+        "6.12 kernel/dma/swiotlb.c, __swiotlb_find_pool: start <= paddr < end",
         "04867a7a3332 (6.8.2) double allocation of slots; 53c87e846e33 (6.6.3) slots behind a pool's end",
     ],
     kernels: "5.15 on, with CONFIG_SWIOTLB",
