@@ -41,10 +41,13 @@ struct Parsed {
     tests: Vec<(String, String, String)>,
 }
 
+/// A test on the folder of the parser.
+type Check = fn(&Path) -> Result<(), Failed>;
+
 fn main() {
     let arguments = Arguments::from_args();
     let folder = prepared();
-    let checks: [(&str, fn(&Path) -> Result<(), Failed>); 3] = [
+    let checks: [(&str, Check); 3] = [
         ("each outcome is counted as what it is", each_outcome),
         ("a whole verdict is parsed to its end", whole_verdict),
         ("hostile names change nothing", hostile_names),
