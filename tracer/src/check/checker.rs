@@ -234,7 +234,7 @@ impl Checker {
                 whole.judge(&rules()[seat.place], seat.ledger)
             })
             .collect();
-        let found = self.diagnoses.iter_mut().flat_map(|diagnosis| diagnosis.finish(begin, end, &scene));
+        let found = self.diagnoses.iter_mut().flat_map(|diagnosis| diagnosis.finish(&scene));
         let diagnoses: Vec<Diagnosis> = found.collect();
         let summary = self.summary.as_ref();
         self.subject.started = self.realtime_offset.saturating_add_unsigned(begin);

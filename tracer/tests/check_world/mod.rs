@@ -202,7 +202,7 @@ impl World {
             page: page_of(page.pfn),
             flags: FLAGS,
             vm_flags: VM_FLAGS | vm_flags,
-            old_entry: exclusive_entry(page.pfn, page.writable) | soft_dirty * kernel::SWAP_SOFT_DIRTY,
+            old_entry: exclusive_entry(page.pfn, page.writable) | (soft_dirty * kernel::SWAP_SOFT_DIRTY),
             new_entry: present_entry(page.pfn) | written,
             mapcount: 1,
             in_fork: 0,
@@ -341,7 +341,7 @@ impl World {
 
     /// A place for a buffer in the pool that nobody has.
     fn room(&self, random: u64) -> (u64, Buffer) {
-        let buffer = Buffer { size: 512 << (random >> 40) % 8, direction: (random >> 50) as u32 % 3 };
+        let buffer = Buffer { size: 512 << ((random >> 40) % 8), direction: (random >> 50) as u32 % 3 };
         let mut slot = random % POOL_SLOTS;
         loop {
             let bounce = POOL_START + slot * SLOT;

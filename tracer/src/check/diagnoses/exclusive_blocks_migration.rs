@@ -57,7 +57,7 @@ impl Diagnose for BlocksMigration {
         }
     }
 
-    fn finish(&mut self, _: u64, _: u64, _: &Scene<'_>) -> Vec<Diagnosis> {
+    fn finish(&mut self, _: &Scene<'_>) -> Vec<Diagnosis> {
         if self.count == 0 {
             return Vec::new();
         }

@@ -78,7 +78,7 @@ impl Diagnose for PingPong {
         }
     }
 
-    fn finish(&mut self, _: u64, _: u64, scene: &Scene<'_>) -> Vec<Diagnosis> {
+    fn finish(&mut self, scene: &Scene<'_>) -> Vec<Diagnosis> {
         let mut worst: Vec<_> = self.turns.drain().filter(|(_, turns)| turns.count >= MANY).collect();
         if worst.is_empty() {
             return Vec::new();

@@ -68,7 +68,7 @@ impl Diagnose for ForkEnomem {
         self.evidence.push(evidence);
     }
 
-    fn finish(&mut self, _: u64, _: u64, _: &Scene<'_>) -> Vec<Diagnosis> {
+    fn finish(&mut self, _: &Scene<'_>) -> Vec<Diagnosis> {
         if self.count == 0 {
             return Vec::new();
         }

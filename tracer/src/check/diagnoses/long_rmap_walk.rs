@@ -104,7 +104,7 @@ impl Diagnose for LongWalk {
         self.walks.clear();
     }
 
-    fn finish(&mut self, _: u64, _: u64, _: &Scene<'_>) -> Vec<Diagnosis> {
+    fn finish(&mut self, _: &Scene<'_>) -> Vec<Diagnosis> {
         if self.count == 0 {
             return Vec::new();
         }

@@ -35,8 +35,8 @@ pub trait Diagnose {
     /// Forgets what missing events make doubtful.
     fn lost(&mut self) {}
 
-    /// What was found by the end of the stream, between these times.
-    fn finish(&mut self, begin: u64, end: u64, scene: &Scene<'_>) -> Vec<Diagnosis>;
+    /// What was found by the end of the stream.
+    fn finish(&mut self, scene: &Scene<'_>) -> Vec<Diagnosis>;
 }
 
 /// All of them, in the order of [`INFOS`]; each keeps that much evidence.

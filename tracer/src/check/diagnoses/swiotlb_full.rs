@@ -101,7 +101,7 @@ impl Diagnose for Full {
         }
     }
 
-    fn finish(&mut self, _: u64, _: u64, scene: &Scene<'_>) -> Vec<Diagnosis> {
+    fn finish(&mut self, scene: &Scene<'_>) -> Vec<Diagnosis> {
         let mut found: Vec<Diagnosis> = std::mem::take(&mut self.cases)
             .into_iter()
             .map(|((device, reason), (count, evidence))| Diagnosis {

@@ -14,9 +14,10 @@ use crate::event::{Event, Header};
 pub const INFO: DiagnosisInfo = DiagnosisInfo {
     name: "swiotlb-growth",
     title: "the live mappings of a device only grow: this looks like a leak",
-    statement: "A driver that forgets to unmap fills the pool, and every device on it fails then. Reported when the \
-                session is cut in four and a device's smallest number of live mappings rises from each quarter to the \
-                next, to at least 64 at the end; with the place that made most of them where stacks were recorded.",
+    statement: "A driver that forgets to unmap fills the pool, and every device on it fails then. Reported when a \
+                device's mappings are cut in four, its smallest number of live ones rises from each quarter to the \
+                next, to at least 64 at the end, and in each quarter some are unmapped, a quarter of them or more: a \
+                ring that is filled once is none. With the places that made most of them where stacks were recorded.",
     citations: &[
         "6.12 Documentation/core-api/dma-api.rst, dma_unmap_single: every mapping is to be unmapped",
     ],
@@ -35,76 +36,103 @@ const MANY: u64 = 64;
 /// Most devices.
 const MOST: usize = 1 << 10;
 
-/// Buckets of time; when they do not suffice each is made twice as long.
-const BUCKETS: usize = 64;
+/// Buckets; when they do not suffice each is made to hold twice as many mappings.
+const BUCKETS: u64 = 64;
 
-/// The first length of a bucket, nanoseconds.
-const FIRST_WIDTH: u64 = 1 << 20;
+/// Mappings of the first buckets.
+const FIRST_WIDTH: u64 = 8;
 
-/// Live mappings of one device.
+/// Some consecutive mappings of a device.
+#[derive(Clone, Copy)]
+struct Bucket {
+    /// Smallest number of live ones.
+    least: u64,
+    /// How many were unmapped meanwhile.
+    unmapped: u64,
+}
+
+/// The mappings of one device.
 struct Series {
     live: u64,
-    /// Smallest number in each bucket.
-    least: Vec<u64>,
+    /// Mappings made so far.
+    made: u64,
+    /// Of these, in one bucket.
+    width: u64,
+    buckets: Vec<Bucket>,
     last: (Header, SwiotlbMapSingle),
 }
 
 /// Live mappings by device.
 pub struct Growth {
     limit: usize,
-    /// Time of the first event.
-    begin: Option<u64>,
-    width: u64,
     devices: FxHashMap<u64, Series>,
 }
 
 impl Growth {
     /// Keeps that much evidence of each device.
     pub fn new(limit: usize) -> Self {
-        Self { limit, begin: None, width: FIRST_WIDTH, devices: FxHashMap::default() }
+        Self { limit, devices: FxHashMap::default() }
     }
 
-    fn bucket(&mut self, time: u64) -> usize {
-        let since = time.saturating_sub(*self.begin.get_or_insert(time));
-        while since / self.width >= BUCKETS as u64 {
-            self.width *= 2;
-            for series in self.devices.values_mut() {
-                let pairs = series.least.chunks(2);
-                series.least = pairs.map(|pair| pair.iter().copied().min().unwrap_or_default()).collect();
-            }
+    #[inline]
+    fn mapped(&mut self, header: Header, map: &SwiotlbMapSingle) {
+        if self.devices.len() >= MOST && !self.devices.contains_key(&map.device) {
+            return;
         }
-        (since / self.width) as usize
+        let series = self.devices.entry(map.device).or_insert_with(|| Series {
+            live: 0,
+            made: 0,
+            width: FIRST_WIDTH,
+            buckets: Vec::new(),
+            last: (header, *map),
+        });
+        series.last = (header, *map);
+        series.mapped();
     }
 }
 
 impl Series {
-    fn reach(&mut self, bucket: usize) {
-        while self.least.len() <= bucket {
-            self.least.push(self.live);
+    fn mapped(&mut self) {
+        if self.made / self.width >= BUCKETS {
+            self.width *= 2;
+            let pairs = self.buckets.chunks(2).filter_map(|pair| pair.iter().copied().reduce(Bucket::merge));
+            self.buckets = pairs.collect();
+        }
+        if (self.made / self.width) as usize >= self.buckets.len() {
+            self.buckets.push(Bucket { least: self.live, unmapped: 0 });
+        }
+        self.made += 1;
+        self.live += 1;
+    }
+
+    fn unmapped(&mut self) {
+        self.live = self.live.saturating_sub(1);
+        if let Some(bucket) = self.buckets.last_mut() {
+            bucket.least = bucket.least.min(self.live);
+            bucket.unmapped += 1;
         }
     }
 
-    fn unmapped(&mut self, bucket: usize) {
-        self.reach(bucket);
-        self.live = self.live.saturating_sub(1);
-        let least = &mut self.least[bucket];
-        *least = (*least).min(self.live);
-    }
-
-    /// Smallest numbers of the four quarters of the session; `None` when it was too short to be cut.
-    fn quarters(&self) -> Option<[u64; 4]> {
-        let length = self.least.len();
-        if length < 8 {
+    /// Smallest numbers of live mappings in each quarter, where they only grow.
+    fn growth(&self) -> Option<[u64; 4]> {
+        let length = self.buckets.len();
+        if length < 8 || self.live < MANY {
             return None;
         }
-        let least = |quarter: usize| {
-            self.least[quarter * length / 4..(quarter + 1) * length / 4]
-                .iter()
-                .copied()
-                .min()
-                .unwrap_or_default()
+        let quarter = |index: usize| {
+            let buckets = &self.buckets[index * length / 4..(index + 1) * length / 4];
+            let whole = buckets.iter().copied().reduce(Bucket::merge)?;
+            let made = buckets.len() as u64 * self.width;
+            (whole.unmapped * 4 >= made).then_some(whole.least)
         };
-        Some([least(0), least(1), least(2), least(3)])
+        let quarters = [quarter(0)?, quarter(1)?, quarter(2)?, quarter(3)?];
+        quarters.windows(2).all(|pair| pair[0] < pair[1]).then_some(quarters)
+    }
+}
+
+impl Bucket {
+    fn merge(self, other: Self) -> Self {
+        Self { least: self.least.min(other.least), unmapped: self.unmapped + other.unmapped }
     }
 }
 
@@ -112,38 +140,18 @@ impl Diagnose for Growth {
     #[inline]
     fn event(&mut self, event: &Event, scene: &Scene<'_>) {
         let mappings = &scene.state.swiotlb;
-        match &event.body {
+        let unmapped = match &event.body {
             Body::SwiotlbMapSingle(map) if map.bounce != MAPPING_ERROR => {
-                let bucket = self.bucket(event.header.time);
-                if self.devices.len() >= MOST && !self.devices.contains_key(&map.device) {
-                    return;
-                }
-                let series = self.devices.entry(map.device).or_insert_with(|| Series {
-                    live: 0,
-                    least: Vec::new(),
-                    last: (event.header, *map),
-                });
-                series.reach(bucket);
-                series.live += 1;
-                series.last = (event.header, *map);
+                return self.mapped(event.header, map);
             }
-            Body::SwiotlbUnmapSingle(unmap) => {
-                let bucket = self.bucket(event.header.time);
-                if let Some(mapping) = mappings.at(unmap.bounce)
-                    && let Some(series) = self.devices.get_mut(&mapping.device)
-                {
-                    series.unmapped(bucket);
-                }
+            Body::SwiotlbUnmapSingle(unmap) => mappings.at(unmap.bounce).map(|mapping| mapping.device),
+            Body::SwiotlbMap(map) if map.dma_address == MAPPING_ERROR => {
+                mappings.answered_by(&event.header, map).map(|_| map.device)
             }
-            Body::SwiotlbMap(map)
-                if map.dma_address == MAPPING_ERROR && mappings.answered_by(&event.header, map).is_some() =>
-            {
-                let bucket = self.bucket(event.header.time);
-                if let Some(series) = self.devices.get_mut(&map.device) {
-                    series.unmapped(bucket);
-                }
-            }
-            _ => {}
+            _ => None,
+        };
+        if let Some(series) = unmapped.and_then(|device| self.devices.get_mut(&device)) {
+            series.unmapped();
         }
     }
 
@@ -151,15 +159,12 @@ impl Diagnose for Growth {
         self.devices.clear();
     }
 
-    fn finish(&mut self, _: u64, end: u64, scene: &Scene<'_>) -> Vec<Diagnosis> {
-        let last = self.bucket(end);
+    fn finish(&mut self, scene: &Scene<'_>) -> Vec<Diagnosis> {
         let mut found: Vec<Diagnosis> = std::mem::take(&mut self.devices)
             .into_iter()
-            .filter_map(|(device, mut series)| {
-                series.reach(last);
-                let quarters = series.quarters()?;
-                let rises = quarters.windows(2).all(|pair| pair[0] < pair[1]);
-                (rises && series.live >= MANY).then(|| report(device, &series, quarters, self.limit, scene))
+            .filter_map(|(device, series)| {
+                let quarters = series.growth()?;
+                Some(report(device, &series, quarters, self.limit, scene))
             })
             .collect();
         found.sort_by(|a, b| (b.count, &a.summary).cmp(&(a.count, &b.summary)));
@@ -185,7 +190,7 @@ fn report(device: u64, series: &Series, quarters: [u64; 4], limit: usize, scene:
     Diagnosis {
         name: INFO.name,
         summary: format!(
-            "{} has {} live mappings, and they only grow (at least {a}, {b}, {c}, {d} in the quarters of the session)",
+            "{} has {} live mappings, and they only grow (at least {a}, {b}, {c}, {d} in each quarter of its mappings)",
             scene.device(device),
             series.live
         ),

@@ -104,9 +104,12 @@ fn mappings_that_only_grow() {
     assert_eq!((found.len(), found[0].count), (1, 100), "{found:?}");
     assert!(found[0].evidence[0].what.contains("100 of 100"), "{}", found[0].evidence[0].what);
     assert!(mappings(10).diagnoses("swiotlb-growth").is_empty(), "40 are few");
+    let idle = mappings(4).pause(60_000_000_000).diagnoses("swiotlb-growth");
+    assert_eq!(idle.len(), 1, "time alone is nothing");
     // A ring that is filled once and kept.
     let ring = (0..200)
         .fold(Session::new(), |session, index| session.event(Body::SwiotlbMapSingle(map(index * 4096))));
+    assert!(ring.diagnoses("swiotlb-growth").is_empty());
     let used = (0..200).fold(ring, |session, index| {
         let session = session.pause(5_000_000).event(Body::SwiotlbUnmapSingle(unmap(index * 4096)));
         session.event(Body::SwiotlbMapSingle(map(index * 4096)))
