@@ -76,6 +76,22 @@ pub const SUBJECTS: &[Subject] = &[
     rmapscope("rmapscope-kprobe", EVERY, record!["--attach", "kprobe", "-e", "try_to_unmap"], None),
     rmapscope("rmapscope-rmap", "family rmap to a file", record!["-e", "rmap"], Some(400.0)),
     rmapscope("rmapscope-all", "all families to a file", record![], Some(400.0)),
+    without_events(
+        "rmapscope-check",
+        "all rules, judged as they come",
+        &["rmapscope", "check", "--text", "/dev/null", "--", "@work"],
+    ),
+    rmapscope(
+        "rmapscope-check-record",
+        "all rules, and every event to a file",
+        &["rmapscope", "check", "--text", "/dev/null", "--record", "@data", "--", "@work"],
+        None,
+    ),
+    without_events(
+        "rmapscope-check-rule",
+        "the one rule on these events",
+        &["rmapscope", "check", "--text", "/dev/null", "--rules", "rmap-caller-locked", "--", "@work"],
+    ),
     peer(
         "perf-kprobe",
         EVERY,
