@@ -200,13 +200,13 @@ impl Live {
                 }
             }
         };
-        if let Some(command) = command.as_deref_mut() {
-            self.end_command(command, output).await?;
-        }
-        // A second signal ends the program at once.
+        // A second signal ends the program at once, also while a command that was asked to end does not.
         for number in [libc::SIGINT, libc::SIGTERM] {
             // SAFETY: only puts the kernel's default back.
             unsafe { libc::signal(number, libc::SIG_DFL) };
+        }
+        if let Some(command) = command.as_deref_mut() {
+            self.end_command(command, output).await?;
         }
         let missed = self.probes.missed(&self.plan);
         self.probes.detach(&self.plan);
