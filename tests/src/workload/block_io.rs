@@ -31,9 +31,9 @@ pub struct BlockIo {
     /// Buffers of pages that are nowhere neighbours in memory, so that each page is mapped by itself
     #[arg(long)]
     pub scattered: bool,
-    /// A buffer that is one piece in memory, so that a request is one mapping; at most 2 MiB
-    #[arg(long, conflicts_with_all = ["scattered", "write"])]
-    pub contiguous: bool,
+    /// Buffers of pieces of so many bytes, a multiple of 4096, each one mapping; all within 2 MiB
+    #[arg(long, value_name = "BYTES", conflicts_with_all = ["scattered", "write"])]
+    pub pieces: Option<usize>,
     /// Read the same in so many processes at once
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "write")]
     pub parallel: usize,
@@ -95,9 +95,16 @@ impl BlockIo {
     fn buffer(&self) -> anyhow::Result<Buffer> {
         let pages = self.size / PAGE_SIZE;
         let part = |start: *mut u8, length| libc::iovec { iov_base: start.cast(), iov_len: length };
-        if self.contiguous {
-            ensure!(self.size <= HUGE_PAGE, "so much memory is not in one piece");
-            return Ok(Buffer { memory: None, parts: vec![part(huge_page()?, self.size)] });
+        if let Some(piece) = self.pieces {
+            let stride = piece + PAGE_SIZE;
+            let count = self.size / piece.max(PAGE_SIZE);
+            ensure!(
+                piece.is_multiple_of(PAGE_SIZE) && count * piece == self.size && count * stride <= HUGE_PAGE,
+                "a request must be whole pieces, and all of it, with a page between two, must fit into 2 MiB"
+            );
+            let start = huge_page()?;
+            let parts = (0..count).map(|index| part(start.wrapping_add(index * stride), piece)).collect();
+            return Ok(Buffer { memory: None, parts });
         }
         if !self.scattered {
             let memory = Memory::filled(pages)?;

@@ -17,9 +17,6 @@ use super::{reclaim, swap};
 
 const MEMORY_BLOCKS: &str = "/sys/devices/system/memory";
 
-/// More bytes than a guest has.
-const EVERYTHING: u64 = 1 << 40;
-
 /// Make pages exclusive, then reclaim and compact memory; or take their memory offline, which fails so long
 #[derive(Args, Clone, Debug)]
 pub struct ExclusiveObstacle {
@@ -56,7 +53,7 @@ impl ExclusiveObstacle {
                 // Compaction passes over anonymous pages with more references than mappings
                 // (isolate_migratepages_block, 6.12 mm/compaction.c), but not over those in the swap cache,
                 // where reclaim leaves an exclusive page.
-                reclaim::bytes(EVERYTHING)?;
+                reclaim::bytes(reclaim::EVERYTHING)?;
                 compact_memory()?;
                 0
             }

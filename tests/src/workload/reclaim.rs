@@ -7,6 +7,9 @@ use anyhow::Context;
 
 use super::system::check;
 
+/// More bytes than a guest has.
+pub(super) const EVERYTHING: u64 = 1 << 40;
+
 /// Reclaims so many bytes of any process, through `memory.reclaim` of the root control group (cgroup v2,
 /// Linux 5.19 on). That less could be reclaimed is no error.
 pub(super) fn bytes(count: u64) -> anyhow::Result<()> {

@@ -101,7 +101,7 @@ impl Stress {
                 size: 1 << 16,
                 write: false,
                 scattered: true,
-                contiguous: false,
+                pieces: None,
                 parallel: 2,
             };
             all.push(("io", Box::new(move |facts| io.run(facts))));
