@@ -21,6 +21,8 @@ pub enum Configuration {
     Lockdown,
     /// Checks of a kernel that keeps its rules.
     Verdicts,
+    /// Checks with a small pool of bounce buffers, and memory that can go offline.
+    LittleRoom,
     /// Checks of a kernel with one planted bug after the other.
     Mutants,
 }
@@ -32,6 +34,7 @@ impl Configuration {
             Self::Recordings => &["auto", "kprobe"],
             Self::Lockdown => &["lockdown"],
             Self::Verdicts => &["healthy"],
+            Self::LittleRoom => &["little-room"],
             Self::Mutants => &["mutants"],
         }
     }
@@ -41,6 +44,7 @@ impl Configuration {
             Self::Recordings => "recordings",
             Self::Lockdown => "lockdown",
             Self::Verdicts => "verdicts",
+            Self::LittleRoom => "little-room",
             Self::Mutants => "mutants",
         }
     }
@@ -55,6 +59,12 @@ impl Configuration {
             Self::Verdicts => {
                 with_disk(guest.cpus(3)).timeout(minutes(15) + Duration::from_secs(2 * stress_seconds()))
             }
+            Self::LittleRoom => guest
+                .cpus(2)
+                .append("swiotlb=512,force")
+                .append("movablecore=512M")
+                .disk(Disk::Nvme)
+                .timeout(minutes(5)),
             Self::Mutants => with_disk(guest.cpus(2))
                 .append(format!("rmapscope.mutant={}", mutants::all()[0].name))
                 .timeout(minutes(15)),
@@ -70,7 +80,7 @@ impl Configuration {
             Self::Recordings | Self::Lockdown => {
                 format!("bash {}/sessions.sh {programs} {out} {run}\n", folder.display())
             }
-            Self::Verdicts | Self::Mutants => {
+            Self::Verdicts | Self::LittleRoom | Self::Mutants => {
                 let selftests = std::env::var_os("RMAPSCOPE_SELFTESTS")
                     .context("RMAPSCOPE_SELFTESTS is not set (cargo xtask test sets it)")?;
                 format!(

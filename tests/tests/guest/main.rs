@@ -4,9 +4,9 @@
 //! - Verdicts (`verdicts.sh`): kernels that keep their rules under their own selftests and under stress must
 //!   pass, what was not seen must not pass, and each planted bug of `docs/mutants.md` must be found.
 //!
-//! Each kernel is booted once for its recordings and once for its verdicts; 6.12 once more in lockdown, and
-//! `6.12-hmm` once more for the planted bugs, which are switched while it runs. What the sessions left behind
-//! stays in `target/guest-tests`.
+//! Each kernel is booted once for its recordings and once for its verdicts; 6.12 once more in lockdown,
+//! `6.12-hmm` once more with little room for bounce buffers, and once more for the planted bugs, which are
+//! switched while it runs. What the sessions left behind stays in `target/guest-tests`.
 //!
 //! The environment says where things are, as `cargo xtask test` sets it:
 //! - `RMAPSCOPE_KERNEL_6_1`, `RMAPSCOPE_KERNEL_6_12`, `RMAPSCOPE_KERNEL_6_12_HMM`: kernel images; the
@@ -41,6 +41,7 @@ fn main() {
         }
     }
     trials.extend(trials_of("6.12", Configuration::Lockdown));
+    trials.extend(trials_of("6.12-hmm", Configuration::LittleRoom));
     trials.extend(trials_of("6.12-hmm", Configuration::Mutants));
     libtest_mimic::run(&arguments, trials).exit();
 }

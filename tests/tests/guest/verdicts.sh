@@ -6,6 +6,7 @@
 # PROGRAMS   folder of rmapscope and rmapscope-workload
 # OUT        writable folder; each session gets one in it (common.sh), with trace.data and verdict.FORM
 # RUN        `healthy`: a kernel that must not be accused;
+#            `little-room`: the same with a small pool of bounce buffers and memory that can go offline;
 #            `mutants`: the planted bugs of the file OUT/mutants; each line is the session's name, the attach
 #            method, the bug's name and the command that provokes it, with tabs between
 # SELFTESTS  folder of the kernel's own selftests
@@ -124,13 +125,26 @@ codes() {
     end_background INT
 }
 
-# Trouble that is no fault of the kernel.
+# diagnosis NAME ARGUMENT…: a check, with stacks, of the workload that leads to a diagnosis.
+diagnosis() {
+    local name=$1
+    shift
+    check "$name" -g -- sh -c 'exec rmapscope-workload --facts "$FACTS" "$@"' sh "$@"
+}
+
+# Trouble that is no fault of the kernel: the workloads of docs/mutants.md.
 diagnoses() {
-    check long-rmap-walk -g -- sh -c 'exec rmapscope-workload --facts "$FACTS" wide-mapping'
+    diagnosis long-rmap-walk wide-mapping
     [ -e /dev/hmm_dmirror0 ] || return
-    check exclusive-ping-pong -g -- \
-        sh -c 'exec rmapscope-workload --facts "$FACTS" exclusive --pages 4 --fault --rounds-before 30'
-    check exclusive-blocks-migration -g -- sh -c 'exec rmapscope-workload --facts "$FACTS" exclusive-obstacle'
+    diagnosis exclusive-ping-pong exclusive --pages 4 --fault --rounds-before 30
+    diagnosis exclusive-blocks-migration exclusive-obstacle
+}
+
+# The same of a guest with a small pool of bounce buffers, and memory that can go offline.
+diagnoses_of_little_room() {
+    diagnosis swiotlb-full swiotlb-io --size 262144 --blocks 64 --parallel 8
+    readlink -f /sys/block/nvme0n1/device/device >"$DIR/device"
+    diagnosis exclusive-blocks-migration exclusive-obstacle --offline 2
 }
 
 # Each planted bug, under the command that provokes it.
@@ -161,13 +175,16 @@ mutants() {
 }
 
 prepare
-if [ "$RUN" = healthy ]; then
+case $RUN in
+healthy)
     silence
-    codes
+    # These do not depend on the kernel.
+    [ -e /dev/hmm_dmirror0 ] && codes
     diagnoses
     selftests
     stress
-else
-    mutants
-fi
+    ;;
+little-room) diagnoses_of_little_room ;;
+mutants) mutants ;;
+esac
 echo done >"$OUT/finished"

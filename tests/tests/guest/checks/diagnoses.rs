@@ -3,7 +3,7 @@
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
-use super::{Check, Run, healthy, healthy_with_test_driver};
+use super::{Check, Run, healthy, healthy_with_test_driver, little_room};
 use crate::recording::Session;
 use crate::verdict::Verdict;
 
@@ -15,6 +15,12 @@ pub const CHECKS: &[Check] = &[
         judge: blocked_migration,
     },
     Check { name: "walks over thousands of VMAs are diagnosed", applies: healthy, judge: long_walk },
+    Check { name: "a full pool of bounce buffers is diagnosed", applies: little_room, judge: full_pool },
+    Check {
+        name: "exclusive pages that keep memory online are diagnosed",
+        applies: little_room,
+        judge: blocked_migration,
+    },
 ];
 
 fn ping_pong(run: &Run<'_>) -> anyhow::Result<()> {
@@ -41,6 +47,14 @@ fn blocked_migration(run: &Run<'_>) -> anyhow::Result<()> {
 
 fn long_walk(run: &Run<'_>) -> anyhow::Result<()> {
     diagnosis(run, "long-rmap-walk").map(drop)
+}
+
+fn full_pool(run: &Run<'_>) -> anyhow::Result<()> {
+    let (diagnosis, session) = diagnosis(run, "swiotlb-full")?;
+    let device = session.text("device")?;
+    let device = device.trim().rsplit('/').next().unwrap_or_default();
+    ensure!(diagnosis["evidence"][0]["device"] == device, "not {device}: {diagnosis}");
+    Ok(())
 }
 
 /// The diagnosis of that name in the session of that name.

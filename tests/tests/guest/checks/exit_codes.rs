@@ -2,13 +2,17 @@
 
 use anyhow::ensure;
 
-use super::{Check, Run, healthy, mutants};
+use super::{Check, Run, healthy_once, mutants};
 use crate::verdict::Verdict;
 
 pub const CHECKS: &[Check] = &[
-    Check { name: "exit codes of a kernel that keeps its rules", applies: healthy, judge: without_violation },
+    Check {
+        name: "exit codes of a kernel that keeps its rules",
+        applies: healthy_once,
+        judge: without_violation,
+    },
     Check { name: "exit codes of a kernel that breaks one", applies: mutants, judge: with_violation },
-    Check { name: "a signal ends the check with its verdict", applies: healthy, judge: interrupted },
+    Check { name: "a signal ends the check with its verdict", applies: healthy_once, judge: interrupted },
     Check { name: "the first violation ends the check on request", applies: mutants, judge: fail_fast },
 ];
 

@@ -23,7 +23,7 @@ pub use mutant::planted_bug;
 pub struct Run<'a> {
     /// `6.1`, `6.12` or `6.12-hmm`.
     pub kernel: &'a str,
-    /// `auto`, `kprobe`, `lockdown`, `healthy` or `mutants`.
+    /// `auto`, `kprobe`, `lockdown`, `healthy`, `little-room` or `mutants`.
     pub method: &'a str,
     /// Opens a session by its name.
     pub open: &'a dyn Fn(&str) -> anyhow::Result<Session>,
@@ -111,6 +111,16 @@ fn healthy_with_test_driver(kernel: &str, method: &str) -> Applies {
         Applies::Yes if kernel != "6.12-hmm" => Applies::Skipped("this kernel has no test_hmm"),
         applies => applies,
     }
+}
+
+/// Verdicts of sessions that do not depend on the kernel and are run once.
+fn healthy_once(kernel: &str, method: &str) -> Applies {
+    (kernel == "6.12-hmm" && method == "healthy").into()
+}
+
+/// Verdicts with a small pool of bounce buffers.
+fn little_room(_kernel: &str, method: &str) -> Applies {
+    (method == "little-room").into()
 }
 
 /// Verdicts on a kernel with planted bugs, beside the one of each bug.
