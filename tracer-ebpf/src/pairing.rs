@@ -36,12 +36,43 @@ pub struct Begun {
 /// The probed functions that a task is inside.
 #[repr(C)]
 struct TaskStack {
-    /// Key of the task that has the place; 0 when it is free. Not used in the overflow map.
-    owner: u64,
+    /// Key of the task that has the place, and above it ([`DEPTH_SHIFT`]) the depth; 0 when it is free. One word,
+    /// so that an interrupt, which goes on the stack of the task below it, finds both or none.
+    state: u64,
     /// 1 when a task ever found the place taken. Not used in the overflow map.
     spilled: u64,
-    depth: u64,
     begun: [Begun; DEPTH],
+}
+
+/// Where the depth begins in [`TaskStack::state`]; a key has 33 bits.
+const DEPTH_SHIFT: u64 = 40;
+
+/// The state of a stack.
+#[inline(always)]
+const fn state(key: u64, depth: u64) -> u64 {
+    key | depth << DEPTH_SHIFT
+}
+
+impl TaskStack {
+    /// Whether it is that task's.
+    #[inline(always)]
+    fn is_of(&self, key: u64) -> bool {
+        self.state & (state(0, 1) - 1) == key
+    }
+
+    /// Functions on it.
+    #[inline(always)]
+    fn depth(&self) -> u64 {
+        self.state >> DEPTH_SHIFT
+    }
+
+    /// Sets its depth; at 0 the place is free. Volatile: nothing may be written to it after that.
+    #[inline(always)]
+    fn set_depth(&mut self, key: u64, depth: u64) {
+        let state = if depth == 0 { 0 } else { state(key, depth) };
+        // SAFETY: a word of a map value, which only this task and interrupts on top of it write.
+        unsafe { core::ptr::write_volatile(&raw mut self.state, state) };
+    }
 }
 
 /// Places of the table; a power of two.
@@ -85,49 +116,44 @@ fn overflow(key: u64) -> Option<&'static mut TaskStack> {
 
 /// The stack of a task that is inside a probed function.
 #[inline(always)]
-fn stack_of(task: Task) -> Option<&'static mut TaskStack> {
-    let key = key(task);
+fn stack_of(key: u64) -> Option<&'static mut TaskStack> {
     match place(key) {
-        Some(stack) if stack.owner == key => Some(stack),
-        // Who never found its place taken is not in the other map, whose look-up costs more.
-        Some(stack) if stack.spilled == 0 => None,
+        Some(stack) if stack.is_of(key) => Some(stack),
         _ => overflow(key),
     }
 }
 
-/// The stack of a task that enters one. The first to write its key into a free place has it; a task that has
-/// begun in the overflow map goes on there.
+/// The stack of a task that enters one, and how many it is inside already. The first to write its key into a free
+/// place has it; a task that has begun in the overflow map goes on there.
 #[inline(always)]
-fn stack_for(task: Task) -> Option<&'static mut TaskStack> {
-    let key = key(task);
+fn enter(key: u64) -> Option<(&'static mut TaskStack, u64)> {
     let stack = place(key)?;
-    if stack.owner == key {
-        return Some(stack);
+    if stack.is_of(key) {
+        return deeper(stack, key);
     }
     if stack.spilled != 0
-        && let Some(stack) = overflow(key).filter(|stack| stack.depth > 0)
+        && let Some(stack) = overflow(key).filter(|stack| stack.depth() > 0)
     {
-        return Some(stack);
+        return deeper(stack, key);
     }
     // SAFETY: a word of a map value; several CPUs may try at once.
-    if stack.owner == 0 && unsafe { compare_exchange(&raw mut stack.owner, 0, key) } == 0 {
-        stack.depth = 0;
-        return Some(stack);
+    if stack.state == 0 && unsafe { compare_exchange(&raw mut stack.state, 0, state(key, 1)) } == 0 {
+        return Some((stack, 0));
     }
     stack.spilled = 1;
     if let Some(stack) = overflow(key) {
-        return Some(stack);
+        return deeper(stack, key);
     }
     // SAFETY: the template is never written.
     OVERFLOW.insert(key, unsafe { &*EMPTY.get_ptr(0)? }, 0).ok()?;
-    overflow(key)
+    deeper(overflow(key)?, key)
 }
 
-/// Frees a place. Volatile: nothing of the former owner's may be written after this.
 #[inline(always)]
-fn give_up(stack: &mut TaskStack) {
-    // SAFETY: a word of a map value.
-    unsafe { core::ptr::write_volatile(&raw mut stack.owner, 0) };
+fn deeper(stack: &'static mut TaskStack, key: u64) -> Option<(&'static mut TaskStack, u64)> {
+    let depth = stack.depth();
+    stack.set_depth(key, depth + 1);
+    Some((stack, depth))
 }
 
 /// Writes `new` where `old` is, in one step for all CPUs (since 5.12); returns what was there.
@@ -146,28 +172,34 @@ unsafe fn compare_exchange(word: *mut u64, old: u64, new: u64) -> u64 {
 }
 
 #[inline(always)]
-fn slot(stack: &mut TaskStack, mut index: u64) -> &'static mut Begun {
-    // In assembly, which hides from the compiler how two indices are related: it would reach one slot from
-    // the other, by a negative distance that the verifier cannot bound.
+fn slot(stack: &mut TaskStack, index: u64) -> &'static mut Begun {
+    // SAFETY: the masked index is below the array's length, and the value outlives the program's run.
+    unsafe { &mut *stack.begun.as_mut_ptr().add(masked(index) as usize) }
+}
+
+/// An index below [`DEPTH`]. In assembly, which hides from the compiler how two indices are related (it would reach
+/// one slot from the other, by a negative distance that the verifier cannot bound), and gives the verifier the same
+/// range wherever it comes from.
+#[inline(always)]
+fn masked(mut index: u64) -> u64 {
     // SAFETY: masks a register.
     unsafe {
         asm!("{index} &= {mask}", index = inout(reg) index, mask = const DEPTH - 1, options(nomem, nostack))
     };
-    // SAFETY: the masked index is below the array's length, and the value outlives the program's run.
-    unsafe { &mut *stack.begun.as_mut_ptr().add(index as usize) }
+    index
 }
 
 /// Notes that the task entered `point`. `None` when there is no room for the note.
 #[inline(always)]
 pub fn begin(point: Point, task: Task, counters: &mut Counters) -> Option<&'static mut Begun> {
-    let stack = stack_for(task)?;
-    let mut depth = stack.depth;
+    let key = key(task);
+    let (stack, mut depth) = enter(key)?;
     if depth >= DEPTH as u64 {
         // Beginnings whose ends were skipped; real nesting never comes near.
         counters.unpaired[point.family() as usize] += depth;
         depth = 0;
+        stack.set_depth(key, 1);
     }
-    stack.depth = depth + 1;
     let begun = slot(stack, depth);
     begun.point = point as u64 + 1;
     begun.kept = [0; 4];
@@ -182,21 +214,19 @@ pub struct Ended {
     /// The probed function that the task is still inside.
     pub outer: Option<&'static mut Begun>,
     stack: Option<&'static mut TaskStack>,
+    key: u64,
     depth: u64,
 }
 
 impl Ended {
     /// No beginning.
-    pub const NONE: Self = Self { begun: None, outer: None, stack: None, depth: 0 };
+    pub const NONE: Self = Self { begun: None, outer: None, stack: None, key: 0, depth: 0 };
 
     /// Gives the slot back. Not before the end is dealt with: an interrupt would take it.
     #[inline(always)]
     pub fn release(self) {
         if let Some(stack) = self.stack {
-            stack.depth = self.depth;
-            if self.depth == 0 {
-                give_up(stack);
-            }
+            stack.set_depth(self.key, self.depth);
         }
     }
 }
@@ -209,23 +239,27 @@ impl Begun {
     }
 }
 
-/// Finds the beginning of `point` on the task's stack; what lies above it never ended.
+/// Finds the beginning of `point` on the task's stack; what lies above it never ended. Where there is none, what is
+/// on the stack stays: its ends may come.
 #[inline(always)]
 pub fn end(point: Point, task: Task, counters: &mut Counters) -> Ended {
     let unpaired = &mut counters.unpaired[point.family() as usize];
-    if let Some(stack) = stack_of(task) {
+    let key = key(task);
+    if let Some(stack) = stack_of(key) {
+        let top = stack.depth();
+        let mut depth = top;
         for _ in 0..DEPTH {
-            let depth = stack.depth;
             if depth == 0 || depth > DEPTH as u64 {
                 break;
             }
-            let begun = slot(stack, depth - 1);
+            depth -= 1;
+            let begun = slot(stack, depth);
             if begun.is(point) {
-                let outer = if depth >= 2 { Some(slot(stack, depth - 2)) } else { None };
-                return Ended { begun: Some(begun), outer, stack: Some(stack), depth: depth - 1 };
+                *unpaired += top - 1 - depth;
+                let depth = masked(depth);
+                let outer = if depth >= 1 { Some(slot(stack, depth - 1)) } else { None };
+                return Ended { begun: Some(begun), outer, stack: Some(stack), key, depth };
             }
-            *unpaired += 1;
-            stack.depth = depth - 1;
         }
     }
     *unpaired += 1;
@@ -235,8 +269,8 @@ pub fn end(point: Point, task: Task, counters: &mut Counters) -> Ended {
 /// The innermost function that the task is inside, when it is `point`.
 #[inline(always)]
 pub fn inside(point: Point, task: Task) -> Option<&'static mut Begun> {
-    let stack = stack_of(task)?;
-    let depth = stack.depth;
+    let stack = stack_of(key(task))?;
+    let depth = stack.depth();
     if depth == 0 || depth > DEPTH as u64 {
         return None;
     }
@@ -247,8 +281,8 @@ pub fn inside(point: Point, task: Task) -> Option<&'static mut Begun> {
 #[inline(always)]
 pub fn forget(task: Task) {
     let key = key(task);
-    if let Some(stack) = place(key).filter(|stack| stack.owner == key) {
-        give_up(stack);
+    if let Some(stack) = place(key).filter(|stack| stack.is_of(key)) {
+        stack.set_depth(key, 0);
     }
     let _ = OVERFLOW.remove(key);
 }

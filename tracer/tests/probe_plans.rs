@@ -75,6 +75,9 @@ fn points_of_each_kernel() {
         Point::PageMakeDeviceExclusiveOne,
         Point::RestoreExclusivePte,
         Point::DoSwapPage,
+        Point::UnmapPageRange,
+        Point::MovePageTables,
+        Point::ExitMmap,
     ];
     for name in [DEBIAN_6_1, DEBIAN_6_12] {
         let expected: Vec<Point> = exclusive.iter().chain(&everywhere).chain(&restricted).copied().collect();

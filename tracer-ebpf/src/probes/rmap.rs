@@ -79,13 +79,13 @@ fn entry_at(mm: u64, address: u64) -> u64 {
 #[inline(always)]
 pub fn visited_by_unmap<C: Context>(call: &mut Call<'_, C>) {
     let kept = call.begun.as_ref().map_or([0; 4], |begun| begun.kept);
-    let (vma, address, ttu_flags) = (call.argument(1), call.argument(2), call.find(3).unwrap_or(0));
-    let vm_flags = field::<C, u64>(vma, global!(layout.vma_flags));
     if kept[LOCKED] != 0 {
+        let (vma, address) = (call.argument(1), call.argument(2));
         let after = entry_at(field::<C, u64>(vma, global!(layout.vma_mm)), address);
         send_visit(call, Kind::TryToUnmapOne, [kept[ENTRY], after], true);
     } else {
-        send_visit(call, Kind::TryToUnmapOne, [UNKNOWN; 2], is_protected(vm_flags, ttu_flags));
+        // A VMA that was locked meanwhile was not when the walk looked.
+        send_visit(call, Kind::TryToUnmapOne, [UNKNOWN; 2], false);
     }
 }
 

@@ -95,11 +95,11 @@ fn used_slots(device: u64) -> u64 {
     }
     let mut used = 0;
     for index in 0..MOST_AREAS {
-        // No way out of the middle: the verifier would follow each.
-        if index < count {
-            let area = areas + u64::from(index) * u64::from(global!(layout.area_size));
-            used += Probed::load::<u64>(area, global!(layout.area_used)).unwrap_or(0);
+        if index >= count {
+            break;
         }
+        let area = areas + u64::from(index) * u64::from(global!(layout.area_size));
+        used += Probed::load::<u64>(area, global!(layout.area_used)).unwrap_or(0);
     }
     used
 }

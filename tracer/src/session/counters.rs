@@ -20,6 +20,9 @@ unsafe impl aya::Pod for Value {}
 pub struct Meter {
     map: PerCpuArray<MapData, Value>,
     last: Counters,
+    /// Calls that were seen at one end only while the probes were being attached: they began before, and their
+    /// ends are no loss.
+    unpaired_before: [u64; Family::COUNT],
     /// When the counters were read last, `CLOCK_MONOTONIC` nanoseconds.
     read_at: u64,
 }
@@ -30,7 +33,12 @@ impl Meter {
     /// # Errors
     /// When the map has another shape.
     pub fn new(map: aya::maps::Map, now: u64) -> Result<Self, aya::maps::MapError> {
-        Ok(Self { map: PerCpuArray::try_from(map)?, last: Counters::ZERO, read_at: now })
+        Ok(Self {
+            map: PerCpuArray::try_from(map)?,
+            last: Counters::ZERO,
+            unpaired_before: [0; Family::COUNT],
+            read_at: now,
+        })
     }
 
     /// The sums over all CPUs.
@@ -42,6 +50,16 @@ impl Meter {
             }
         }
         sum
+    }
+
+    /// Every probe is attached, and what is to be watched begins now.
+    pub fn begin(&mut self) {
+        self.unpaired_before = self.totals().unpaired;
+    }
+
+    /// Calls since then that were seen at one end only, of these sums.
+    pub fn unpaired(&self, totals: &Counters) -> [u64; Family::COUNT] {
+        std::array::from_fn(|family| totals.unpaired[family].saturating_sub(self.unpaired_before[family]))
     }
 
     /// Reads the counters and returns what was lost since the last time, by family.

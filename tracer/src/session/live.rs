@@ -157,6 +157,7 @@ impl Live {
         for process in processes::living() {
             output.process(&process)?;
         }
+        self.meter.begin();
         if let Some(command) = command.as_deref_mut() {
             command.release()?;
         }
@@ -293,7 +294,7 @@ impl Live {
             lost: by_family(&totals.lost),
             missed: by_family(&missed),
             dropped: Default::default(),
-            unpaired: by_family(&totals.unpaired),
+            unpaired: by_family(&self.meter.unpaired(&totals)),
             stacks_lost: totals.stacks_lost,
             hits: Point::ALL
                 .iter()

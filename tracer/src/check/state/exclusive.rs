@@ -58,6 +58,11 @@ impl ExclusivePages {
         self.entries.range((mm, 0)..=(mm, u64::MAX)).map(|((_, address), live)| (*address, live))
     }
 
+    /// How many entries are in a range of addresses.
+    pub fn in_range(&self, mm: u64, start: u64, end: u64) -> usize {
+        if start < end { self.entries.range((mm, start)..(mm, end)).count() } else { 0 }
+    }
+
     /// Entries that were too many to be followed.
     pub fn unfollowed(&self) -> u64 {
         self.unfollowed
