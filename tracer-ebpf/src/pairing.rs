@@ -172,21 +172,15 @@ unsafe fn compare_exchange(word: *mut u64, old: u64, new: u64) -> u64 {
 }
 
 #[inline(always)]
-fn slot(stack: &mut TaskStack, index: u64) -> &'static mut Begun {
-    // SAFETY: the masked index is below the array's length, and the value outlives the program's run.
-    unsafe { &mut *stack.begun.as_mut_ptr().add(masked(index) as usize) }
-}
-
-/// An index below [`DEPTH`]. In assembly, which hides from the compiler how two indices are related (it would reach
-/// one slot from the other, by a negative distance that the verifier cannot bound), and gives the verifier the same
-/// range wherever it comes from.
-#[inline(always)]
-fn masked(mut index: u64) -> u64 {
+fn slot(stack: &mut TaskStack, mut index: u64) -> &'static mut Begun {
+    // In assembly, which hides from the compiler how two indices are related: it would reach one slot from
+    // the other, by a negative distance that the verifier cannot bound.
     // SAFETY: masks a register.
     unsafe {
         asm!("{index} &= {mask}", index = inout(reg) index, mask = const DEPTH - 1, options(nomem, nostack))
     };
-    index
+    // SAFETY: the masked index is below the array's length, and the value outlives the program's run.
+    unsafe { &mut *stack.begun.as_mut_ptr().add(index as usize) }
 }
 
 /// Notes that the task entered `point`. `None` when there is no room for the note.
@@ -256,7 +250,6 @@ pub fn end(point: Point, task: Task, counters: &mut Counters) -> Ended {
             let begun = slot(stack, depth);
             if begun.is(point) {
                 *unpaired += top - 1 - depth;
-                let depth = masked(depth);
                 let outer = if depth >= 1 { Some(slot(stack, depth - 1)) } else { None };
                 return Ended { begun: Some(begun), outer, stack: Some(stack), key, depth };
             }

@@ -127,9 +127,7 @@ impl From<CreateError> for Error {
         let cause = error.to_string();
         match error {
             CreateError::Write(error) => error.into(),
-            CreateError::Occupied { .. } => {
-                Self::failure(cause, "name another file, or move that one away")
-            }
+            CreateError::Occupied { .. } => Self::failure(cause, "name another file, or move that one away"),
             CreateError::Terminal => {
                 Self::failure(cause, "redirect standard output to a file or a pipe, or name a file")
             }

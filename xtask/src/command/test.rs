@@ -80,11 +80,7 @@ fn guest_tests(options: &Options, tally: &mut Tally) -> Result<()> {
     setup::ensure(&[Group::Guest, Group::Kernel])?;
     let mut environment = vec![("RMAPSCOPE_SELFTESTS".into(), kernel::selftests::ensure()?)];
     for name in kernel::NAMES.into_iter().filter(|name| wanted(name)) {
-        let image = if name == kernel::HMM {
-            kernel::ensure_hmm()?
-        } else {
-            kernel::locate(name)?
-        };
+        let image = if name == kernel::HMM { kernel::ensure_hmm()? } else { kernel::locate(name)? };
         environment.push((kernel_variable(name), image));
     }
     environment.push(("RMAPSCOPE_PROGRAMS".into(), workspace::build_guest_binaries()?));
