@@ -21,9 +21,12 @@ pub const CHECKS: &[Check] = &[
 /// The rules that need events of the family `rmap`.
 const OF_RMAP: [&str; 3] = ["rmap-caller-locked", "exclusive-ends-once", "mlocked-stays-mapped"];
 
+/// The rules that need events of the family `swiotlb`.
+const OF_SWIOTLB: [&str; 3] = ["swiotlb-paired", "swiotlb-in-pool", "swiotlb-restricted-bounces"];
+
 /// Debian's kernels poll the guest's AHCI controller, which bounces, whatever the session does.
 fn is_polled(run: &Run<'_>, rule: &str) -> bool {
-    run.kernel != "6.12-hmm" && rule.starts_with("swiotlb-")
+    run.kernel != "6.12-hmm" && OF_SWIOTLB.contains(&rule)
 }
 
 fn empty(run: &Run<'_>) -> anyhow::Result<()> {
@@ -59,9 +62,14 @@ fn loss(run: &Run<'_>) -> anyhow::Result<()> {
     session.expect_status(3)?;
     let verdict = Verdict::of(&session)?;
     let lost = &verdict.subject()["lost"];
-    let families: Vec<&String> = lost.as_object().into_iter().flatten().map(|(family, _)| family).collect();
-    ensure!(families == ["rmap"], "the reclaim of anonymous pages overflows the ring of rmap alone: {lost}");
-    expect_inconclusive(&verdict, &OF_RMAP)?;
+    ensure!(lost["rmap"].as_u64().is_some_and(|count| count > 0), "the reclaim lost nothing: {lost}");
+    let mut families: Vec<&str> =
+        lost.as_object().into_iter().flatten().map(|(family, _)| family.as_str()).collect();
+    families.retain(|family| *family != "rmap");
+    // The controller that Debian's kernels poll wants room in the same ring.
+    ensure!(families.is_empty() || run.kernel != "6.12-hmm" && families == ["swiotlb"], "lost: {lost}");
+    let polled: &[&str] = if families.is_empty() { &[] } else { &OF_SWIOTLB };
+    expect_inconclusive(&verdict, &[&OF_RMAP, polled].concat())?;
     session.expect_same_verdict_of_file()
 }
 
