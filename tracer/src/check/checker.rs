@@ -94,7 +94,7 @@ impl Checker {
             state: State::default(),
             seats,
             table,
-            losses: Losses::default(),
+            losses: Losses::new(header),
             events: 0,
             start: None,
             last: 0,

@@ -50,8 +50,13 @@ impl Whole<'_> {
         let mut lost = self.losses.sentences(families);
         if standing.doubtful > 0 {
             lost.push(format!(
-                "{} contradictions may come from missing events and were not counted",
-                standing.doubtful
+                "{} contradictions may come from missing events and were not counted{}",
+                standing.doubtful,
+                if self.losses.is_uncounted(families) {
+                    ": this kernel does not count the kprobe programs that it skips (before 6.7)"
+                } else {
+                    ""
+                }
             ));
         }
         lost.extend(self.incomplete.map(|why| format!("{why}; what came last is not judged")));

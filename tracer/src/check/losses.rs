@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use tracer_common::family::Family;
 
 use crate::event::{Loss, LossCause, Summary};
+use crate::probe::{AttachMethod, Outcome, PointReport};
+use crate::trace_file::FileHeader;
 
 /// Most windows that are kept; more are merged, which makes more doubtful than needs to be.
 const MOST: usize = 1 << 10;
@@ -27,11 +29,37 @@ pub struct Losses {
     windows: Vec<Window>,
     /// Whether events are missing whose number is not known.
     has_gap: bool,
+    /// Bits of the families of which the kernel may have skipped programs without a count.
+    uncounted: u32,
 }
 
 const ALL_FAMILIES: u32 = (1 << Family::COUNT) - 1;
 
 impl Losses {
+    /// None yet, in a session with that header.
+    pub fn new(header: &FileHeader) -> Self {
+        let by_kprobe = |report: &&PointReport| match report.outcome {
+            Outcome::Attached { method, .. } | Outcome::Fallback { method, .. } => {
+                method == AttachMethod::Kprobe
+            }
+            _ => false,
+        };
+        let families = header
+            .probes
+            .iter()
+            .filter(by_kprobe)
+            .filter_map(|report| Family::from_name(&report.family).map(|family| 1 << family as u32));
+        let uncounted =
+            if header.kernel.counts_skipped_kprobes { 0 } else { families.fold(0, |bits, bit| bits | bit) };
+        Self { uncounted, ..Self::default() }
+    }
+
+    /// Whether events of one of these families (bits by number) may be missing without a count: before 6.7 the
+    /// kernel tells nobody which kprobe programs it skipped (6.1 kernel/trace/bpf_trace.c, trace_call_bpf).
+    pub fn is_uncounted(&self, families: u32) -> bool {
+        self.uncounted & families != 0
+    }
+
     /// Takes a loss into account.
     pub fn add(&mut self, loss: &Loss) {
         let family = loss.family();
@@ -77,9 +105,11 @@ impl Losses {
 
     /// Whether events of one of these families (bits by number) may be missing between two moments.
     pub fn touch(&self, families: u32, from: u64, to: u64) -> bool {
-        self.windows
-            .iter()
-            .any(|window| window.families & families != 0 && window.after <= to && window.before >= from)
+        self.is_uncounted(families)
+            || self
+                .windows
+                .iter()
+                .any(|window| window.families & families != 0 && window.after <= to && window.before >= from)
     }
 
     /// Counts for one cause by the families' names, `unknown` for the rest; families without are left out.

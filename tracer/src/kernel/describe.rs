@@ -39,6 +39,8 @@ impl Description {
             swap_types: swap_types.table,
             swap_types_source: swap_types.source,
             entry_format,
+            // include/uapi/linux/bpf.h; session::missed reads it.
+            counts_skipped_kprobes: btf.offset_of("bpf_link_info", "perf_event.kprobe.missed").is_some(),
             enums: ENUMERATIONS
                 .into_iter()
                 .map(|name| (name.to_owned(), btf.enumeration(name)))

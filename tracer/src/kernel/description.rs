@@ -38,6 +38,10 @@ pub struct Description {
     /// How a swap entry sits in a page-table entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry_format: Option<EntryFormatRecord>,
+    /// Whether the kernel counts the kprobe programs that it skips (6.7 on): with another program on the same CPU
+    /// below them, for example in an interrupt.
+    #[serde(default)]
+    pub counts_skipped_kprobes: bool,
     /// Other enumerations used by events: `ttu_flags`, `dma_data_direction`, `migrate_mode`,
     /// `migrate_reason`, `vm_fault_reason`, `fault_flag`.
     pub enums: BTreeMap<String, Vec<NamedValue>>,
