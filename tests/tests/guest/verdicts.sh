@@ -66,9 +66,9 @@ selftests() {
 stress() {
     local work=(rmapscope-workload stress --seconds "$STRESS")
     [ -e "$DISK" ] && work+=(--device "$DISK")
-    LIMIT=$((STRESS + 90)) check stress -m 64M -- "${work[@]}"
+    LIMIT=$((STRESS + 90)) check stress -m 128M -- "${work[@]}"
     work[3]=$(((STRESS + 3) / 4))
-    LIMIT=$((STRESS + 90)) check kprobe-stress -m 64M --attach kprobe -- "${work[@]}"
+    LIMIT=$((STRESS + 90)) check kprobe-stress -m 128M --attach kprobe -- "${work[@]}"
 }
 
 # What was not seen must not pass.
