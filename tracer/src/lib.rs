@@ -8,6 +8,7 @@ pub mod event;
 pub mod kernel;
 pub mod output;
 pub mod probe;
+pub mod report;
 pub mod session;
 pub mod trace_file;
 

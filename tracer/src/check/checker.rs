@@ -17,7 +17,7 @@ use super::scene::Scene;
 use super::scope::watched;
 use super::state::State;
 use super::{Diagnosis, RuleVerdict, Subject, Verdict};
-use crate::event::{Event, Item, Loss, LossCause, Names, ProcessEntry, Sink, StackEntry, Summary};
+use crate::event::{Collect, Event, Item, Loss, LossCause, Names, ProcessEntry, Sink, StackEntry, Summary};
 use crate::probe::PointReport;
 use crate::trace_file::FileHeader;
 
@@ -263,6 +263,16 @@ fn subject(header: &FileHeader) -> Subject {
         command: header.traced_command.clone(),
         watched: watched(header),
         ..Subject::default()
+    }
+}
+
+impl Collect for Checker {
+    fn record(&mut self, record: &[u8]) {
+        Self::record(self, record);
+    }
+
+    fn item(&mut self, item: &Item) {
+        let Ok(()) = self.take(item);
     }
 }
 

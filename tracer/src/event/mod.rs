@@ -4,6 +4,7 @@
 //! or judges is a [`Sink`] of them. [`fields`](fields()) is the table of what each event has, a [`Decoder`]
 //! turns its numbers into [`Value`]s, [`Names`] follows who is who, and a [`Filter`] chooses.
 
+mod collect;
 #[cfg(test)]
 mod documentation;
 mod entry;
@@ -18,6 +19,7 @@ mod selection;
 pub(crate) mod synthetic;
 mod value;
 
+pub use collect::Collect;
 pub use entry::{Entry, EntryDecoder, EntryState};
 pub use errno::errno_name;
 pub use fields::{Field, HeaderField, Type, duration_field, fields};

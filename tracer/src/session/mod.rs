@@ -28,5 +28,5 @@ pub use clock::now as monotonic_now;
 pub use command::Command;
 pub use filters::Filters;
 pub use live::{Ended, Live, Options};
-pub use output::{Decoded, Output, Tee, Tolerated};
+pub use output::{Collected, Decoded, Output, Tee, Tolerated};
 pub use prepare::prepare;

@@ -1,7 +1,7 @@
 //! Where a live session's stream goes.
 
 use crate::Error;
-use crate::event::{Event, Item, Loss, LossCause, ProcessEntry, Sink, StackEntry, Summary};
+use crate::event::{Collect, Event, Item, Loss, LossCause, ProcessEntry, Sink, StackEntry, Summary};
 
 /// Takes the stream of a live session, records undecoded: a trace file holds them as they are.
 pub trait Output {
@@ -85,6 +85,45 @@ impl<A: Output, B: Output> Output for Tee<A, B> {
 
     fn enough(&self) -> Option<&'static str> {
         self.0.enough().or_else(|| self.1.enough())
+    }
+}
+
+/// A live session's stream for something that sums it up.
+#[derive(Debug)]
+pub struct Collected<C>(pub C);
+
+impl<C: Collect> Output for Collected<C> {
+    fn record(&mut self, record: &[u8]) -> Result<(), Error> {
+        self.0.record(record);
+        Ok(())
+    }
+
+    fn loss(&mut self, loss: &Loss) -> Result<(), Error> {
+        self.0.item(&Item::Loss(*loss));
+        Ok(())
+    }
+
+    fn process(&mut self, process: &ProcessEntry) -> Result<(), Error> {
+        self.0.item(&Item::Process(process.clone()));
+        Ok(())
+    }
+
+    fn stack(&mut self, stack: &StackEntry) -> Result<(), Error> {
+        self.0.item(&Item::Stack(stack.clone()));
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn finish(&mut self, summary: &Summary) -> Result<(), Error> {
+        self.0.item(&Item::Summary(summary.clone()));
+        Ok(())
+    }
+
+    fn enough(&self) -> Option<&'static str> {
+        self.0.enough()
     }
 }
 

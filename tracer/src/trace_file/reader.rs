@@ -12,7 +12,7 @@ use super::input::Input;
 use super::payload::{Decoder, Payload};
 use super::preamble;
 use super::records::{RecordLayout, Records};
-use crate::event::{Event, Family, Header, Item, Loss, LossCause};
+use crate::event::{Collect, Event, Family, Header, Item, Loss, LossCause};
 
 /// Largest record that a file may have.
 const RECORD_MAX: u32 = 64 << 10;
@@ -223,6 +223,31 @@ impl<R: Read> Reader<R> {
             }
             if !self.advance()? {
                 return Ok(None);
+            }
+        }
+    }
+
+    /// Gives everything to `collect`, until it has [enough](Collect::enough). The answer says why the stream is not
+    /// whole: the file is cut or damaged, could not be read on, or `collect` had enough.
+    pub fn collect(&mut self, collect: &mut impl Collect) -> Option<String> {
+        loop {
+            match self.next_frame() {
+                Ok(Some(Frame::Events(mut events))) => {
+                    while let Some(record) = events.next_record() {
+                        collect.record(record);
+                    }
+                }
+                Ok(Some(Frame::Items(items))) => items.iter().for_each(|item| collect.item(item)),
+                Ok(None) => {
+                    return match self.ending() {
+                        Some(Ending::Complete) => None,
+                        ending => Some(ending.unwrap_or(&Ending::NoSummary).to_string()),
+                    };
+                }
+                Err(error) => return Some(error.to_string()),
+            }
+            if let Some(reason) = collect.enough() {
+                return Some(format!("reading ended at {reason}"));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rmapscope::check::{Checker, Options, Verdict, kinds_for};
-use rmapscope::session::{Live, Tee, Tolerated, prepare};
+use rmapscope::session::{Collected, Live, Tee, Tolerated, prepare};
 use rmapscope::trace_file::Writer;
 use rmapscope::{Error, ExitCode};
 
@@ -51,7 +51,7 @@ pub fn run(
     if command.is_none() && session.duration.is_none() {
         status.note("checking; Ctrl-C ends");
     }
-    let mut output = Tee(Tolerated::new(writer), judge);
+    let mut output = Tee(Tolerated::new(writer), Collected(judge));
     let ended = runtime()?.block_on(live.run(command.as_mut(), &mut output)).inspect_err(|error| {
         if matches!(error.code, ExitCode::CommandNotFound | ExitCode::CommandNotExecutable)
             && let Some(path) = &args.record
@@ -59,7 +59,7 @@ pub fn run(
             discard(path);
         }
     })?;
-    let Tee(recorded, judge) = output;
+    let Tee(recorded, Collected(judge)) = output;
     let (writer, trouble) = match recorded.into_inner() {
         Ok(writer) => (writer, None),
         Err(error) => (None, Some(error)),

@@ -12,8 +12,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use rmapscope::check::{Checker, Outcome, RuleVerdict, Subject, Verdict};
-use rmapscope::event::{Item, Loss, ProcessEntry, Sink, StackEntry, Summary};
-use rmapscope::session::Output;
+use rmapscope::event::{Collect, Item};
 use rmapscope::{Error, ExitCode};
 
 use super::GlobalArgs;
@@ -140,43 +139,19 @@ fn unjudged(selected: rmapscope::check::Selection, error: &Error) -> Verdict {
     }
 }
 
-/// A checker as the output of a live session.
+/// A checker that may have seen enough.
 struct Judge {
     checker: Checker,
     fail_fast: bool,
 }
 
-impl Judge {
-    fn take(&mut self, item: Item) -> Result<(), Error> {
-        let Ok(()) = self.checker.take(&item);
-        Ok(())
-    }
-}
-
-impl Output for Judge {
-    fn record(&mut self, record: &[u8]) -> Result<(), Error> {
+impl Collect for Judge {
+    fn record(&mut self, record: &[u8]) {
         self.checker.record(record);
-        Ok(())
     }
 
-    fn loss(&mut self, loss: &Loss) -> Result<(), Error> {
-        self.take(Item::Loss(*loss))
-    }
-
-    fn process(&mut self, process: &ProcessEntry) -> Result<(), Error> {
-        self.take(Item::Process(process.clone()))
-    }
-
-    fn stack(&mut self, stack: &StackEntry) -> Result<(), Error> {
-        self.take(Item::Stack(stack.clone()))
-    }
-
-    fn flush(&mut self) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn finish(&mut self, summary: &Summary) -> Result<(), Error> {
-        self.take(Item::Summary(summary.clone()))
+    fn item(&mut self, item: &Item) {
+        self.checker.item(item);
     }
 
     fn enough(&self) -> Option<&'static str> {

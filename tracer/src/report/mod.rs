@@ -1,0 +1,11 @@
+//! What a trace says when it is summed up: the report, its sections, and the forms that people read.
+//!
+//! `aggregate::Aggregator` is a sink: one pass over a stream of any length, memory bounded by what is
+//! distinct in it, gives a [`Report`](model::Report). Text, JSON and HTML are functions of that report alone.
+//!
+//! * [`weight`]: how much one event counts for: calls, time, pages, bytes.
+//! * [`model`]: the report as data.
+
+pub mod aggregate;
+pub mod model;
+pub mod weight;
