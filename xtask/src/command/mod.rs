@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod demo;
+mod fixtures;
 mod setup;
 mod test;
 mod vm;
@@ -23,6 +24,8 @@ pub enum Task {
     Test(test::Options),
     /// Record the demonstration workload in a guest and compare what was expected with what was seen
     Demo(demo::Options),
+    /// Record anew the trace files that tests of reports, exports and comparisons read
+    Fixtures(fixtures::Options),
     /// Measure what tracing costs in a guest that counts instructions, beside other tracers
     Bench(bench::Options),
 }
@@ -36,6 +39,7 @@ impl Task {
             Self::Vm(options) => vm::run(options),
             Self::Test(options) => test::run(options),
             Self::Demo(options) => demo::run(options),
+            Self::Fixtures(options) => fixtures::run(options),
             Self::Bench(options) => bench::run(options),
         }
     }
