@@ -121,7 +121,8 @@ fn provenance(program: &Path, folder: &Path) -> Result<String> {
                 line.unwrap_or("?").trim().to_owned()
             };
             let counts = header.lines().filter(|line| !line.starts_with('#')).skip(1);
-            let events: u64 = counts.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum();
+            let events: u64 =
+                counts.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum();
             let command = line(fixture.options, fixture.workload, "FILE");
             let _ = writeln!(text, "| {file} | {size} | {events} | {} | `{command}` |", value("kernel"));
         }
