@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use clap::Args;
 
 use super::fact::Facts;
@@ -62,22 +62,7 @@ struct Locked {
     fixups: u64,
 }
 
-/// How often pages are touched that are found without a present entry.
-const TOUCHES: usize = 100;
-
 impl Exclusive {
-    /// Touching the pages must have ended every exclusive entry. Beside reclaim and compaction, which the stress has,
-    /// another one may stand there already: touched again, it goes.
-    fn ensure_present(&self, memory: &Memory) -> anyhow::Result<()> {
-        for _ in 0..TOUCHES {
-            if memory.swapped()? == 0 {
-                return Ok(());
-            }
-            self.touch(memory)?;
-        }
-        anyhow::bail!("an exclusive entry is left")
-    }
-
     /// Does the work and states the facts.
     ///
     /// # Errors
@@ -108,6 +93,7 @@ impl Exclusive {
             memory.fill();
         }
         mirror.make_exclusive(&memory)?;
+        let exclusive_type = memory.highest_swap_type()?.context("no page has an exclusive entry")?;
         facts.exactly("make_device_exclusive", exclusive_calls(self.pages)? * rounds)?;
         facts.exactly("exclusive_page", pages * rounds)?;
         if leaves_rmap {
@@ -139,7 +125,9 @@ impl Exclusive {
             facts.exactly("exclusive_fault", pages * (rounds - 1))?;
         } else if self.fork || self.fault {
             self.touch(&memory)?;
-            self.ensure_present(&memory)?;
+            // Reclaim and compaction may have put other entries there meanwhile.
+            let left = memory.count(|state| state.swap_type() == Some(exclusive_type))?;
+            ensure!(left == 0, "{left} exclusive entries are left");
             facts.exactly("restore_exclusive", pages * rounds)?;
             facts.exactly("exclusive_fault", pages * if self.fork { rounds - 1 } else { rounds })?;
             if leaves_rmap {

@@ -151,6 +151,13 @@ impl Memory {
         self.count(|state| state.swapped() && !state.present())
     }
 
+    /// The highest type of all swap entries. In memory without markers that is the device-exclusive one where there is
+    /// one: its number comes after those of swap devices and of migration (6.12 include/linux/swap.h).
+    pub(super) fn highest_swap_type(&self) -> anyhow::Result<Option<u64>> {
+        let states = page_states(self.address(), self.pages)?;
+        Ok(states.into_iter().filter_map(PageState::swap_type).max())
+    }
+
     /// Number of pages whose state is as asked for.
     pub(super) fn count(&self, is: impl Fn(PageState) -> bool) -> anyhow::Result<usize> {
         let states = page_states(self.address(), self.pages)?;

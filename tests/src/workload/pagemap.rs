@@ -12,6 +12,8 @@ const SWAPPED: u64 = 1 << 62;
 const WRITE_PROTECTED: u64 = 1 << 57;
 const SOFT_DIRTY: u64 = 1 << 55;
 const PFN_MASK: u64 = (1 << 55) - 1;
+/// The type lies in the lowest bits of a swap entry's word (6.12 fs/proc/task_mmu.c, `pte_to_pagemap_entry`).
+const SWAP_TYPE_MASK: u64 = (1 << 5) - 1;
 
 /// The state of one page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,11 @@ impl PageState {
     /// The entry is a swap entry: of a swap device, or a migration, device-private or device-exclusive one.
     pub(super) const fn swapped(self) -> bool {
         self.0 & SWAPPED != 0
+    }
+
+    /// The type of a [swap entry](Self::swapped).
+    pub(super) const fn swap_type(self) -> Option<u64> {
+        if self.swapped() && !self.present() { Some(self.0 & SWAP_TYPE_MASK) } else { None }
     }
 
     /// The page was written to since the bits were cleared; never so without CONFIG_MEM_SOFT_DIRTY.
