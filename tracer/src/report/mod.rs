@@ -3,9 +3,12 @@
 //! `aggregate::Aggregator` is a sink: one pass over a stream of any length, memory bounded by what is
 //! distinct in it, gives a [`Report`](model::Report). Text, JSON and HTML are functions of that report alone.
 //!
+//! * [`stack`]: kernel stacks without what the tracer itself put on them.
 //! * [`weight`]: how much one event counts for: calls, time, pages, bytes.
 //! * [`model`]: the report as data.
 
 pub mod aggregate;
 pub mod model;
+pub mod text;
+pub mod stack;
 pub mod weight;

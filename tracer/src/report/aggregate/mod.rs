@@ -1,5 +1,8 @@
 //! From the stream to the report, in one pass.
 
+mod histogram;
+mod top;
+
 use crate::event::Filter;
 use crate::report::model::Key;
 use crate::report::weight::Weight;
