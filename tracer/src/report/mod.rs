@@ -8,6 +8,7 @@
 //! * [`model`]: the report as data.
 
 pub mod aggregate;
+pub mod json;
 pub mod model;
 pub mod text;
 pub mod stack;

@@ -29,5 +29,5 @@ mod writer;
 pub use error::{CreateError, ReadError, WriteError};
 pub use header::{Clock, FileHeader, KindLayout};
 pub use output::Output;
-pub use reader::{Ending, Events, Frame, Reader};
+pub use reader::{Ending, Events, Frame, Reader, source};
 pub use writer::Writer;

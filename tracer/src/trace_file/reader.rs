@@ -129,22 +129,32 @@ pub struct Reader<R> {
     ending: Option<Ending>,
 }
 
+/// Bytes to read a trace file from; `-` is standard input. And how many there are, where that is known before.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn source(path: impl AsRef<Path>) -> Result<(Box<dyn Read>, Option<u64>), ReadError> {
+    let path = path.as_ref();
+    if path == Path::new("-") {
+        return Ok((Box::new(io::stdin().lock()), None));
+    }
+    let failed = |source| ReadError::Open { path: shown(path), source };
+    let file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if metadata.is_dir() {
+        return Err(failed(io::ErrorKind::IsADirectory.into()));
+    }
+    let length = metadata.is_file().then(|| metadata.len());
+    Ok((Box::new(file), length))
+}
+
 impl Reader<Box<dyn Read>> {
     /// Opens a trace file and reads its header; `-` is standard input.
     ///
     /// # Errors
     /// When it cannot be opened or is no trace file that can be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ReadError> {
-        let path = path.as_ref();
-        if path == Path::new("-") {
-            return Self::new(Box::new(io::stdin().lock()));
-        }
-        let failed = |source| ReadError::Open { path: shown(path), source };
-        let file = File::open(path).map_err(failed)?;
-        if file.metadata().map_err(failed)?.is_dir() {
-            return Err(failed(io::ErrorKind::IsADirectory.into()));
-        }
-        Self::new(Box::new(file))
+        Self::new(source(path)?.0)
     }
 }
 

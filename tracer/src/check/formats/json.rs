@@ -1,6 +1,6 @@
 //! The whole verdict as one JSON object, described by `docs/verdict.md` and `docs/verdict.schema.json`.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::words;
 use crate::check::{Diagnosis, Outcome, RuleVerdict, Subject, Verdict};
@@ -31,13 +31,10 @@ struct Counts {
     not_exercised: usize,
 }
 
-/// The verdict as JSON, ended by a line feed.
-///
-/// # Errors
-/// When serde refuses a value; none of a verdict is refused.
-pub fn render(verdict: &Verdict) -> Result<String, serde_json::Error> {
+/// The verdict as the object that every JSON output has for it.
+fn document(verdict: &Verdict) -> Document<'_> {
     let Verdict { subject, rules, diagnoses, probes } = verdict;
-    let document = Document {
+    Document {
         schema: SCHEMA,
         kind: "verdict",
         outcome: verdict.outcome(),
@@ -52,6 +49,21 @@ pub fn render(verdict: &Verdict) -> Result<String, serde_json::Error> {
         rules,
         diagnoses,
         probes,
-    };
-    Ok(words::json(&serde_json::to_string_pretty(&document)?) + "\n")
+    }
+}
+
+/// Writes the verdict as a member of another object.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn serialize<S: Serializer>(verdict: &Verdict, serializer: S) -> Result<S::Ok, S::Error> {
+    document(verdict).serialize(serializer)
+}
+
+/// The verdict as JSON, ended by a line feed.
+///
+/// # Errors
+/// When serde refuses a value; none of a verdict is refused.
+pub fn render(verdict: &Verdict) -> Result<String, serde_json::Error> {
+    Ok(words::json(&serde_json::to_string_pretty(&document(verdict))?) + "\n")
 }

@@ -34,7 +34,12 @@ pub struct Lines {
 impl Lines {
     /// No lines yet; each will get `margin` characters in front.
     pub const fn new(margin: usize) -> Self {
-        Self { lines: Vec::new(), width: WIDTH - margin }
+        Self::within(WIDTH - margin)
+    }
+
+    /// No lines yet; each may have `width` characters.
+    pub const fn within(width: usize) -> Self {
+        Self { lines: Vec::new(), width }
     }
 
     /// No lines yet, which will be as long as they are.

@@ -9,7 +9,7 @@ pub mod json;
 pub mod junit;
 pub mod kcidb;
 pub mod ktap;
-mod lines;
+pub(crate) mod lines;
 pub mod text;
 pub mod words;
 

@@ -37,6 +37,7 @@ use crate::check::Verdict;
 pub struct Report {
     /// What the trace is about (`verdict.subject`), what the rules say of it, the diagnoses, and the probe plan.
     /// Always of the whole trace: a filter narrows the sections below, never the verdict.
+    #[serde(serialize_with = "crate::check::formats::json::serialize")]
     pub verdict: Verdict,
     /// The filters that narrow the sections below, as given on the command line; `None` when there are none.
     pub filter: Option<String>,

@@ -1,0 +1,41 @@
+//! Kernel stacks with the most events.
+
+use super::layout::{DIM, HEADING, Page};
+use super::{Shown, counted, units};
+use crate::check::formats::words::plain;
+use crate::report::model::Report;
+
+/// The stacks, innermost frame first.
+pub fn write(report: &Report, page: &mut Page) -> Shown {
+    let stacks = &report.stacks;
+    if stacks.entries.is_empty() {
+        return Shown::Empty("no stack was recorded: record with -g");
+    }
+    let remark = super::pages::of(stacks, "stack");
+    page.heading("Stacks", &remark);
+    for stack in &stacks.entries {
+        let mut title = format!(
+            "{}: {}, {}",
+            stack.event,
+            counted(stack.weights.count, "event"),
+            units::share(stack.weights.count, report.total.count)
+        );
+        if stack.weights.time > 0 {
+            title += &format!(", {}", page.time(stack.weights.time));
+        }
+        page.prose(HEADING, 1, &title);
+        if stack.frames.is_empty() {
+            page.prose(DIM, 2, "(its stack could not be kept)");
+        }
+        // One frame more is no longer than the line that says so.
+        let shown = page.layout.frames;
+        let shown = if stack.frames.len() <= shown.saturating_add(1) { stack.frames.len() } else { shown };
+        for frame in &stack.frames[..shown] {
+            page.line(2, &plain(frame));
+        }
+        if let more @ 1.. = stack.frames.len() - shown {
+            page.prose(DIM, 2, &format!("and {more} callers more; all with -g"));
+        }
+    }
+    Shown::Yes
+}
