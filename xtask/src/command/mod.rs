@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod demo;
 mod fixtures;
+mod readers;
 mod setup;
 mod test;
 mod vm;
@@ -28,6 +29,8 @@ pub enum Task {
     Fixtures(fixtures::Options),
     /// Measure what tracing costs in a guest that counts instructions, beside other tracers
     Bench(bench::Options),
+    /// Measure how fast recordings are read, beside perf and trace-cmd
+    BenchReaders(readers::Options),
 }
 
 impl Task {
@@ -41,6 +44,7 @@ impl Task {
             Self::Demo(options) => demo::run(options),
             Self::Fixtures(options) => fixtures::run(options),
             Self::Bench(options) => bench::run(options),
+            Self::BenchReaders(options) => readers::run(options),
         }
     }
 }

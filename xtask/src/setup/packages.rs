@@ -53,7 +53,7 @@ const KERNEL: [&str; 19] = [
     "zstd",
 ];
 
-const BENCH: [&str; 4] = ["bpftrace", "linux-perf", "trace-cmd", "bpftool"];
+const BENCH: [&str; 5] = ["bpftrace", "linux-perf", "trace-cmd", "bpftool", "time"];
 
 /// Packages that these groups want and that are not installed, each once. `bpf_linker` says whether
 /// bpf-linker is going to be built.
