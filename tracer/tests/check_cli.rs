@@ -197,7 +197,7 @@ fn outputs_are_opened_first_and_overwrite_nothing_of_value() {
     refused(&["--json", "trace.data"], "is the trace file to judge already");
     refused(&["--json", "a", "--junit", "./a"], "is another form of the verdict already");
     refused(&["--json", "missing/a"], "No such file");
-    refused(&["--json", "."], "cannot write a verdict to .");
+    refused(&["--json", "."], "cannot write the verdict to .");
     refused(&["--json", "-", "--ktap", "-"], "two forms of the verdict cannot share standard output");
     refused(&["-f", "kcidb"], "KCIDB wants to know");
     refused(&["-f", "kcidb", "--kcidb-origin", "A", "--kcidb-build", "a:1"], "a-z");

@@ -57,6 +57,27 @@ impl FilterArgs {
         Filter { selection, denied, from, to, ..Filter::default() }
     }
 
+    /// The options as they can be given again; `None` when there are none. Of a `live` session only those that are
+    /// [left to do](Self::rest), because of the others nothing was seen.
+    pub fn text(&self, live: bool) -> Option<String> {
+        let mut words = Vec::new();
+        let list = |numbers: &[u32]| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+        if !live {
+            let lists = [("-e", self.event.join(",")), ("-p", list(&self.pid)), ("-t", list(&self.tid))];
+            words.extend(
+                lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(o, l)| format!("{o} {l}")),
+            );
+        }
+        for pattern in self.comm.iter().filter(|pattern| pattern.denies || !live) {
+            words.push(format!("-n '{}{}'", if pattern.denies { "!" } else { "" }, pattern.text));
+        }
+        let min_latency = self.min_latency.filter(|_| !live);
+        for (name, time) in [("--min-latency", min_latency), ("--from", self.from), ("--to", self.to)] {
+            words.extend(time.map(|time| format!("{name} {time:?}")));
+        }
+        (!words.is_empty()).then(|| words.join(" "))
+    }
+
     /// The filter for these options and the events that [`event`](Self::event) chose.
     pub fn filter(&self, selection: Selection) -> Filter {
         let patterns = |denies| {

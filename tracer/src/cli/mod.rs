@@ -9,6 +9,7 @@ mod completions;
 mod doctor;
 mod explain;
 mod filter;
+mod output_files;
 mod probes;
 mod record;
 mod script;

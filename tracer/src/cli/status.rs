@@ -1,6 +1,6 @@
 //! What is said on standard error.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use rmapscope::Error;
 
@@ -15,6 +15,11 @@ impl Status {
     /// With `quiet` only what matters, with `verbose` more.
     pub const fn new(quiet: bool, verbose: u8) -> Self {
         Self { quiet, verbose }
+    }
+
+    /// Whether a person may be shown how far the work is.
+    pub fn shows_progress(self) -> bool {
+        !self.quiet && std::io::stderr().is_terminal()
     }
 
     /// A line that the user should see unless asked for quiet.

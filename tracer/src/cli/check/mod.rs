@@ -16,11 +16,12 @@ use rmapscope::event::{Collect, Item};
 use rmapscope::{Error, ExitCode};
 
 use super::GlobalArgs;
+use super::output_files::Reserved;
 use super::script::print;
 use super::session_args::SessionArgs;
 use super::status;
 use exit::ExitArgs;
-use reports::{ReportArgs, Reserved};
+use reports::ReportArgs;
 use rules::RuleArgs;
 
 /// Judge whether the kernel keeps its own rules, live or on a trace file.

@@ -1,8 +1,7 @@
 //! Where verdicts go: standard output and files, all opened before the work starts.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -10,6 +9,7 @@ use rmapscope::Error;
 use rmapscope::check::Verdict;
 use rmapscope::check::formats::{Form, Origin};
 
+use crate::cli::output_files::{OutputFiles, Reserved, shown};
 use crate::cli::status;
 
 /// Names of the forms.
@@ -69,15 +69,6 @@ pub struct ReportArgs {
     annotate: Option<Annotate>,
 }
 
-/// A file that the verdict must not overwrite.
-#[derive(Clone, Copy, Debug)]
-pub struct Reserved<'a> {
-    /// Its path.
-    pub path: &'a Path,
-    /// What it is, for people.
-    pub what: &'a str,
-}
-
 struct Report {
     form: Form,
     name: String,
@@ -119,12 +110,10 @@ impl ReportArgs {
         };
         let mut reports =
             vec![Report { form: self.form(printed, color)?, name: "standard output".to_owned(), file: None }];
-        let mut opened: Vec<((u64, u64), String)> = Vec::new();
+        let mut files = OutputFiles::new("the verdict", reserved);
         for (name, path) in to_files {
-            let shown = path.display().to_string().escape_debug().to_string();
             let form = self.form(name, false)?;
-            let file = open(path, &shown, reserved, &mut opened)?;
-            reports.push(Report { form, name: shown, file: Some(file) });
+            reports.push(Report { form, name: shown(path), file: Some(files.open(path)?) });
         }
         Ok(Reports { reports, annotate: self.annotate.is_some() })
     }
@@ -150,43 +139,6 @@ impl ReportArgs {
             }
         })
     }
-}
-
-/// Opens a file for a report and empties it, when it is nobody else's.
-fn open(
-    path: &Path,
-    shown: &str,
-    reserved: &[Reserved<'_>],
-    opened: &mut Vec<((u64, u64), String)>,
-) -> Result<File, Error> {
-    let failed = |error: io::Error| {
-        let remedy = match error.kind() {
-            io::ErrorKind::NotFound => "create its folder",
-            io::ErrorKind::PermissionDenied => "give a place that this user may write to",
-            _ => "give another file",
-        };
-        Error::failure(format!("cannot write a verdict to {shown}: {error}"), remedy)
-    };
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    if metadata.is_file() {
-        let identity = (metadata.dev(), metadata.ino());
-        let is_same =
-            |other: &Path| std::fs::metadata(other).is_ok_and(|other| (other.dev(), other.ino()) == identity);
-        let taken = reserved.iter().find(|reserved| is_same(reserved.path)).map(|reserved| reserved.what);
-        let taken = taken.or_else(|| {
-            opened.iter().any(|(other, _)| *other == identity).then_some("another form of the verdict")
-        });
-        if let Some(what) = taken {
-            return Err(Error::failure(
-                format!("{shown} is {what} already"),
-                "give each output its own file",
-            ));
-        }
-        opened.push((identity, shown.to_owned()));
-        file.set_len(0).map_err(failed)?;
-    }
-    Ok(file)
 }
 
 impl Reports {

@@ -1,0 +1,185 @@
+//! `rmapscope report`: a trace file, or a live session, summed up.
+
+mod progress;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use rmapscope::Error;
+use rmapscope::report::aggregate::{Aggregator, Options};
+use rmapscope::report::model::{Key, Report};
+use rmapscope::report::text::Section;
+use rmapscope::report::weight::Weight;
+use rmapscope::report::{json, text};
+use rmapscope::session::{Collected, Live, prepare};
+use rmapscope::trace_file::{Ending, FileHeader, Reader, source};
+
+use super::GlobalArgs;
+use super::filter::FilterArgs;
+use super::script::print;
+use super::session_args::{SessionArgs, fork, runtime};
+use super::summary;
+use super::terminal;
+use super::values::{EventChoice, event_list, events};
+use progress::Progress;
+
+/// Sum up a trace file, or a live session when it ends.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rmapscope report                                   all of rmapscope.data
+  rmapscope report --section latency,stacks -g       only these sections, with whole stacks
+  rmapscope report --by caller,event --sort time     one table more, by the function that called
+  rmapscope report -n kswapd0 --from 2s --to 3s      what kswapd did in that second
+  rmapscope report -l -- ./job                       a live session, summed up at its end
+  rmapscope report -j | jq '.latencies[].quantiles'  for programs")]
+pub struct ReportArgs {
+    /// Trace file; `-` for standard input.
+    #[arg(short, long, value_name = "FILE", default_value = "rmapscope.data")]
+    input: PathBuf,
+    #[command(flatten)]
+    content: ContentArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Report a live session instead of a file. A command does so, too.
+    #[arg(long, conflicts_with = "input")]
+    live: bool,
+    #[command(flatten)]
+    session: SessionArgs,
+    /// Command to trace, after `--`. It starts when every probe is attached.
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "input")]
+    command: Vec<OsString>,
+}
+
+/// What the report has, and where it goes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Report")]
+pub struct ContentArgs {
+    /// One table more, of events grouped by these.
+    #[arg(long, value_name = "KEY[,…]", value_delimiter = ',', value_parser = keys())]
+    by: Vec<Key>,
+    /// Lines of each table.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    top: usize,
+    /// What the tables are sorted by.
+    #[arg(long, value_name = "WEIGHT", default_value = "count", value_parser = weights())]
+    sort: Weight,
+    /// Only these sections of the text; JSON has all.
+    #[arg(long, value_name = "NAME[,…]", value_delimiter = ',', value_parser = sections(), conflicts_with = "json")]
+    section: Vec<Section>,
+    /// One JSON object instead of text.
+    #[arg(short, long)]
+    json: bool,
+}
+
+fn keys() -> impl TypedValueParser<Value = Key> {
+    named(Key::ALL.map(|key| (key.name(), key)))
+}
+
+fn weights() -> impl TypedValueParser<Value = Weight> {
+    named(Weight::ALL.map(|weight| (weight.name(), weight)))
+}
+
+fn sections() -> impl TypedValueParser<Value = Section> {
+    named(Section::ALL.map(|section| (section.name(), section)))
+}
+
+/// Takes the names of values.
+fn named<T, const N: usize>(values: [(&'static str, T); N]) -> impl TypedValueParser<Value = T>
+where
+    T: Copy + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(values.map(|(name, _)| name)).try_map(move |given| {
+        let found = values.iter().find(|(name, _)| *name == given);
+        found.map(|(_, value)| *value).ok_or("not one of the names")
+    })
+}
+
+/// Prints the report on standard output.
+///
+/// # Errors
+/// When the file cannot be read, or is cut or damaged: what can be read was reported then.
+pub fn run(args: &ReportArgs, global: &GlobalArgs) -> Result<u8, Error> {
+    let EventChoice::Events(selection) = events(&args.filter.event)? else {
+        return print(&event_list());
+    };
+    let is_live = args.live || !args.command.is_empty();
+    let options = Options {
+        filter: if is_live { args.filter.rest(selection) } else { args.filter.filter(selection) },
+        filter_text: args.filter.text(is_live),
+        top: args.content.top,
+        sort: args.content.sort,
+        by: args.content.by.clone(),
+        rules: rmapscope::check::Options::default(),
+    };
+    if is_live { live(args, options, global) } else { recorded(args, options, global) }
+}
+
+/// Sums up a trace file.
+fn recorded(args: &ReportArgs, options: Options, global: &GlobalArgs) -> Result<u8, Error> {
+    let status = global.status();
+    let (file, length) = source(&args.input)?;
+    let mut reader = match status.shows_progress() {
+        true => Reader::new(Box::new(Progress::new(file, length)) as _)?,
+        false => Reader::new(file)?,
+    };
+    let mut aggregator = Aggregator::new(reader.header(), options);
+    let incomplete = reader.collect(&mut aggregator);
+    let ending = reader.ending().cloned();
+    drop(reader);
+    // What was read before a fault is reported.
+    write(args, &aggregator.finish(incomplete.clone()), global)?;
+    match (ending, incomplete) {
+        (Some(Ending::Complete), _) | (_, None) => Ok(0),
+        (Some(Ending::NoSummary), Some(incomplete)) => {
+            status.important(&incomplete);
+            Ok(0)
+        }
+        (_, Some(incomplete)) => Err(Error::failure(
+            incomplete,
+            "use what was reported, it is good; for the rest get an undamaged copy or record again",
+        )),
+    }
+}
+
+/// Sums up a live session.
+fn live(args: &ReportArgs, options: Options, global: &GlobalArgs) -> Result<u8, Error> {
+    let status = global.status();
+    let mut command = fork(&args.command)?;
+    let choice = args.filter.choice();
+    let mut session = args.session.options(choice.clone(), command.as_ref(), global.verbose)?;
+    let (facts, plan) = prepare(&mut session.request, &args.session.facts())?;
+    let live = Live::start(facts, plan, &session)?;
+    let header: FileHeader = args.session.header(&choice, &args.command, &live);
+    if command.is_none() && session.duration.is_none() {
+        status.note("summing up; Ctrl-C ends");
+    }
+    let mut output = Collected(Aggregator::new(&header, options));
+    let ended = runtime()?.block_on(live.run(command.as_mut(), &mut output))?;
+    summary::print(&ended, None, status);
+    write(args, &output.0.finish(None), global)?;
+    let code = ended.summary.command_status.unwrap_or(0);
+    Ok(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+/// Prints the report in the form that was asked for.
+fn write(args: &ReportArgs, report: &Report, global: &GlobalArgs) -> Result<(), Error> {
+    let content = &args.content;
+    let printed = if content.json {
+        json::render(report).map_err(|error| {
+            Error::failure(
+                format!("the report cannot be written: {error}"),
+                "this should not happen; report it",
+            )
+        })?
+    } else {
+        let mut layout = terminal::layout(global.colors_output());
+        if args.session.stacks {
+            layout.frames = usize::MAX;
+        }
+        let sections = if content.section.is_empty() { &Section::ALL[..] } else { &content.section };
+        text::render(report, sections, content.sort, layout)
+    };
+    print(&printed).map(|_| ())
+}
