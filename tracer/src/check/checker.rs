@@ -15,7 +15,7 @@ use super::options::Options;
 use super::rules::{RULES, Rule};
 use super::scene::Scene;
 use super::scope::watched;
-use super::state::State;
+use super::state::{Live, State};
 use super::{Diagnosis, RuleVerdict, Subject, Verdict};
 use crate::event::{Collect, Event, Item, Loss, LossCause, Names, ProcessEntry, Sink, StackEntry, Summary};
 use crate::probe::PointReport;
@@ -161,8 +161,9 @@ impl Checker {
         self.summary = Some(summary.clone());
     }
 
+    /// Takes one event, decoded.
     #[inline]
-    fn event(&mut self, event: &Event) {
+    pub fn event(&mut self, event: &Event) {
         self.events += 1;
         self.last = event.header.time;
         if self.start.is_none() {
@@ -199,6 +200,23 @@ impl Checker {
         if wanted & STATE != 0 {
             self.state.follow(event, &self.facts);
         }
+    }
+
+    /// Who is who at this place of the stream.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Names the idle thread of that event's CPU: the stream itself does not.
+    pub fn name_idle_thread(&mut self, event: &Event) {
+        if self.names.comm(&event.header).is_none() {
+            self.names.follow(&Item::Event(*event));
+        }
+    }
+
+    /// What is known to live at this place of the stream.
+    pub fn live(&self) -> Live {
+        self.state.live()
     }
 
     /// Whether a rule is violated, as far as is known now: a contradiction between two events may still turn

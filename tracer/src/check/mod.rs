@@ -30,4 +30,5 @@ pub use catalogue::{diagnoses, kinds_for, rules};
 pub use checker::Checker;
 pub use info::{DiagnosisInfo, Need, Role, RuleInfo};
 pub use options::{OnLoss, OnMissing, Options, Selection, UnknownRule};
+pub use state::Live;
 pub use verdict::{Actor, Diagnosis, Earlier, Evidence, Outcome, RuleVerdict, Severity, Subject, Verdict};

@@ -28,7 +28,7 @@ pub use flags::FlagNames;
 pub use item::{
     Event, Frame, Item, Loss, LossCause, MalformedRecord, ProcessEntry, Sink, StackEntry, Summary,
 };
-pub use names::{Comm, Names};
+pub use names::{Comm, Names, text_of};
 pub use selection::{Selection, place};
 pub use tracer_common::event::{Body, Header, Kind};
 pub use tracer_common::family::Family;

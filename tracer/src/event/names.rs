@@ -37,7 +37,8 @@ impl Comm {
         Self { bytes: clean }
     }
 
-    fn from_text(text: &str) -> Self {
+    /// From text, cut to what the kernel has room for.
+    pub fn from_text(text: &str) -> Self {
         let mut bytes = [0; COMM_LEN];
         let length = text.len().min(COMM_LEN - 1);
         bytes[..length].copy_from_slice(&text.as_bytes()[..length]);

@@ -42,6 +42,11 @@ pub struct ExclusivePages {
 }
 
 impl ExclusivePages {
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The entry at that place.
     pub fn at(&self, mm: u64, address: u64) -> Option<&Live> {
         self.entries.get(&(mm, address))

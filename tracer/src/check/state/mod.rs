@@ -28,7 +28,21 @@ pub struct State {
     pub owners: Owners,
 }
 
+/// How much lives, of what nothing that is missing can have ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Live {
+    /// Device-exclusive entries.
+    pub exclusive: u64,
+    /// Bytes of bounce buffers.
+    pub bounced: u64,
+}
+
 impl State {
+    /// How much lives.
+    pub fn live(&self) -> Live {
+        Live { exclusive: self.exclusive.len() as u64, bounced: self.swiotlb.bytes() }
+    }
+
     /// Whether events of that kind change it.
     pub const fn follows(kind: Kind) -> bool {
         matches!(

@@ -55,6 +55,8 @@ struct Unanswered {
 pub struct Mappings {
     slots: FxHashMap<u64, Slot>,
     live: usize,
+    /// Bytes of these.
+    bytes: u64,
     occupancy: Occupancy,
     unanswered: VecDeque<Unanswered>,
     unfollowed: u64,
@@ -102,6 +104,11 @@ impl Mappings {
         })
     }
 
+    /// Bytes of all mappings.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Mappings that were too many to be followed.
     pub fn unfollowed(&self) -> u64 {
         self.unfollowed
@@ -137,9 +144,10 @@ impl Mappings {
             made: *header,
         };
         match self.slots.insert(map.bounce, Slot::Live(mapping)) {
-            Some(Slot::Live(_)) => {}
+            Some(Slot::Live(old)) => self.bytes = self.bytes.wrapping_sub(old.size),
             Some(Slot::Free(_)) | None => self.live += 1,
         }
+        self.bytes = self.bytes.wrapping_add(map.size);
         self.occupancy.take(map.bounce, map.size);
         if self.unanswered.len() >= MOST_UNANSWERED {
             self.unanswered.pop_front();
@@ -174,6 +182,7 @@ impl Mappings {
             let size = mapping.size;
             self.slots.remove(&answered.bounce);
             self.live -= 1;
+            self.bytes = self.bytes.wrapping_sub(size);
             self.occupancy.give(answered.bounce, size);
         }
     }
@@ -183,6 +192,7 @@ impl Mappings {
         match self.slots.insert(unmap.bounce, Slot::Free(*header)) {
             Some(Slot::Live(mapping)) => {
                 self.live -= 1;
+                self.bytes = self.bytes.wrapping_sub(mapping.size);
                 self.occupancy.give(unmap.bounce, mapping.size);
             }
             Some(Slot::Free(_)) => {}
@@ -197,6 +207,7 @@ impl Mappings {
     pub(super) fn forget(&mut self) {
         self.slots.clear();
         self.live = 0;
+        self.bytes = 0;
         self.occupancy.clear();
         self.unanswered.clear();
     }

@@ -1,14 +1,39 @@
 //! From the stream to the report, in one pass.
+//!
+//! The [`Aggregator`] hands each event to the sections that ask for its kind. Everything that is kept is bounded:
+//! by what this kernel and this program have (kinds, probes), or by a fixed number of keys, above which the rest is
+//! summed up in one.
 
+mod groups;
 mod histogram;
+mod keys;
+mod losses;
+mod moment;
+mod stacks;
+mod tables;
+mod timeline;
 mod top;
+mod walks;
 
-use crate::event::Filter;
-use crate::report::model::Key;
-use crate::report::weight::Weight;
+use tracer_common::event::Kind;
+use tracer_common::family::Family;
+
+use self::keys::By;
+use self::losses::Gaps;
+use self::moment::Moment;
+use self::stacks::Stacks;
+use self::tables::Tables;
+use self::timeline::Timeline;
+use self::walks::Walks;
+use crate::check::Checker;
+use crate::event::{Collect, Decoder, Event, Filter, Item, Loss, place};
+use crate::report::model::{Exclusive, Fork, Key, Pages, Report};
+use crate::report::stack::Probed;
+use crate::report::weight::{Weight, Weights};
+use crate::trace_file::FileHeader;
 
 /// What a report is to have.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The events that the sections are made of; the verdict is always of all.
     pub filter: Filter,
@@ -22,4 +47,184 @@ pub struct Options {
     pub by: Vec<Key>,
     /// The rules to judge by.
     pub rules: crate::check::Options,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            filter: Filter::default(),
+            filter_text: None,
+            top: 20,
+            sort: Weight::default(),
+            by: Vec::new(),
+            rules: crate::check::Options::default(),
+        }
+    }
+}
+
+/// Who wants events of a kind beside those who want all.
+const RENAMES: u8 = 1;
+const WALKS: u8 = 1 << 1;
+const MIGRATION: u8 = 1 << 2;
+
+fn wanted(kind: Kind) -> u8 {
+    let mut bits = 0;
+    if kind.family() == Family::Process || kind == Kind::DeviceName {
+        bits |= RENAMES;
+    }
+    if Walks::wants(kind) {
+        bits |= WALKS;
+    }
+    if matches!(kind, Kind::MigrationEntrySet | Kind::MigrationEntryRemoved) {
+        bits |= MIGRATION;
+    }
+    bits
+}
+
+/// Sums a stream up. Its memory is bounded, whatever the length of the stream.
+pub struct Aggregator {
+    options: Options,
+    checker: Checker,
+    decoder: Decoder,
+    page_size: u64,
+    /// Who wants events of a kind, by its place in [`Kind::ALL`].
+    table: [u8; Kind::ALL.len()],
+    /// Time of the first event.
+    start: Option<u64>,
+    /// Time of the latest.
+    last: u64,
+    tables: Tables,
+    by: Option<By>,
+    walks: Walks,
+    stacks: Stacks,
+    timeline: Timeline,
+    gaps: Gaps,
+}
+
+impl Aggregator {
+    /// Sums up a stream with that header.
+    pub fn new(header: &FileHeader, options: Options) -> Self {
+        let mut table = [0; Kind::ALL.len()];
+        for &kind in Kind::ALL {
+            table[place(kind)] = wanted(kind);
+        }
+        let by = (!options.by.is_empty()).then(|| By::new(options.by.clone(), Probed::new(&header.probes)));
+        Self {
+            checker: Checker::new(header, options.rules.clone()),
+            decoder: Decoder::new(&header.kernel),
+            page_size: header.kernel.page_size,
+            table,
+            start: None,
+            last: 0,
+            tables: Tables::default(),
+            by,
+            walks: Walks::new(header),
+            stacks: Stacks::default(),
+            timeline: Timeline::default(),
+            gaps: Gaps::default(),
+            options,
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        let time = event.header.time;
+        let since_start = time.saturating_sub(*self.start.get_or_insert(time));
+        self.last = self.last.max(time);
+        if self.timeline.is_over(since_start) {
+            let live = self.checker.live();
+            self.timeline.advance(since_start, live);
+        }
+        self.checker.event(event);
+        if event.header.tid == 0 {
+            self.checker.name_idle_thread(event);
+        }
+        let names = self.checker.names();
+        let wanted = self.table[place(event.kind())];
+        if wanted & RENAMES != 0 {
+            self.tables.renamed(event);
+        }
+        if wanted & MIGRATION != 0 {
+            self.timeline.migration(event.kind());
+        }
+        let admitted = self.options.filter.admits(event, names, since_start);
+        if wanted & WALKS != 0 {
+            self.walks.event(event, admitted);
+        }
+        if !admitted {
+            return;
+        }
+        let weights = Weights::of(event, self.page_size);
+        let moment = Moment { since_start, names, decoder: &self.decoder, weights };
+        self.timeline.count(since_start, event.kind());
+        self.tables.event(event, &moment);
+        self.stacks.event(event, &moment);
+        if let Some(by) = &mut self.by {
+            by.event(event, &moment);
+        }
+    }
+
+    fn loss(&mut self, loss: &Loss) {
+        let start = self.start.unwrap_or(loss.after);
+        let after = loss.after.saturating_sub(start);
+        let before = if loss.before == u64::MAX { u64::MAX } else { loss.before.saturating_sub(start) };
+        self.gaps.loss(loss, after, before);
+        self.walks.lost(loss.family());
+        self.timeline.lost(loss, after, self.options.filter.admits_loss(loss, after, before));
+    }
+
+    /// The report. `incomplete` says why the stream is not whole, for example because the file is cut.
+    pub fn finish(self, incomplete: Option<String>) -> Report {
+        let Options { filter_text, top, sort, .. } = self.options;
+        let timeline = self.timeline.finish(self.checker.live());
+        let verdict = self.checker.finish(incomplete);
+        Report {
+            filter: filter_text,
+            span: self.last.saturating_sub(self.start.unwrap_or_default()),
+            total: self.tables.total(),
+            latencies: self.tables.latencies(),
+            events: self.tables.events(sort, top),
+            devices: self.tables.devices(sort, top),
+            processes: self.tables.processes(sort, top),
+            by: self.by.map(|by| by.finish(sort, top)),
+            walks: self.walks.finish(),
+            losses: self.gaps.finish(&verdict.subject, self.stacks.unstored()),
+            stacks: self.stacks.finish(sort, top),
+            pages: Pages::default(),
+            exclusive: Exclusive::default(),
+            fork: Fork::default(),
+            swiotlb: Vec::new(),
+            timeline,
+            verdict,
+        }
+    }
+}
+
+impl Collect for Aggregator {
+    #[inline]
+    fn record(&mut self, record: &[u8]) {
+        match Event::decode(record) {
+            Ok(event) => self.event(&event),
+            // The verdict counts what cannot be read.
+            Err(_) => self.checker.record(record),
+        }
+    }
+
+    fn item(&mut self, item: &Item) {
+        if let Item::Event(event) = item {
+            return self.event(event);
+        }
+        Collect::item(&mut self.checker, item);
+        match item {
+            Item::Loss(loss) => self.loss(loss),
+            Item::Process(process) => self.tables.forget_name(process.pid),
+            Item::Stack(stack) => {
+                self.stacks.stack(stack);
+                if let Some(by) = &mut self.by {
+                    by.stack(stack);
+                }
+            }
+            Item::Summary(summary) => self.gaps.summary(summary),
+            Item::Event(_) => {}
+        }
+    }
 }

@@ -21,8 +21,8 @@ pub struct Gap {
     pub to: Option<u64>,
 }
 
-/// The three losses, by family; families without are left out. Numbers of the session's own summary where it ended
-/// in order, otherwise of the losses in the stream.
+/// The three losses, by family; families without are left out. Numbers of the losses in the stream, or of the
+/// session's own summary where those are larger. Always of the whole stream, whatever the filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Losses {
     /// The ring was full.

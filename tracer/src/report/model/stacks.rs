@@ -9,8 +9,8 @@ use crate::report::weight::Weights;
 pub struct StackTotal {
     /// Name of the event.
     pub event: &'static str,
-    /// Functions, innermost first; addresses in hexadecimal where there is no symbol. Empty when stacks were
-    /// recorded but this one could not be kept.
+    /// Functions without those of the tracer, innermost first; addresses in hexadecimal where there is no symbol.
+    /// Empty when stacks were recorded but this one could not be kept.
     pub frames: Vec<String>,
     /// Sums.
     #[serde(flatten)]

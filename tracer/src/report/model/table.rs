@@ -25,7 +25,7 @@ pub enum Key {
     Device,
     /// Function that called the probed one, where stacks were recorded.
     Caller,
-    /// Result of the call: `ok`, an errno name, `?`.
+    /// Result of the call: `ok`, an errno name, `error` where the kernel gives no number, `?`.
     Result,
 }
 
@@ -83,7 +83,7 @@ pub struct Row {
     pub measured: u64,
     /// Longest of them, in nanoseconds.
     pub max: u64,
-    /// Quantiles of their times; empty when nothing was measured or the table has too many rows for it.
+    /// Quantiles of their times; empty when nothing was measured or the row came after too many others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub quantiles: Vec<Quantile>,
 }
@@ -95,7 +95,7 @@ pub struct Table {
     pub keys: Vec<Key>,
     /// The lines, cut after `--top`.
     pub rows: Vec<Row>,
-    /// Lines before the cut.
+    /// Lines before the cut; events for whose keys there was no room are in [`rest`](Self::rest) alone.
     pub distinct: u64,
     /// What the lines that were cut, or that there were too many of to keep, sum up to.
     pub rest: Weights,

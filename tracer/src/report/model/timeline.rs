@@ -10,9 +10,10 @@ pub struct Interval {
     /// Events that are known to be missing somewhere in it: a loss is spread over no interval, it counts in the
     /// one in which its stretch begins.
     pub lost: u64,
-    /// Pages that were device-exclusive at its end.
+    /// Pages that were device-exclusive at its end, as far as is certain: what missing events may have ended is not
+    /// counted. This and the two below are of the whole stream, whatever the filter.
     pub exclusive: u64,
-    /// Migration entries that were in place at its end.
+    /// Migration entries that were in place at its end: set and not removed. Those that were zapped have no event.
     pub migration_entries: u64,
     /// Bytes bounced by all devices together at its end.
     pub bounced: u64,

@@ -1,0 +1,17 @@
+//! What a section may ask while it takes an event.
+
+use crate::event::{Decoder, Names};
+use crate::report::weight::Weights;
+
+/// The stream as it is at one event.
+#[derive(Clone, Copy)]
+pub struct Moment<'a> {
+    /// Nanoseconds since the first event of the stream.
+    pub since_start: u64,
+    /// Who is who; the event itself is taken into account.
+    pub names: &'a Names,
+    /// Turns this kernel's numbers into values.
+    pub decoder: &'a Decoder,
+    /// What the event counts for.
+    pub weights: Weights,
+}
