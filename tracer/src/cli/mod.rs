@@ -12,10 +12,12 @@ mod filter;
 mod output_files;
 mod probes;
 mod record;
+mod report;
 mod script;
 mod session_args;
 mod status;
 mod summary;
+mod terminal;
 mod values;
 
 use std::io::IsTerminal;
@@ -43,6 +45,7 @@ Examples:
   rmapscope record -e exclusive,fork -- ./job  trace a command into rmapscope.data
   rmapscope script -e try_to_unmap             print the events of one kind
   rmapscope script -j | jq .pfn                the same for programs
+  rmapscope report                             the trace, summed up
   rmapscope check -- ./hmm-tests               does the kernel keep its own rules?
   rmapscope explain fork-restores-exclusive    what a rule, an event or a field means
 
@@ -91,6 +94,7 @@ enum Command {
     Record(record::RecordArgs),
     Check(check::CheckArgs),
     Script(script::ScriptArgs),
+    Report(report::ReportArgs),
     Probes(probes::ProbesArgs),
     Explain(explain::ExplainArgs),
     Doctor(doctor::DoctorArgs),
@@ -106,6 +110,7 @@ fn run(cli: &Cli) -> Result<u8, Error> {
         Command::Explain(args) => explain::run(args),
         Command::Probes(args) => probes::run(args, &cli.global).map(|()| 0),
         Command::Script(args) => script::run(args, &cli.global),
+        Command::Report(args) => report::run(args, &cli.global),
         Command::Audit(args) => audit::run(args, &cli.global),
         Command::Doctor(args) => doctor::run(args).map(|()| 0),
         Command::Completions(args) => completions::run(args),

@@ -38,7 +38,7 @@ fn each(distributions: &[Distribution], page: &mut Page) {
     }
 }
 
-/// Quantiles and extremes in a line: `p50 4.10 µs  p99 31.0 µs  max 102 µs`.
+/// Quantiles and extremes in a line: `p50 4.10 µs, p99 31.0 µs, max 102 µs`.
 pub fn quantiles(distribution: &Distribution, page: &Page) -> String {
     let show = |value| units::value(value, distribution.unit, page.layout.unicode);
     let mut parts = Vec::new();
@@ -52,7 +52,7 @@ pub fn quantiles(distribution: &Distribution, page: &Page) -> String {
         }
     }
     parts.push(format!("max {}", show(distribution.max)));
-    parts.join("  ")
+    parts.join(", ")
 }
 
 fn histogram(distribution: &Distribution, page: &mut Page) {
@@ -80,8 +80,12 @@ pub fn bars(distribution: &Distribution, depth: usize, page: &mut Page) {
         .iter()
         .map(|bucket| {
             // What is counted is told to the last number, what is measured up to the next border.
-            let to = if distribution.unit == Unit::Vmas { bucket.to } else { bucket.to.saturating_add(1) };
-            (show(bucket.from), show(to), bucket.count)
+            let to = match distribution.unit {
+                Unit::Vmas if bucket.from == bucket.to => String::new(),
+                Unit::Vmas => show(bucket.to),
+                Unit::Nanoseconds | Unit::Bytes => show(bucket.to.saturating_add(1)),
+            };
+            (show(bucket.from), to, bucket.count)
         })
         .collect();
     let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
@@ -94,6 +98,7 @@ pub fn bars(distribution: &Distribution, depth: usize, page: &mut Page) {
     let dash = if unicode { "–" } else { "-" };
     for (from, to, count) in rows {
         let bar = bar(count, most, length, unicode);
+        let dash = if to.is_empty() { " " } else { dash };
         let line = format!("{from:>from_width$} {dash} {to:>to_width$}  {count:>count_width$}  {bar}");
         page.line(depth, line.trim_end());
     }

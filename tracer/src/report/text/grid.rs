@@ -77,16 +77,16 @@ impl Grid {
             .filter(|index| self.rows.iter().any(|row| !row[*index].is_empty()))
             .collect();
         let mut widths: Vec<usize> = (0..self.columns.len()).map(|index| self.natural(index)).collect();
+        // Long names give way first, then columns.
+        for index in &shown {
+            let excess = self.total(&shown, &widths).saturating_sub(width);
+            if self.columns[*index].set == Set::Left && excess > 0 {
+                widths[*index] = widths[*index].saturating_sub(excess).max(NAME).min(widths[*index]);
+            }
+        }
         while self.total(&shown, &widths) > width {
             let Some(place) = self.least(&shown) else { break };
             shown.remove(place);
-        }
-        // Names give way last.
-        for index in shown.clone() {
-            let excess = self.total(&shown, &widths).saturating_sub(width);
-            if self.columns[index].set == Set::Left && excess > 0 {
-                widths[index] = widths[index].saturating_sub(excess).max(NAME).min(widths[index]);
-            }
         }
         let fixed = self.total(&shown, &widths);
         for index in &shown {

@@ -18,10 +18,7 @@ pub fn rules(report: &Report, page: &mut Page) -> Shown {
     if of(Outcome::Violated).chain(of(Outcome::Inconclusive)).next().is_none() {
         return Shown::Nothing;
     }
-    page.heading(
-        "Rules",
-        "`rmapscope check -i FILE` judges with all evidence, `explain RULE` says what is promised",
-    );
+    page.heading("Rules", "`rmapscope explain RULE` says what the kernel promises");
     for rule in of(Outcome::Violated) {
         let times = format!("{} of {}", rule.violations, rule.evaluated);
         page.prose(BAD, 1, &format!("violated {times}: {}: {}", rule.name, plain(rule.title)));
