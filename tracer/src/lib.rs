@@ -5,6 +5,7 @@ pub mod audit;
 pub mod check;
 pub mod error;
 pub mod event;
+pub mod export;
 pub mod kernel;
 pub mod output;
 pub mod probe;

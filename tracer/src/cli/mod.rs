@@ -8,6 +8,7 @@ mod check;
 mod completions;
 mod doctor;
 mod explain;
+mod export;
 mod filter;
 mod output_files;
 mod probes;
@@ -94,6 +95,7 @@ enum Command {
     Record(record::RecordArgs),
     Check(check::CheckArgs),
     Script(script::ScriptArgs),
+    Export(export::ExportArgs),
     Report(report::ReportArgs),
     Probes(probes::ProbesArgs),
     Explain(explain::ExplainArgs),
@@ -110,6 +112,7 @@ fn run(cli: &Cli) -> Result<u8, Error> {
         Command::Explain(args) => explain::run(args),
         Command::Probes(args) => probes::run(args, &cli.global).map(|()| 0),
         Command::Script(args) => script::run(args, &cli.global),
+        Command::Export(args) => export::run(args, &cli.global),
         Command::Report(args) => report::run(args, &cli.global),
         Command::Audit(args) => audit::run(args, &cli.global),
         Command::Doctor(args) => doctor::run(args).map(|()| 0),

@@ -113,7 +113,8 @@ fn truth(out: &mut Vec<u8>, truth: bool) {
     out.extend_from_slice(if truth { b"true" } else { b"false" });
 }
 
-fn member(out: &mut Vec<u8>, name: &str, value: &Value<'_>) {
+/// Appends a comma, the name of a member of an object, and its value.
+pub(crate) fn member(out: &mut Vec<u8>, name: &str, value: &Value<'_>) {
     key(out, name);
     match value {
         Value::Unknown | Value::Absent => null(out),

@@ -19,10 +19,12 @@ pub use columns::{Column, column_names};
 pub use counts::{Counts, Notation};
 pub use csv::Csv;
 pub use escape::{escape, is_unsafe};
+pub(crate) use json::member;
 pub use json::{Json, SCHEMA, escape_json};
 pub use printer::{PrintError, Printer, Tally};
 pub use text::Text;
 pub(crate) use text::write_value;
+pub(crate) use write::decimal;
 
 use crate::event::{Decoder, Event, Loss, Names, ProcessEntry, StackEntry, Summary};
 use crate::kernel::Description;

@@ -1,0 +1,110 @@
+//! `rmapscope export`: a trace file in the notation of another program.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use rmapscope::Error;
+use rmapscope::event::LossCause;
+use rmapscope::export::{Destination, Exporter, Format};
+use rmapscope::output::Tally;
+use rmapscope::trace_file::{Ending, Reader};
+
+use super::GlobalArgs;
+use super::filter::FilterArgs;
+use super::script::print;
+use super::status::Status;
+use super::values::{EventChoice, event_list, events, unknown};
+
+/// Write a trace file for other programs: timelines, tables, stacks.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rmapscope export -f list                     every format and what it is for
+  rmapscope export -o trace.pftrace            open it in ui.perfetto.dev
+  rmapscope export -f chrome -e swiotlb | xz > bounces.chrome.json.xz
+An output that exists is replaced when the new one is whole; a trace file never is.")]
+pub struct ExportArgs {
+    /// Trace file; `-` for standard input.
+    #[arg(short, long, value_name = "FILE", default_value = "rmapscope.data")]
+    input: PathBuf,
+    /// What to write; `list` prints all. Without it the end of the output's name decides.
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// Where to write; `-` for standard output.
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+    #[command(flatten)]
+    filter: FilterArgs,
+}
+
+impl ExportArgs {
+    /// The format that was asked for; `None` for the list of them.
+    fn format(&self) -> Result<Option<Format>, Error> {
+        let names: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
+        match self.format.as_deref() {
+            Some("list") => Ok(None),
+            Some(name) => Format::from_name(name).map(Some).ok_or_else(|| unknown("format", name, &names)),
+            None => {
+                let file = self.output.file_name().unwrap_or_default().to_string_lossy();
+                Format::from_file_name(&file).map(Some).ok_or_else(|| {
+                    let cause = if self.output == Path::new("-") {
+                        "there is no format given".to_owned()
+                    } else {
+                        format!("the name `{}` does not tell the format", file.escape_debug())
+                    };
+                    Error::failure(cause, format!("--format with one of: {}", names.join(", ")))
+                })
+            }
+        }
+    }
+}
+
+fn list() -> String {
+    let line = |format: &Format| {
+        format!("{:<10}  {} ({})\n", format.name(), format.about(), format.extensions().join(", "))
+    };
+    Format::ALL.iter().map(line).collect()
+}
+
+/// Writes the export.
+///
+/// # Errors
+/// When the file cannot be read or the output not be written, or when the file is cut or damaged: what can be read
+/// was exported then.
+pub fn run(args: &ExportArgs, global: &GlobalArgs) -> Result<u8, Error> {
+    let EventChoice::Events(selection) = events(&args.filter.event)? else {
+        return print(&event_list());
+    };
+    let Some(format) = args.format()? else { return print(&list()) };
+    let destination = Destination::open(&args.output, format.is_binary())?;
+    let mut reader = Reader::open(&args.input)?;
+    let header = reader.header().clone();
+    let export = format.begin(&header, destination.writer()?).map_err(rmapscope::output::PrintError)?;
+    let mut exporter = Exporter::new(export, args.filter.filter(selection), &header);
+    let incomplete = reader.collect(&mut exporter);
+    let tally = exporter.finish(incomplete.as_deref())?;
+    destination.commit()?;
+    report(global.status(), &tally);
+    match (reader.ending(), incomplete) {
+        (_, None) => Ok(0),
+        (Some(Ending::NoSummary), Some(incomplete)) => {
+            global.status().important(&incomplete);
+            Ok(0)
+        }
+        (_, Some(incomplete)) => Err(Error::failure(
+            incomplete,
+            "use what was exported, it is good; for the rest get an undamaged copy or record again",
+        )),
+    }
+}
+
+/// Says what was exported and what is missing.
+fn report(status: Status, tally: &Tally) {
+    let [lost, missed, dropped] =
+        [LossCause::Lost, LossCause::Missed, LossCause::Dropped].map(|cause| tally.missing(cause));
+    let line = format!(
+        "{} of {} events exported; lost {lost} (ring full), missed {missed} (skipped by the kernel), dropped {dropped}",
+        tally.total(),
+        tally.read,
+    );
+    if tally.has_gap || lost + missed + dropped > 0 { status.important(&line) } else { status.note(&line) }
+}

@@ -1,0 +1,240 @@
+//! A trace as other programs read it, written while it is read.
+//!
+//! [`Exporter`] takes the stream: it follows the names, applies the filter, and hands what is left to an
+//! [`Export`], one file a [`Format`]. Every event that the filter admits is in every format exactly once, and so
+//! is every loss. A [`Destination`] makes the output appear whole or not at all.
+//!
+//! * `chrome`: timelines. They share `states`, which makes spans of what the events begin and end, and
+//!   `threads`, which tells names once.
+
+mod chrome;
+mod destination;
+mod states;
+mod threads;
+
+use std::io::{self, Write};
+
+pub use destination::Destination;
+
+use crate::event::{Collect, Decoder, Event, Filter, Item, Loss, Names, ProcessEntry, StackEntry, Summary};
+use crate::output::{Line, PrintError, Tally};
+use crate::trace_file::FileHeader;
+
+/// Where an export goes.
+pub type Out = Box<dyn Write + Send>;
+
+/// Writes a whole trace in one notation. What it cannot keep in memory it writes as it goes.
+pub trait Export {
+    /// Takes an event that the filter admits.
+    ///
+    /// # Errors
+    /// When it cannot be written; nothing else is given to it then.
+    fn event(&mut self, line: &Line<'_>) -> io::Result<()>;
+
+    /// Takes an event that the filter leaves out, for what it ends.
+    ///
+    /// # Errors
+    /// As [`event`](Self::event).
+    fn passed(&mut self, _line: &Line<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Takes events that are missing here.
+    ///
+    /// # Errors
+    /// As [`event`](Self::event).
+    fn loss(&mut self, loss: &Loss) -> io::Result<()>;
+
+    /// Takes a thread that lived when the session began.
+    ///
+    /// # Errors
+    /// As [`event`](Self::event).
+    fn process(&mut self, _process: &ProcessEntry) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Takes a stack that later events name; [`Line::names`] has it then.
+    ///
+    /// # Errors
+    /// As [`event`](Self::event).
+    fn stack(&mut self, _stack: &StackEntry) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Takes the session's own end.
+    ///
+    /// # Errors
+    /// As [`event`](Self::event).
+    fn summary(&mut self, _summary: &Summary) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Ends the output and flushes it; `incomplete` says why the trace is not whole.
+    ///
+    /// # Errors
+    /// As [`event`](Self::event).
+    fn finish(self: Box<Self>, incomplete: Option<&str>) -> io::Result<()>;
+}
+
+/// What a trace can be written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// JSON of the Trace Event Format.
+    Chrome,
+}
+
+impl Format {
+    /// Every one.
+    pub const ALL: &'static [Self] = &[Self::Chrome];
+
+    /// The name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chrome => "chrome",
+        }
+    }
+
+    /// What it is good for, in a line.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Chrome => {
+                "timeline as trace-event JSON: ui.perfetto.dev, chrome://tracing, Firefox profiler"
+            }
+        }
+    }
+
+    /// Ends of file names that mean this format and no other.
+    pub const fn extensions(self) -> &'static [&'static str] {
+        match self {
+            Self::Chrome => &[".chrome.json", ".trace.json"],
+        }
+    }
+
+    /// Whether it would confuse a terminal.
+    pub const fn is_binary(self) -> bool {
+        match self {
+            Self::Chrome => false,
+        }
+    }
+
+    /// The format of that [name](Self::name).
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|format| format.name() == name)
+    }
+
+    /// The format that the end of a file's name means.
+    pub fn from_file_name(name: &str) -> Option<Self> {
+        let ends = |format: &Self| format.extensions().iter().any(|extension| name.ends_with(extension));
+        Self::ALL.iter().copied().find(ends)
+    }
+
+    /// Begins an export of the trace with this header.
+    ///
+    /// # Errors
+    /// When its beginning cannot be written.
+    pub fn begin(self, header: &FileHeader, out: Out) -> io::Result<Box<dyn Export>> {
+        Ok(match self {
+            Self::Chrome => Box::new(chrome::Chrome::new(header, out)?),
+        })
+    }
+}
+
+/// Feeds an [`Export`] from a stream.
+pub struct Exporter {
+    export: Box<dyn Export>,
+    filter: Filter,
+    decoder: Decoder,
+    names: Names,
+    start: Option<u64>,
+    tally: Tally,
+    failure: Option<io::Error>,
+}
+
+impl Exporter {
+    /// Exports what `filter` admits of the trace with this header.
+    pub fn new(export: Box<dyn Export>, filter: Filter, header: &FileHeader) -> Self {
+        Self {
+            export,
+            filter,
+            decoder: Decoder::new(&header.kernel),
+            names: Names::default(),
+            start: None,
+            tally: Tally::default(),
+            failure: None,
+        }
+    }
+
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        let time = event.header.time;
+        let since_start = time.saturating_sub(*self.start.get_or_insert(time));
+        self.tally.read += 1;
+        self.tally.measured |= self.filter.is_measured(event);
+        let line = Line { event, since_start, names: &self.names, decoder: &self.decoder };
+        if !self.filter.admits(event, &self.names, since_start) {
+            return self.export.passed(&line);
+        }
+        self.tally.printed[event.kind().family() as usize] += 1;
+        self.export.event(&line)
+    }
+
+    fn loss(&mut self, loss: &Loss) -> io::Result<()> {
+        let count = &mut self.tally.losses[loss.cause as usize];
+        *count = count.saturating_add(loss.count);
+        self.tally.has_gap |= loss.count == 0;
+        let start = self.start.unwrap_or(loss.after);
+        let before = if loss.before == u64::MAX { u64::MAX } else { loss.before.saturating_sub(start) };
+        if self.filter.admits_loss(loss, loss.after.saturating_sub(start), before) {
+            self.export.loss(loss)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, item: &Item) -> io::Result<()> {
+        self.names.follow(item);
+        match item {
+            Item::Event(event) => self.event(event),
+            Item::Loss(loss) => self.loss(loss),
+            Item::Process(process) => self.export.process(process),
+            Item::Stack(stack) => self.export.stack(stack),
+            Item::Summary(summary) => {
+                // The session's own sums have what was noticed too late for a place in the stream.
+                let sums = [&summary.lost, &summary.missed, &summary.dropped];
+                for (missing, sums) in self.tally.losses.iter_mut().zip(sums) {
+                    *missing =
+                        (*missing).max(sums.values().fold(0, |sum: u64, count| sum.saturating_add(*count)));
+                }
+                self.export.summary(summary)
+            }
+        }
+    }
+
+    /// Ends the output and says what is in it; `incomplete` says why the trace is not whole.
+    ///
+    /// # Errors
+    /// When anything could not be written.
+    pub fn finish(self, incomplete: Option<&str>) -> Result<Tally, PrintError> {
+        if let Some(failure) = self.failure {
+            return Err(failure.into());
+        }
+        self.export.finish(incomplete)?;
+        Ok(self.tally)
+    }
+}
+
+impl Collect for Exporter {
+    fn record(&mut self, record: &[u8]) {
+        if let Ok(event) = Event::decode(record) {
+            self.item(&Item::Event(event));
+        }
+    }
+
+    fn item(&mut self, item: &Item) {
+        if self.failure.is_none() {
+            self.failure = self.take(item).err();
+        }
+    }
+
+    fn enough(&self) -> Option<&'static str> {
+        self.failure.as_ref().map(|_| "an output that takes no more")
+    }
+}

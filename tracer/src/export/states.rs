@@ -1,0 +1,394 @@
+//! Spans of time in which a page or a bounce buffer is in a state, made of the events that begin and end it.
+//!
+//! The rules follow the same states to judge them; here the question is only from when to when, so an end that
+//! is uncertain is still taken for one, and what missing events make doubtful ends as [`End::Lost`].
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+use tracer_common::event::{Body, ExclusiveMove, Header, Kind, MAPPING_ERROR, SwiotlbMapSingle, UNKNOWN};
+use tracer_common::family::Family;
+
+use crate::event::Event;
+use crate::kernel::Description;
+
+/// Most states of a kind that are followed at a time.
+const MOST: usize = 1 << 16;
+
+/// Pages of the largest folio that may be made exclusive: a transparent huge page.
+const FOLIO_PAGES: u64 = 512;
+
+/// What kind of state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A page is a device's alone.
+    Exclusive,
+    /// A migration entry stands for a page.
+    MigrationEntry,
+    /// A buffer is bounced.
+    Bounce,
+}
+
+impl What {
+    /// The name of such spans.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exclusive => "device-exclusive",
+            Self::MigrationEntry => "migration entry",
+            Self::Bounce => "bounced",
+        }
+    }
+}
+
+/// Whose timeline a state is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Of the process in whose context it began.
+    Process(u32),
+    /// Of a `struct device`.
+    Device(u64),
+}
+
+/// A state that began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Its number, from 1 in the order of their beginnings.
+    pub id: u64,
+    /// Which.
+    pub what: What,
+    /// Whose.
+    pub place: Place,
+    /// The lowest number, of those at the same place, that no state had when it began.
+    pub lane: u32,
+    /// The event that began it.
+    pub begun: Header,
+    /// User address of the page, or physical address of the bounce buffer, when it began.
+    pub address: u64,
+    /// `mm_struct` of the page, 0 for a migration entry; `io_tlb_mem` of the buffer.
+    pub owner: u64,
+    /// `struct page`, or the physical address of the original buffer.
+    pub object: u64,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// How a state ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// By such an event.
+    Event(Kind),
+    /// Events that may have ended it are missing.
+    Lost,
+    /// It had not when the trace did.
+    Trace,
+}
+
+impl End {
+    /// In a word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Event(kind) => kind.name(),
+            Self::Lost => "unknown: events were lost",
+            Self::Trace => "still so at the end of the trace",
+        }
+    }
+}
+
+/// Something that changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A state began.
+    Begin(State),
+    /// A state ended at that time, in nanoseconds.
+    End(State, u64, End),
+    /// Bytes in those bounce buffers of a pool that the trace saw being taken.
+    Level {
+        /// `io_tlb_mem`.
+        pool: u64,
+        /// Since when, in nanoseconds.
+        time: u64,
+        /// How many.
+        bytes: u64,
+    },
+}
+
+/// Numbers of which each is free or taken.
+#[derive(Debug, Default)]
+struct Lanes(Vec<bool>);
+
+impl Lanes {
+    fn take(&mut self) -> u32 {
+        let free = self.0.iter().position(|taken| !taken).unwrap_or(self.0.len());
+        if free == self.0.len() {
+            self.0.push(true);
+        } else {
+            self.0[free] = true;
+        }
+        free as u32
+    }
+
+    fn free(&mut self, lane: u32) {
+        if let Some(taken) = self.0.get_mut(lane as usize) {
+            *taken = false;
+        }
+    }
+}
+
+/// Follows states.
+#[derive(Debug, Default)]
+pub struct States {
+    /// Bytes of a page.
+    page_size: u64,
+    /// Bytes of `struct page`.
+    struct_page: u64,
+    /// PG_head, 0 where it is not known.
+    head: u64,
+    /// By `mm_struct` and address.
+    exclusive: BTreeMap<(u64, u64), State>,
+    /// Places of [`Self::exclusive`] by `struct page`.
+    pages: FxHashMap<u64, (u64, u64)>,
+    /// By thread and address: the thread that sets migration entries removes them (6.12 mm/migrate.c,
+    /// migrate_folio_unmap and remove_migration_ptes in one migrate_pages_batch). Several address spaces may have
+    /// the page at the same address.
+    migrating: BTreeMap<(u32, u64), Vec<State>>,
+    migrations: usize,
+    /// By the physical address of the bounce buffer.
+    bounces: FxHashMap<u64, State>,
+    levels: FxHashMap<u64, u64>,
+    lanes: FxHashMap<(Place, u8), Lanes>,
+    begun: u64,
+    left_out: u64,
+}
+
+impl States {
+    /// Of the kernel described.
+    pub fn new(description: &Description) -> Self {
+        let head = description.page_flags.iter().find(|flag| flag.name == "PG_head").map(|flag| flag.value);
+        Self {
+            page_size: description.page_size.max(1),
+            struct_page: description.struct_page_size.unwrap_or(64),
+            head: head.filter(|bit| (0..64).contains(bit)).map_or(0, |bit| 1 << bit),
+            ..Self::default()
+        }
+    }
+
+    /// States that were too many to be followed.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// Takes an event into account; one that is not `admitted` begins nothing.
+    pub fn follow(&mut self, event: &Event, admitted: bool, changes: &mut Vec<Change>) {
+        let header = &event.header;
+        match &event.body {
+            Body::ExclusivePage(page) if admitted => {
+                let end = End::Event(Kind::ExclusivePage);
+                self.end_exclusive((page.mm, page.address), header.time, end, changes);
+                if let Some(place) = self.pages.get(&page.page).copied() {
+                    self.end_exclusive(place, header.time, end, changes);
+                }
+                if self.exclusive.len() >= MOST {
+                    self.left_out += 1;
+                    return;
+                }
+                let (place, size) = (Place::Process(header.pid), self.page_size);
+                let state = self.begin(What::Exclusive, place, *header, |state| State {
+                    address: page.address,
+                    owner: page.mm,
+                    object: page.page,
+                    size,
+                    ..state
+                });
+                self.exclusive.insert((page.mm, page.address), state);
+                self.pages.insert(page.page, (page.mm, page.address));
+                changes.push(Change::Begin(state));
+            }
+            Body::RestoreExclusive(restore) => {
+                let end = End::Event(Kind::RestoreExclusive);
+                self.end_exclusive((restore.mm, restore.address), header.time, end, changes);
+            }
+            Body::ExclusiveZap(zap) => {
+                self.end_range(
+                    zap.mm,
+                    zap.start,
+                    zap.end,
+                    header.time,
+                    End::Event(Kind::ExclusiveZap),
+                    changes,
+                );
+            }
+            Body::ExclusiveExit(exit) => {
+                self.end_range(exit.mm, 0, u64::MAX, header.time, End::Event(Kind::ExclusiveExit), changes);
+            }
+            Body::ExclusiveMove(moved) => self.moved(moved, header.time, changes),
+            Body::TryToUnmap(walk) | Body::TryToMigrate(walk) if !self.exclusive.is_empty() => {
+                let is_large = walk.flags != UNKNOWN && walk.flags & self.head != 0;
+                let pages = if is_large { FOLIO_PAGES } else { 1 };
+                self.walked(walk.page, pages, header.time, event.kind(), changes);
+            }
+            Body::MigrationEntrySet(entry) if admitted => {
+                if self.migrations >= MOST {
+                    self.left_out += 1;
+                    return;
+                }
+                let (place, size) = (Place::Process(header.pid), self.page_size << entry.order.min(20));
+                let state = self.begin(What::MigrationEntry, place, *header, |state| State {
+                    address: entry.address,
+                    object: entry.page,
+                    size,
+                    ..state
+                });
+                self.migrating.entry((header.tid, entry.address)).or_default().push(state);
+                self.migrations += 1;
+                changes.push(Change::Begin(state));
+            }
+            Body::MigrationEntryRemoved(entry) => {
+                let key = (header.tid, entry.address);
+                if let Some(states) = self.migrating.get_mut(&key) {
+                    let state = states.remove(0);
+                    if states.is_empty() {
+                        self.migrating.remove(&key);
+                    }
+                    self.migrations -= 1;
+                    self.end(state, header.time, End::Event(Kind::MigrationEntryRemoved), changes);
+                }
+            }
+            Body::SwiotlbMapSingle(map) if admitted && map.bounce != MAPPING_ERROR => {
+                self.bounced(header, map, changes);
+            }
+            Body::SwiotlbUnmapSingle(unmap) => {
+                self.end_bounce(unmap.bounce, header.time, End::Event(Kind::SwiotlbUnmapSingle), changes);
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends what missing events of a family make doubtful; of any family for `None`.
+    pub fn lost(&mut self, family: Option<Family>, time: u64, changes: &mut Vec<Change>) {
+        if matches!(family, None | Some(Family::Exclusive | Family::Rmap)) {
+            self.end_all_exclusive(time, End::Lost, changes);
+        }
+        if matches!(family, None | Some(Family::Migrate)) {
+            self.end_all_migrations(time, End::Lost, changes);
+        }
+        if matches!(family, None | Some(Family::Swiotlb)) {
+            self.end_all_bounces(time, End::Lost, changes);
+        }
+    }
+
+    /// Ends everything, with the trace.
+    pub fn finish(&mut self, time: u64, changes: &mut Vec<Change>) {
+        self.end_all_exclusive(time, End::Trace, changes);
+        self.end_all_migrations(time, End::Trace, changes);
+        self.end_all_bounces(time, End::Trace, changes);
+    }
+
+    fn begin(&mut self, what: What, place: Place, begun: Header, fill: impl FnOnce(State) -> State) -> State {
+        self.begun += 1;
+        let lane = self.lanes.entry((place, what as u8)).or_default().take();
+        fill(State { id: self.begun, what, place, lane, begun, address: 0, owner: 0, object: 0, size: 0 })
+    }
+
+    fn end(&mut self, state: State, time: u64, end: End, changes: &mut Vec<Change>) {
+        if let Some(lanes) = self.lanes.get_mut(&(state.place, state.what as u8)) {
+            lanes.free(state.lane);
+        }
+        // CPUs may put events into the ring in another order than that of their times.
+        changes.push(Change::End(state, time.max(state.begun.time), end));
+    }
+
+    fn end_exclusive(&mut self, place: (u64, u64), time: u64, end: End, changes: &mut Vec<Change>) {
+        if let Some(state) = self.exclusive.remove(&place) {
+            if self.pages.get(&state.object) == Some(&place) {
+                self.pages.remove(&state.object);
+            }
+            self.end(state, time, end, changes);
+        }
+    }
+
+    fn end_range(&mut self, mm: u64, start: u64, stop: u64, time: u64, end: End, changes: &mut Vec<Change>) {
+        if start >= stop {
+            return;
+        }
+        while let Some((place, _)) = self.exclusive.range((mm, start)..(mm, stop)).next() {
+            let place = *place;
+            self.end_exclusive(place, time, end, changes);
+        }
+    }
+
+    /// Ends the entries of the pages of a folio; their `struct page`s lie one behind the other.
+    fn walked(&mut self, head: u64, pages: u64, time: u64, kind: Kind, changes: &mut Vec<Change>) {
+        for index in 0..pages {
+            if let Some(place) = self.pages.get(&head.wrapping_add(index * self.struct_page)).copied() {
+                self.end_exclusive(place, time, End::Event(kind), changes);
+            }
+        }
+    }
+
+    fn moved(&mut self, moved: &ExclusiveMove, time: u64, changes: &mut Vec<Change>) {
+        let ExclusiveMove { mm, old_address, new_address, length } = *moved;
+        let range = (mm, old_address)..(mm, old_address.saturating_add(length.max(self.page_size)));
+        let states: Vec<_> = self.exclusive.range(range).map(|(place, state)| (*place, *state)).collect();
+        for ((_, address), state) in states {
+            self.exclusive.remove(&(mm, address));
+            let place = (mm, new_address.wrapping_add(address - old_address));
+            self.end_exclusive(place, time, End::Event(Kind::ExclusiveMove), changes);
+            self.exclusive.insert(place, state);
+            self.pages.insert(state.object, place);
+        }
+    }
+
+    fn bounced(&mut self, header: &Header, map: &SwiotlbMapSingle, changes: &mut Vec<Change>) {
+        self.end_bounce(map.bounce, header.time, End::Event(Kind::SwiotlbMapSingle), changes);
+        if self.bounces.len() >= MOST {
+            self.left_out += 1;
+            return;
+        }
+        let size = if map.alloc_size == UNKNOWN { map.size } else { map.alloc_size };
+        let state = self.begin(What::Bounce, Place::Device(map.device), *header, |state| State {
+            address: map.bounce,
+            owner: map.pool,
+            object: map.original,
+            size,
+            ..state
+        });
+        self.bounces.insert(map.bounce, state);
+        changes.push(Change::Begin(state));
+        self.level(map.pool, header.time, |bytes| bytes.saturating_add(size), changes);
+    }
+
+    fn end_bounce(&mut self, bounce: u64, time: u64, end: End, changes: &mut Vec<Change>) {
+        if let Some(state) = self.bounces.remove(&bounce) {
+            self.end(state, time, end, changes);
+            self.level(state.owner, time, |bytes| bytes.saturating_sub(state.size), changes);
+        }
+    }
+
+    fn level(&mut self, pool: u64, time: u64, change: impl FnOnce(u64) -> u64, changes: &mut Vec<Change>) {
+        let level = self.levels.entry(pool).or_default();
+        *level = change(*level);
+        changes.push(Change::Level { pool, time, bytes: *level });
+    }
+
+    fn end_all_exclusive(&mut self, time: u64, end: End, changes: &mut Vec<Change>) {
+        self.pages.clear();
+        for state in std::mem::take(&mut self.exclusive).into_values() {
+            self.end(state, time, end, changes);
+        }
+    }
+
+    fn end_all_migrations(&mut self, time: u64, end: End, changes: &mut Vec<Change>) {
+        self.migrations = 0;
+        for state in std::mem::take(&mut self.migrating).into_values().flatten() {
+            self.end(state, time, end, changes);
+        }
+    }
+
+    fn end_all_bounces(&mut self, time: u64, end: End, changes: &mut Vec<Change>) {
+        let mut bounces: Vec<u64> = self.bounces.keys().copied().collect();
+        bounces.sort_unstable();
+        for bounce in bounces {
+            self.end_bounce(bounce, time, end, changes);
+        }
+    }
+}
