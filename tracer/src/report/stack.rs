@@ -44,12 +44,24 @@ pub fn kernel_frames(frames: &[Frame]) -> Vec<&Frame> {
         let called = frames.get(index).filter(|next| is_called_at_entry(frame, next));
         match (own.last(), called) {
             (Some(inner), Some(outer)) if is_same_function(inner, outer) => index += 1,
-            (_, Some(_)) if frame.symbol.is_none() => {}
+            (_, Some(_)) if frame.symbol.is_none() => remove_program(&mut own),
+            _ if is_tracepoint_call(frame) => remove_program(&mut own),
             _ if is_return_trampoline(frame) => {}
             _ => own.push(frame),
         }
     }
     own
+}
+
+/// Removes a program that an interrupt hit, and the helper of the kernel that it was in.
+fn remove_program(frames: &mut Vec<&Frame>) {
+    let is_helper = |frame: &&Frame| frame.symbol.as_deref().is_some_and(|symbol| symbol.starts_with("bpf_"));
+    while frames.last().is_some_and(|frame| frame.symbol.is_none()) {
+        frames.pop();
+    }
+    while frames.last().is_some_and(is_helper) {
+        frames.pop();
+    }
 }
 
 fn is_tracepoint_call(frame: &Frame) -> bool {
@@ -158,6 +170,18 @@ mod tests {
         );
         // The function jumped away: nothing of it is within the trampoline.
         assert_eq!(own(&["inner", "?", "outer+9", "caller"]), ["inner", "outer", "caller"]);
+    }
+
+    #[test]
+    fn a_program_that_was_interrupted_vanishes() {
+        let interrupt = ["nvme_irq", "asm_common_interrupt"];
+        let program = ["bpf_get_stackid", "bpf_get_stackid_raw_tp", "?"];
+        let of_tracepoint = ["bpf_trace_run3", "remove_migration_pte"];
+        let of_function = ["?", "remove_migration_pte+9"];
+        for outer in [of_tracepoint, of_function] {
+            let stack = [interrupt.as_slice(), &program, &outer].concat();
+            assert_eq!(own(&stack), ["nvme_irq", "asm_common_interrupt", "remove_migration_pte"]);
+        }
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod losses;
 mod moment;
 mod stacks;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod top;
 mod walks;
