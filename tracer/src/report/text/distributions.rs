@@ -1,13 +1,17 @@
 //! Histograms with borders at powers of two.
 
 use super::bars::bar;
-use super::layout::{HEADING, Page};
+use super::layout::{HEADING, NO_BREAK, Page};
 use super::tables::quantile;
 use super::{Shown, counted, units};
 use crate::report::model::{Distribution, Report, Unit};
 
 /// Most characters of a bar, however wide the terminal is.
 const BAR: usize = 60;
+/// Values that bars are drawn of at least.
+const FEWEST: u64 = 10;
+/// So many empty bars on end become one line.
+const SKIPPED: usize = 3;
 
 /// Time in each function.
 pub fn latencies(report: &Report, page: &mut Page) -> Shown {
@@ -30,17 +34,21 @@ pub fn walks(report: &Report, page: &mut Page) -> Shown {
 }
 
 fn each(distributions: &[Distribution], page: &mut Page) {
-    for (index, distribution) in distributions.iter().enumerate() {
-        if index > 0 {
-            page.line(0, "");
+    let mut has_bars = false;
+    for distribution in distributions {
+        if has_bars {
+            page.blank();
         }
-        histogram(distribution, page);
+        has_bars = histogram(distribution, page);
     }
 }
 
 /// Quantiles and extremes in a line: `p50 4.10 µs, p99 31.0 µs, max 102 µs`.
 pub fn quantiles(distribution: &Distribution, page: &Page) -> String {
     let show = |value| units::value(value, distribution.unit, page.layout.unicode);
+    if distribution.min == distribution.max {
+        return unbroken(&format!("each {}", show(distribution.max)));
+    }
     let mut parts = Vec::new();
     for (name, part, least) in [("p50", 0.5, 2), ("p90", 0.9, 10), ("p99", 0.99, 100), ("p99.9", 0.999, 1000)]
     {
@@ -48,30 +56,37 @@ pub fn quantiles(distribution: &Distribution, page: &Page) -> String {
         if distribution.count >= least
             && let Some(value) = quantile(&distribution.quantiles, part)
         {
-            parts.push(format!("{name} {}", show(value)));
+            parts.push(unbroken(&format!("{name} {}", show(value))));
         }
     }
-    parts.push(format!("max {}", show(distribution.max)));
+    parts.push(unbroken(&format!("max {}", show(distribution.max))));
     parts.join(", ")
 }
 
-fn histogram(distribution: &Distribution, page: &mut Page) {
-    let noun = if distribution.unit == Unit::Vmas { "walk" } else { "call" };
-    let sum = units::value(distribution.sum, distribution.unit, page.layout.unicode);
-    let sum = if distribution.unit == Unit::Vmas { counted(distribution.sum, "VMA") } else { sum };
-    let count = counted(distribution.count, noun);
+/// Words that stay in one line.
+fn unbroken(words: &str) -> String {
+    words.replace(' ', &NO_BREAK.to_string())
+}
+
+/// Whether it has bars.
+fn histogram(distribution: &Distribution, page: &mut Page) -> bool {
+    let (noun, sum) = match distribution.unit {
+        Unit::Vmas => ("walk", counted(distribution.sum, "VMA")),
+        unit => ("call", units::value(distribution.sum, unit, page.layout.unicode)),
+    };
+    let (count, sum) = (unbroken(&counted(distribution.count, noun)), unbroken(&sum));
     page.prose(
         HEADING,
         1,
         &format!("{}: {count}, {sum}; {}", distribution.event, quantiles(distribution, page)),
     );
-    bars(distribution, 2, page);
+    bars(distribution, 2, page)
 }
 
-/// The bars alone; none where all values fall into one.
-pub fn bars(distribution: &Distribution, depth: usize, page: &mut Page) {
-    if distribution.buckets.len() < 2 {
-        return;
+/// The bars alone, and whether there are any: few values, or all of them in one bar, show nothing.
+pub fn bars(distribution: &Distribution, depth: usize, page: &mut Page) -> bool {
+    if distribution.buckets.len() < 2 || distribution.count < FEWEST {
+        return false;
     }
     let unicode = page.layout.unicode;
     let show = |value| units::value(value, distribution.unit, unicode);
@@ -88,18 +103,29 @@ pub fn bars(distribution: &Distribution, depth: usize, page: &mut Page) {
             (show(bucket.from), to, bucket.count)
         })
         .collect();
-    let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
-    let from_width = width(&mut rows.iter().map(|row| row.0.chars().count()));
-    let to_width = width(&mut rows.iter().map(|row| row.1.chars().count()));
-    let count_width = width(&mut rows.iter().map(|row| row.2.to_string().len()));
+    let widest = |width: &dyn Fn(&(String, String, u64)) -> usize| rows.iter().map(width).max().unwrap_or(0);
+    let from_width = widest(&|row| row.0.chars().count());
+    let to_width = widest(&|row| row.1.chars().count());
+    let count_width = widest(&|row| row.2.to_string().len());
     let most = distribution.buckets.iter().map(|bucket| bucket.count).max().unwrap_or(0);
     let before = 2 * depth + from_width + 3 + to_width + 2 + count_width + 2;
     let length = page.layout.width.saturating_sub(before).clamp(8, BAR);
-    let dash = if unicode { "–" } else { "-" };
-    for (from, to, count) in rows {
-        let bar = bar(count, most, length, unicode);
-        let dash = if to.is_empty() { " " } else { dash };
-        let line = format!("{from:>from_width$} {dash} {to:>to_width$}  {count:>count_width$}  {bar}");
-        page.line(depth, line.trim_end());
+    for run in rows.chunk_by(|before, after| before.2 == 0 && after.2 == 0) {
+        if run.len() >= SKIPPED {
+            let dots = page.ellipsis();
+            page.line(depth, &format!("{dots:>from_width$}"));
+            continue;
+        }
+        for (from, to, count) in run {
+            let dash = match (to.is_empty(), unicode) {
+                (true, _) => " ",
+                (false, true) => "–",
+                (false, false) => "-",
+            };
+            let bar = bar(*count, most, length, unicode);
+            let line = format!("{from:>from_width$} {dash} {to:>to_width$}  {count:>count_width$}  {bar}");
+            page.line(depth, line.trim_end());
+        }
     }
+    true
 }

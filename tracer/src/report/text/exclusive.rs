@@ -41,10 +41,9 @@ pub fn write(report: &Report, page: &mut Page) -> Shown {
         ]);
     }
     page.grid(1, grid);
-    // The way it should end; of the others the table says enough.
+    // How long until a CPU took it back; of the other ends the table says enough.
     let taken_back = exclusive.ends.iter().find(|end| end.ended == Ended::Fault);
     if let Some(residency) = taken_back.and_then(|end| end.residency.as_ref()) {
-        page.plain(1, "until a CPU took it back:");
         bars(residency, 2, page);
     }
     Shown::Yes

@@ -1,7 +1,7 @@
 //! What was traced, how it went, in two lines; and what the reader has to know before any number.
 
 use super::layout::{BAD, DIM, DOUBTFUL, GOOD, HEADING, Page};
-use super::{counted, units};
+use super::{counted, duration, units};
 use crate::check::Outcome;
 use crate::check::formats::lines::headline;
 use crate::check::formats::words::plain;
@@ -52,7 +52,7 @@ fn subject(report: &Report, page: &Page) -> String {
     if let Some(watched) = &subject.watched {
         line += &format!(", only {}", plain(watched));
     }
-    let duration = if subject.duration > 0 { subject.duration } else { report.span };
+    let duration = duration(report);
     line += &format!(": {} in {}", counted(subject.events, "event"), page.time(duration));
     let rate = units::rate(subject.events, duration);
     if !rate.is_empty() {

@@ -9,6 +9,9 @@ use crate::check::formats::lines::{Line, Lines};
 /// Characters of a line of prose, however wide the terminal is.
 const PROSE: usize = 110;
 
+/// A space at which no line ends.
+pub const NO_BREAK: char = '\u{a0}';
+
 /// What the text may look like.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
@@ -62,9 +65,7 @@ impl Page {
 
     /// A blank line, then the title of a section with a remark behind it.
     pub fn heading(&mut self, title: &str, remark: &str) {
-        if !self.text.is_empty() {
-            self.text.push('\n');
-        }
+        self.blank();
         if remark.is_empty() {
             self.prose(HEADING, 0, title);
         } else {
@@ -95,9 +96,14 @@ impl Page {
     /// Lines that were wrapped elsewhere.
     pub fn wrapped(&mut self, style: Style, lines: Lines) {
         for Line { depth, text } in lines.finish() {
-            let text = self.painted(style, &text);
+            let text = self.painted(style, &text.replace(NO_BREAK, " "));
             self.text += &format!("{:1$}{text}\n", "", 2 * depth);
         }
+    }
+
+    /// A blank line.
+    pub fn blank(&mut self) {
+        self.text.push('\n');
     }
 
     /// One line as it is, clipped where it would be too wide.

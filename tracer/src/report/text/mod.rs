@@ -153,10 +153,18 @@ pub fn render(report: &Report, sections: &[Section], sort: Weight, layout: Layou
     if !empty.is_empty() {
         let parts: Vec<String> =
             empty.iter().map(|(reason, names)| format!("{} ({reason})", names.join(", "))).collect();
-        page.heading("", "");
+        page.blank();
         page.prose(DIM, 0, &format!("left out: {}", parts.join("; ")));
     }
     page.finish()
+}
+
+/// Nanoseconds that rates are over: the session, as far as its end is known.
+fn duration(report: &Report) -> u64 {
+    match report.verdict.subject.duration {
+        0 => report.span,
+        duration => duration,
+    }
 }
 
 /// Name and id of a process, safe to print.

@@ -27,13 +27,16 @@ pub fn write(report: &Report, page: &mut Page) -> Shown {
         if stack.frames.is_empty() {
             page.prose(DIM, 2, "(its stack could not be kept)");
         }
+        // The probed function is mostly what the event is called.
+        let own = usize::from(stack.frames.first().is_some_and(|frame| frame == stack.event));
+        let frames = &stack.frames[own..];
         // One frame more is no longer than the line that says so.
         let shown = page.layout.frames;
-        let shown = if stack.frames.len() <= shown.saturating_add(1) { stack.frames.len() } else { shown };
-        for frame in &stack.frames[..shown] {
+        let shown = if frames.len() <= shown.saturating_add(1) { frames.len() } else { shown };
+        for frame in &frames[..shown] {
             page.line(2, &plain(frame));
         }
-        if let more @ 1.. = stack.frames.len() - shown {
+        if let more @ 1.. = frames.len() - shown {
             page.prose(DIM, 2, &format!("and {more} callers more; all with -g"));
         }
     }

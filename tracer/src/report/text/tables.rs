@@ -2,7 +2,7 @@
 
 use super::grid::{Column, Grid};
 use super::layout::Page;
-use super::{NO_EVENT, Shown, units};
+use super::{NO_EVENT, Shown, duration, units};
 use crate::check::formats::words::plain;
 use crate::report::model::{Group, Key, Quantile, Report, Row, Table};
 use crate::report::weight::{Weight, Weights};
@@ -111,7 +111,7 @@ fn numbers(report: &Report, weights: &Weights, row: Option<&Row>, page: &Page) -
     vec![
         weights.count.to_string(),
         units::share(weights.count, report.total.count),
-        units::rate(weights.count, report.span),
+        units::rate(weights.count, duration(report)),
         unless_zero(weights.time, page.time(weights.time)),
         time(quantile(quantiles, 0.5)),
         time(quantile(quantiles, 0.99)),
