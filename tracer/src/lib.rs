@@ -3,9 +3,11 @@
 
 pub mod audit;
 pub mod check;
+pub mod compare;
 pub mod error;
 pub mod event;
 pub mod export;
+pub mod flame;
 pub mod kernel;
 pub mod output;
 pub mod probe;
