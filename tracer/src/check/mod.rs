@@ -28,7 +28,10 @@ mod verdict;
 
 pub use catalogue::{diagnoses, kinds_for, rules};
 pub use checker::Checker;
+pub(crate) use diagnoses::swiotlb_full::Reason as NoRoom;
+pub(crate) use facts::Facts;
 pub use info::{DiagnosisInfo, Need, Role, RuleInfo};
 pub use options::{OnLoss, OnMissing, Options, Selection, UnknownRule};
 pub use state::Live;
+pub(crate) use state::ExclusivePages;
 pub use verdict::{Actor, Diagnosis, Earlier, Evidence, Outcome, RuleVerdict, Severity, Subject, Verdict};

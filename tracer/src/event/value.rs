@@ -112,6 +112,11 @@ impl Decoder {
         distance.is_multiple_of(size).then(|| distance / size)
     }
 
+    /// A raw page-table entry taken apart; `None` when it could not be read or such entries are not known.
+    pub fn entry(&self, raw: u64) -> Option<Entry> {
+        self.entries.as_ref()?.decode(raw)
+    }
+
     /// What a field of a body says.
     pub fn value<'a>(&'a self, field: &Field, body: &'a [u8], names: &'a Names) -> Value<'a> {
         let number = field.number(body);
@@ -163,8 +168,7 @@ impl Decoder {
             }),
             Type::Truth => Value::Truth(number != 0),
             Type::Entry => {
-                let entry = self.entries.as_ref().and_then(|decoder| decoder.decode(number));
-                entry.map_or(Value::Unknown, Value::Entry)
+                self.entry(number).map_or(Value::Unknown, Value::Entry)
             }
             // wait(2): the status lies above the signal and the core-dump bit.
             Type::ExitStatus => Value::Number(number >> 8 & 0xff),

@@ -4,6 +4,7 @@
 //! distinct in it, gives a [`Report`](model::Report). Text, JSON and HTML are functions of that report alone.
 //!
 //! * [`stack`]: kernel stacks without what the tracer itself put on them.
+//! * [`subject`]: what pages an event is about.
 //! * [`weight`]: how much one event counts for: calls, time, pages, bytes.
 //! * [`model`]: the report as data.
 
@@ -12,4 +13,5 @@ pub mod json;
 pub mod model;
 pub mod text;
 pub mod stack;
+pub mod subject;
 pub mod weight;

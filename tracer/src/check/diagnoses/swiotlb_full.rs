@@ -39,15 +39,20 @@ const MOST: usize = 64;
 
 /// Why a mapping failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Reason {
+pub enum Reason {
+    /// Fewer slots are free than the mapping needs.
     Exhausted,
+    /// It is larger than anything that swiotlb hands out.
     TooLarge,
+    /// Slots are free, but none in a row with its alignment.
     Fragmented,
+    /// The slots in use are not known.
     Unknown,
 }
 
 impl Reason {
-    fn of(map: &SwiotlbMapSingle) -> Self {
+    /// Of a mapping that failed.
+    pub fn of(map: &SwiotlbMapSingle) -> Self {
         let size = if map.alloc_size == UNKNOWN { map.size } else { map.alloc_size.max(map.size) };
         if size > LARGEST {
             return Self::TooLarge;

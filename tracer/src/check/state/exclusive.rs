@@ -39,9 +39,26 @@ pub struct ExclusivePages {
     places: FxHashMap<u64, (u64, u64)>,
     zaps: VecDeque<(Header, ExclusiveZap)>,
     unfollowed: u64,
+    /// Entries that ended, for who asked for them.
+    ended: Option<Vec<Live>>,
 }
 
 impl ExclusivePages {
+    /// None yet; those that end are kept for [`take_ended`](Self::take_ended).
+    pub fn keeping_ended() -> Self {
+        Self { ended: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// Whether entries ended since that was asked last.
+    pub fn has_ended(&self) -> bool {
+        self.ended.as_ref().is_some_and(|ended| !ended.is_empty())
+    }
+
+    /// The entries that ended since this was asked last.
+    pub fn take_ended(&mut self) -> Vec<Live> {
+        self.ended.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// How many entries there are.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -84,7 +101,8 @@ impl ExclusivePages {
         })
     }
 
-    pub(super) fn made(&mut self, header: &Header, page: &ExclusivePage) {
+    /// A page was made exclusive; what was known of its place and of the page ended.
+    pub fn made(&mut self, header: &Header, page: &ExclusivePage) {
         let place = (page.mm, page.address);
         self.remove(place);
         if let Some(old) = self.places.get(&page.page).copied() {
@@ -100,14 +118,17 @@ impl ExclusivePages {
     }
 
     fn remove(&mut self, place: (u64, u64)) {
-        if let Some(live) = self.entries.remove(&place)
-            && self.places.get(&live.page) == Some(&place)
-        {
+        let Some(live) = self.entries.remove(&place) else { return };
+        if self.places.get(&live.page) == Some(&place) {
             self.places.remove(&live.page);
+        }
+        if let Some(ended) = &mut self.ended {
+            ended.push(live);
         }
     }
 
-    pub(super) fn ended(&mut self, mm: u64, address: u64, page: u64) {
+    /// The entry at that place, or else of that page, became a present one.
+    pub fn ended(&mut self, mm: u64, address: u64, page: u64) {
         if self.entries.is_empty() {
             return;
         }
@@ -117,8 +138,9 @@ impl ExclusivePages {
         }
     }
 
+    /// An unmap may have ended the entries of a page, or of all pages of the folio whose head it is.
     #[inline]
-    pub(super) fn walked(&mut self, page: u64, is_head: bool) {
+    pub fn walked(&mut self, page: u64, is_head: bool) {
         if self.entries.is_empty() {
             return;
         }
@@ -142,7 +164,8 @@ impl ExclusivePages {
         }
     }
 
-    pub(super) fn zapped(&mut self, header: &Header, zap: &ExclusiveZap) {
+    /// A range was zapped.
+    pub fn zapped(&mut self, header: &Header, zap: &ExclusiveZap) {
         self.remove_range(zap.mm, zap.start, zap.end);
         if self.zaps.len() >= MOST_ZAPS {
             self.zaps.pop_front();
@@ -150,13 +173,14 @@ impl ExclusivePages {
         self.zaps.push_back((*header, *zap));
     }
 
-    pub(super) fn moved(&mut self, moved: &ExclusiveMove) {
+    /// Entries went to other addresses; what was known there ended.
+    pub fn moved(&mut self, moved: &ExclusiveMove) {
         let ExclusiveMove { mm, old_address, new_address, length } = *moved;
         let old_end = old_address.saturating_add(length.max(PAGE_SIZE));
         let range = (mm, old_address)..(mm, old_end);
         let entries: Vec<_> = self.entries.range(range).map(|(place, live)| (*place, *live)).collect();
         for ((_, address), live) in entries {
-            self.remove((mm, address));
+            self.entries.remove(&(mm, address));
             let place = (mm, new_address.wrapping_add(address - old_address));
             self.remove(place);
             self.entries.insert(place, live);
@@ -164,12 +188,17 @@ impl ExclusivePages {
         }
     }
 
-    pub(super) fn exited(&mut self, mm: u64) {
+    /// An address space is gone.
+    pub fn exited(&mut self, mm: u64) {
         self.remove_range(mm, 0, u64::MAX);
         self.zaps.retain(|(_, zap)| zap.mm != mm);
     }
 
-    pub(super) fn forget(&mut self) {
+    /// Nothing is known any more.
+    pub fn forget(&mut self) {
+        if let Some(ended) = &mut self.ended {
+            ended.extend(self.entries.values());
+        }
         self.entries.clear();
         self.places.clear();
         self.zaps.clear();

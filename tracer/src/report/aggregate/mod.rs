@@ -4,12 +4,17 @@
 //! by what this kernel and this program have (kinds, probes), or by a fixed number of keys, above which the rest is
 //! summed up in one.
 
+mod exclusive;
+mod fork;
 mod groups;
 mod histogram;
 mod keys;
+mod levels;
 mod losses;
 mod moment;
+mod pages;
 mod stacks;
+mod swiotlb;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -21,15 +26,19 @@ use tracer_common::event::Kind;
 use tracer_common::family::Family;
 
 use self::keys::By;
+use self::exclusive::Exclusive;
+use self::fork::Fork;
 use self::losses::Gaps;
 use self::moment::Moment;
+use self::pages::Pages;
 use self::stacks::Stacks;
+use self::swiotlb::Swiotlb;
 use self::tables::Tables;
 use self::timeline::Timeline;
 use self::walks::Walks;
-use crate::check::Checker;
+use crate::check::{Checker, Facts};
 use crate::event::{Collect, Decoder, Event, Filter, Item, Loss, place};
-use crate::report::model::{Exclusive, Fork, Key, Pages, Report};
+use crate::report::model::{Key, Report};
 use crate::report::stack::Probed;
 use crate::report::weight::{Weight, Weights};
 use crate::trace_file::FileHeader;
@@ -68,6 +77,9 @@ impl Default for Options {
 const RENAMES: u8 = 1;
 const WALKS: u8 = 1 << 1;
 const MIGRATION: u8 = 1 << 2;
+const EXCLUSIVE: u8 = 1 << 3;
+const FORK: u8 = 1 << 4;
+const SWIOTLB: u8 = 1 << 5;
 
 fn wanted(kind: Kind) -> u8 {
     let mut bits = 0;
@@ -79,6 +91,15 @@ fn wanted(kind: Kind) -> u8 {
     }
     if matches!(kind, Kind::MigrationEntrySet | Kind::MigrationEntryRemoved) {
         bits |= MIGRATION;
+    }
+    if Exclusive::wants(kind) {
+        bits |= EXCLUSIVE;
+    }
+    if Fork::wants(kind) {
+        bits |= FORK;
+    }
+    if kind.family() == Family::Swiotlb {
+        bits |= SWIOTLB;
     }
     bits
 }
@@ -99,6 +120,10 @@ pub struct Aggregator {
     by: Option<By>,
     walks: Walks,
     stacks: Stacks,
+    pages: Pages,
+    exclusive: Exclusive,
+    fork: Fork,
+    swiotlb: Swiotlb,
     timeline: Timeline,
     gaps: Gaps,
 }
@@ -122,6 +147,10 @@ impl Aggregator {
             by,
             walks: Walks::new(header),
             stacks: Stacks::default(),
+            pages: Pages::default(),
+            exclusive: Exclusive::new(Facts::new(header)),
+            fork: Fork::default(),
+            swiotlb: Swiotlb::default(),
             timeline: Timeline::default(),
             gaps: Gaps::default(),
             options,
@@ -152,11 +181,24 @@ impl Aggregator {
         if wanted & WALKS != 0 {
             self.walks.event(event, admitted);
         }
-        if !admitted {
+        if wanted & EXCLUSIVE != 0 {
+            self.exclusive.event(event, admitted);
+        }
+        if !admitted && wanted & (FORK | SWIOTLB) == 0 {
             return;
         }
         let weights = Weights::of(event, self.page_size);
         let moment = Moment { since_start, names, decoder: &self.decoder, weights };
+        if wanted & FORK != 0 {
+            self.fork.event(event, &moment, admitted);
+        }
+        if wanted & SWIOTLB != 0 {
+            self.swiotlb.event(event, &moment, admitted);
+        }
+        if !admitted {
+            return;
+        }
+        self.pages.event(event, &moment);
         self.timeline.count(since_start, event.kind());
         self.tables.event(event, &moment);
         self.stacks.event(event, &moment);
@@ -170,7 +212,11 @@ impl Aggregator {
         let after = loss.after.saturating_sub(start);
         let before = if loss.before == u64::MAX { u64::MAX } else { loss.before.saturating_sub(start) };
         self.gaps.loss(loss, after, before);
-        self.walks.lost(loss.family());
+        let family = loss.family();
+        self.walks.lost(family);
+        self.exclusive.lost(family);
+        self.fork.lost(family);
+        self.swiotlb.lost(family, after);
         self.timeline.lost(loss, after, self.options.filter.admits_loss(loss, after, before));
     }
 
@@ -191,10 +237,10 @@ impl Aggregator {
             walks: self.walks.finish(),
             losses: self.gaps.finish(&verdict.subject, self.stacks.unstored()),
             stacks: self.stacks.finish(sort, top),
-            pages: Pages::default(),
-            exclusive: Exclusive::default(),
-            fork: Fork::default(),
-            swiotlb: Vec::new(),
+            pages: self.pages.finish(top),
+            exclusive: self.exclusive.finish(self.last),
+            fork: self.fork.finish(top),
+            swiotlb: self.swiotlb.finish(),
             timeline,
             verdict,
         }

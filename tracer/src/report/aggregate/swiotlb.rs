@@ -1,0 +1,239 @@
+//! Bounce buffers by device and pool.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rustc_hash::FxHashMap;
+use tracer_common::event::{Body, Kind, MAPPING_ERROR, SwiotlbMapSingle, UNKNOWN};
+use tracer_common::family::Family;
+
+use super::histogram::Histogram;
+use super::levels::Levels;
+use super::moment::Moment;
+use crate::check::NoRoom;
+use crate::event::{Event, Names};
+use crate::report::model::{Bounce, Failure, Unit};
+
+/// Most pairs of device and pool that are told apart.
+const MOST_PAIRS: usize = 1 << 10;
+
+/// Most mappings that are followed at the same time.
+const MOST_LIVE: usize = 1 << 18;
+
+/// Mappings whose answer by `swiotlb_map` may still come.
+const MOST_UNANSWERED: usize = 64;
+
+/// Bytes of a slot (`IO_TLB_SIZE`, 6.12 include/linux/swiotlb.h).
+const SLOT: u64 = 1 << 11;
+
+/// What counts as one pool: all that are over [`MOST_PAIRS`].
+const OTHERS: (u64, u64) = (0, 0);
+
+/// A mapping that lives.
+#[derive(Clone, Copy, Debug)]
+struct Live {
+    pair: (u64, u64),
+    size: u64,
+    slots: u64,
+    made: u64,
+}
+
+/// One device in one pool.
+#[derive(Debug, Default)]
+struct Pair {
+    device: String,
+    bounds: Option<(u64, u64)>,
+    forced: bool,
+    mappings: u64,
+    bytes: u64,
+    slots: u64,
+    synced: u64,
+    time: u64,
+    failures: BTreeMap<NoRoom, (u64, u64)>,
+    sizes: Histogram,
+    lifetimes: Histogram,
+    levels: Levels,
+    open: u64,
+}
+
+/// Sums up what bounced.
+#[derive(Debug, Default)]
+pub struct Swiotlb {
+    pairs: FxHashMap<(u64, u64), Pair>,
+    /// By the physical address of the bounce buffer.
+    live: FxHashMap<u64, Live>,
+    unanswered: VecDeque<Unanswered>,
+}
+
+/// A mapping that `swiotlb_map` may still refuse.
+#[derive(Clone, Copy, Debug)]
+struct Unanswered {
+    tid: u32,
+    device: u64,
+    original: u64,
+    bounce: u64,
+}
+
+/// Slots that a mapping takes. The buffer begins inside of its first slot where it keeps low bits of the original
+/// address (6.12 kernel/dma/swiotlb.c, `swiotlb_tbl_map_single`; 6.1 is given the size to take).
+fn slots(map: &SwiotlbMapSingle) -> u64 {
+    let align_mask = u64::from(map.align_mask);
+    let taken = if map.alloc_size == UNKNOWN {
+        let offset = map.bounce & (align_mask | (SLOT - 1));
+        map.size.saturating_add(offset).checked_next_multiple_of(align_mask + 1)
+    } else {
+        map.alloc_size.checked_add(map.bounce & (SLOT - 1))
+    };
+    taken.unwrap_or(u64::MAX).div_ceil(SLOT)
+}
+
+const fn cause(reason: NoRoom) -> &'static str {
+    match reason {
+        NoRoom::Exhausted => "exhausted",
+        NoRoom::TooLarge => "too large",
+        NoRoom::Fragmented => "alignment",
+        NoRoom::Unknown => "unknown",
+    }
+}
+
+impl Swiotlb {
+    /// Takes an event; `admitted` mappings alone are counted, with whatever ended them.
+    pub fn event(&mut self, event: &Event, moment: &Moment<'_>, admitted: bool) {
+        match &event.body {
+            Body::SwiotlbMapSingle(map) if admitted => self.mapped(event, map, moment),
+            Body::SwiotlbUnmapSingle(unmap) => {
+                self.unmapped(unmap.bounce, event.header.time, moment.since_start)
+            }
+            Body::SwiotlbMap(map) => {
+                let answered = self.unanswered.iter().rposition(|waiting| {
+                    (waiting.tid, waiting.device, waiting.original)
+                        == (event.header.tid, map.device, map.original)
+                });
+                // The device cannot reach it: swiotlb_map() gives the slots back itself (6.12 kernel/dma/swiotlb.c).
+                if let Some(answered) = answered.and_then(|index| self.unanswered.remove(index))
+                    && map.dma_address == MAPPING_ERROR
+                {
+                    self.unmapped(answered.bounce, event.header.time, moment.since_start);
+                }
+            }
+            Body::SwiotlbSyncForCpu(sync) | Body::SwiotlbSyncForDevice(sync) if admitted => {
+                let pair = self.pair((sync.device, sync.pool), moment.names).1;
+                pair.synced = pair.synced.saturating_add(sync.size);
+            }
+            _ => {}
+        }
+    }
+
+    fn pair(&mut self, key: (u64, u64), names: &Names) -> ((u64, u64), &mut Pair) {
+        let key = if self.pairs.len() < MOST_PAIRS || self.pairs.contains_key(&key) { key } else { OTHERS };
+        let pair = self.pairs.entry(key).or_default();
+        if let Some(name) = names.device(key.0)
+            && pair.device != name
+        {
+            name.clone_into(&mut pair.device);
+        }
+        (key, pair)
+    }
+
+    fn mapped(&mut self, event: &Event, map: &SwiotlbMapSingle, moment: &Moment<'_>) {
+        // A mapping that is handed out again was given back unseen.
+        if map.bounce != MAPPING_ERROR {
+            self.forget(map.bounce, moment.since_start);
+        }
+        let is_followed = self.live.len() < MOST_LIVE;
+        let (key, pair) = self.pair((map.device, map.pool), moment.names);
+        pair.bounds = pair.bounds.or((map.pool_start != UNKNOWN && map.pool_end != UNKNOWN)
+            .then(|| (map.pool_start, map.pool_end.saturating_sub(map.pool_start))));
+        // force_bounce, or a restricted pool.
+        pair.forced |= map.pool_bits != 0;
+        pair.time = pair.time.saturating_add(map.duration);
+        if map.bounce == MAPPING_ERROR {
+            let (count, largest) = pair.failures.entry(NoRoom::of(map)).or_default();
+            *count += 1;
+            *largest = map.size.max(*largest);
+            return;
+        }
+        let slots = slots(map);
+        pair.mappings += 1;
+        pair.bytes = pair.bytes.saturating_add(map.size);
+        pair.slots = pair.slots.saturating_add(slots);
+        pair.sizes.record(map.size);
+        if !is_followed {
+            return;
+        }
+        pair.levels.rise(moment.since_start, map.size, slots);
+        pair.open += 1;
+        let live = Live { pair: key, size: map.size, slots, made: event.header.time };
+        self.live.insert(map.bounce, live);
+        if self.unanswered.len() >= MOST_UNANSWERED {
+            self.unanswered.pop_front();
+        }
+        let (device, original, bounce) = (map.device, map.original, map.bounce);
+        self.unanswered.push_back(Unanswered { tid: event.header.tid, device, original, bounce });
+    }
+
+    fn forget(&mut self, bounce: u64, since_start: u64) -> Option<(Live, &mut Pair)> {
+        let live = self.live.remove(&bounce)?;
+        let pair = self.pairs.get_mut(&live.pair)?;
+        pair.open -= 1;
+        pair.levels.fall(since_start, live.size, live.slots);
+        Some((live, pair))
+    }
+
+    fn unmapped(&mut self, bounce: u64, now: u64, since_start: u64) {
+        if let Some((live, pair)) = self.forget(bounce, since_start) {
+            pair.lifetimes.record(now.saturating_sub(live.made));
+        }
+    }
+
+    /// Unmaps may be among what is missing.
+    pub fn lost(&mut self, family: Option<Family>, since_start: u64) {
+        if matches!(family, None | Some(Family::Swiotlb)) {
+            let bounces: Vec<u64> = self.live.keys().copied().collect();
+            for bounce in bounces {
+                self.forget(bounce, since_start);
+            }
+            self.unanswered.clear();
+        }
+    }
+
+    /// The report's part, the most bytes first.
+    pub fn finish(self) -> Vec<Bounce> {
+        let mut bounces: Vec<Bounce> = self.pairs.into_iter().map(|(key, pair)| pair.entry(key)).collect();
+        // `struct device` addresses differ from boot to boot.
+        bounces.sort_by(|one, other| {
+            (other.bytes, &one.device, one.pool).cmp(&(one.bytes, &other.device, other.pool))
+        });
+        bounces
+    }
+}
+
+impl Pair {
+    fn entry(self, (device, pool): (u64, u64)) -> Bounce {
+        let device = match self.device {
+            _ if (device, pool) == OTHERS => "other devices".to_owned(),
+            name if name.is_empty() => format!("{device:#x}"),
+            name => name,
+        };
+        let failure = |(reason, (count, largest))| Failure { cause: cause(reason), count, largest };
+        Bounce {
+            device,
+            pool,
+            pool_start: self.bounds.map(|(start, _)| start),
+            pool_size: self.bounds.map(|(_, size)| size),
+            forced: self.forced,
+            mappings: self.mappings,
+            bytes: self.bytes,
+            slots: self.slots,
+            peak_bytes: self.levels.peak_bytes(),
+            peak_slots: self.levels.peak_slots(),
+            open_bytes: self.levels.bytes(),
+            open: self.open,
+            synced: self.synced,
+            time: self.time,
+            failures: self.failures.into_iter().map(failure).collect(),
+            sizes: self.sizes.distribution(Kind::SwiotlbMapSingle.name(), Unit::Bytes),
+            lifetimes: self.lifetimes.distribution(Kind::SwiotlbUnmapSingle.name(), Unit::Nanoseconds),
+            levels: self.levels.finish(),
+        }
+    }
+}
