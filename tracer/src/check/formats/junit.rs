@@ -61,8 +61,18 @@ pub fn render(verdict: &Verdict) -> Result<String, SerializeError> {
     if !output.is_empty() {
         suite.set_system_out(output);
     }
-    let mut report = Report::new("rmapscope check");
-    report.set_timestamp(started).set_time(took).add_test_suite(suite);
+    document("rmapscope check", suite)
+}
+
+/// The XML of one suite, ended by a line feed, with the suite's times.
+///
+/// # Errors
+/// When the XML writer refuses; it has no reason to.
+pub(crate) fn document(name: &str, suite: TestSuite) -> Result<String, SerializeError> {
+    let mut report = Report::new(name);
+    report.timestamp = suite.timestamp;
+    report.time = suite.time;
+    report.add_test_suite(suite);
     let mut text = words::xml(&report.to_string()?);
     if !text.ends_with('\n') {
         text.push('\n');

@@ -25,7 +25,7 @@ pub fn render(verdict: &Verdict) -> String {
     text += &format!("1..{}\n", verdict.rules.len());
     for (index, rule) in verdict.rules.iter().enumerate() {
         diagnostics(&mut text, details(rule));
-        text += &result(index + 1, rule);
+        text += &result(index + 1, rule.name, rule.outcome, &rule.reasons);
     }
     let mut tail = Lines::new(MARGIN);
     for diagnosis in &verdict.diagnoses {
@@ -56,13 +56,12 @@ fn details(rule: &RuleVerdict) -> Lines {
     lines
 }
 
-fn result(number: usize, rule: &RuleVerdict) -> String {
+/// The result line of a test, ended by a line feed. Its name is safe to print, its reasons need not be.
+pub(crate) fn result(number: usize, name: &str, outcome: Outcome, reasons: &[String]) -> String {
     // A second `# SKIP` in the line would win over the ERROR in front of it (kunit_parser.py, TEST_RESULT_SKIP).
-    let reasons: Vec<String> =
-        rule.reasons.iter().map(|reason| plain(reason).replace('#', "\\x23")).collect();
+    let reasons: Vec<String> = reasons.iter().map(|reason| plain(reason).replace('#', "\\x23")).collect();
     let reasons = reasons.join("; ");
-    let name = rule.name;
-    let line = match rule.outcome {
+    let line = match outcome {
         Outcome::Pass => format!("ok {number} {name}"),
         Outcome::Violated => format!("not ok {number} {name}"),
         Outcome::Inconclusive => format!("not ok {number} {name} # ERROR inconclusive: {reasons}"),

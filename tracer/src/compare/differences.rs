@@ -1,0 +1,143 @@
+//! What the sides do not have in common before any event: kernel, options, probes.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::sample::Run;
+use crate::event::Kind;
+use crate::probe::Outcome;
+
+/// Something in which the runs differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// What.
+    pub what: &'static str,
+    /// What the first side has; all that its runs have, when they differ among themselves.
+    pub before: Vec<String>,
+    /// What the second side has.
+    pub after: Vec<String>,
+    /// What follows for the comparison; `None` when it may be what the comparison is about.
+    pub consequence: Option<&'static str>,
+}
+
+type Property = fn(&Run) -> String;
+
+const LATENCIES: Option<&str> =
+    Some("what is recorded inside of a probed function is part of its time: latencies are not comparable");
+
+/// Everything that is looked at.
+const PROPERTIES: [(&str, Property, Option<&str>); 12] = [
+    ("kernel", |run| format!("{} {}", run.header.kernel.release, run.header.kernel.version), None),
+    ("machine", |run| run.header.kernel.machine.clone(), None),
+    ("CPUs", |run| run.header.kernel.possible_cpus.to_string(), None),
+    (
+        "command",
+        |run| run.header.traced_command.as_ref().map_or_else(String::new, |words| words.join(" ")),
+        None,
+    ),
+    ("program version", |run| run.header.program_version.clone(), None),
+    ("--latency", |run| option(run, "latency"), Some("only one side has times")),
+    ("--stacks", |run| option(run, "stacks"), LATENCIES),
+    ("--per-vma", |run| option(run, "per-vma"), LATENCIES),
+    ("--min-latency", |run| option(run, "min-latency"), Some("neither counts nor latencies are comparable")),
+    ("--event", |run| option(run, "event"), Some("events that one side did not watch are left out")),
+    ("tasks", tasks, Some("counts are of different tasks")),
+    ("page size", |run| run.header.kernel.page_size.to_string(), None),
+];
+
+fn option(run: &Run, name: &str) -> String {
+    run.header.options.get(name).map_or_else(String::new, ToString::to_string)
+}
+
+fn tasks(run: &Run) -> String {
+    let names = ["all", "comm", "cgroup", "no-inherit"];
+    names.map(|name| format!("{name} {}", option(run, name))).join(", ")
+}
+
+fn values(side: &[Run], property: impl Fn(&Run) -> String) -> Vec<String> {
+    side.iter().map(property).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Everything in which the runs differ.
+pub fn differences(before: &[Run], after: &[Run]) -> Vec<Difference> {
+    let properties = PROPERTIES.iter().filter_map(|(what, property, consequence)| {
+        let (before, after) = (values(before, property), values(after, property));
+        (before != after || before.len() > 1).then_some(Difference {
+            what,
+            before,
+            after,
+            consequence: *consequence,
+        })
+    });
+    let mut differences: Vec<Difference> = properties.collect();
+    let methods = |side: &[Run]| values(side, |run| run_methods(run).join(", "));
+    let (before, after) = (methods(before), methods(after));
+    if before != after {
+        let consequence = Some("a kprobe costs more than an fentry: such latencies are not comparable");
+        differences.push(Difference { what: "probes", before, after, consequence });
+    }
+    differences
+}
+
+/// How often each way to attach was used.
+fn run_methods(run: &Run) -> Vec<String> {
+    let mut methods = std::collections::BTreeMap::<&str, u32>::new();
+    for report in &run.header.probes {
+        if let Some(method) = method(&report.outcome) {
+            *methods.entry(method).or_default() += 1;
+        }
+    }
+    methods.into_iter().map(|(method, count)| format!("{count} {method}")).collect()
+}
+
+const fn method(outcome: &Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::Attached { method, .. } | Outcome::Fallback { method, .. } => Some(method.name()),
+        _ => None,
+    }
+}
+
+/// How the probes of an event hang, by run; empty where none does.
+fn attached(side: &[Run], kind: Kind) -> Vec<String> {
+    values(side, |run| {
+        let reports =
+            run.header.probes.iter().filter(|report| report.events.iter().any(|name| name == kind.name()));
+        reports
+            .filter_map(|report| method(&report.outcome))
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect::<Vec<_>>()
+            .join(", ")
+    })
+}
+
+/// Why events of a kind cannot be compared at all, when they cannot.
+pub fn obstacle(kind: Kind, before: &[Run], after: &[Run]) -> Option<String> {
+    let unwatched = |side: &[Run]| {
+        side.iter().any(|run| !run.header.probes.is_empty())
+            && attached(side, kind).iter().any(String::is_empty)
+    };
+    if unwatched(before) || unwatched(after) {
+        let side = if unwatched(before) { "A" } else { "B" };
+        return Some(format!("{side} did not watch it"));
+    }
+    differs(before, after, "min-latency").then(|| "--min-latency differs".to_owned())
+}
+
+/// Why times in the probed function cannot be compared, when they cannot.
+pub fn latency_obstacle(kind: Kind, before: &[Run], after: &[Run]) -> Option<String> {
+    let (a, b) = (attached(before, kind), attached(after, kind));
+    if a != b || a.len() > 1 {
+        return Some(format!("A measures through {}, B through {}", a.join(" or "), b.join(" or ")));
+    }
+    ["stacks", "per-vma"]
+        .into_iter()
+        .find(|name| differs(before, after, name))
+        .map(|name| format!("--{name} differs, and costs time inside of what is measured"))
+}
+
+fn differs(before: &[Run], after: &[Run], name: &str) -> bool {
+    let values = values(before, |run| option(run, name));
+    values.len() > 1 || values != self::values(after, |run| option(run, name))
+}
