@@ -4,11 +4,13 @@
 //! [`Export`], one file a [`Format`]. Every event that the filter admits is in every format exactly once, and so
 //! is every loss. A [`Destination`] makes the output appear whole or not at all.
 //!
-//! * `chrome`: timelines. They share `states`, which makes spans of what the events begin and end, and
-//!   `threads`, which tells names once.
+//! * `perfetto`, `chrome`: timelines. They share `states`, which makes spans of what the events begin and end,
+//!   `threads`, which tells names once, and `nesting`, which finds rows for calls.
 
 mod chrome;
 mod destination;
+mod nesting;
+mod perfetto;
 mod states;
 mod threads;
 
@@ -79,17 +81,20 @@ pub trait Export {
 /// What a trace can be written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
+    /// Perfetto's protobuf.
+    Perfetto,
     /// JSON of the Trace Event Format.
     Chrome,
 }
 
 impl Format {
     /// Every one.
-    pub const ALL: &'static [Self] = &[Self::Chrome];
+    pub const ALL: &'static [Self] = &[Self::Perfetto, Self::Chrome];
 
     /// The name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Perfetto => "perfetto",
             Self::Chrome => "chrome",
         }
     }
@@ -97,6 +102,7 @@ impl Format {
     /// What it is good for, in a line.
     pub const fn about(self) -> &'static str {
         match self {
+            Self::Perfetto => "timeline for ui.perfetto.dev and trace_processor's SQL, native protobuf",
             Self::Chrome => {
                 "timeline as trace-event JSON: ui.perfetto.dev, chrome://tracing, Firefox profiler"
             }
@@ -106,6 +112,7 @@ impl Format {
     /// Ends of file names that mean this format and no other.
     pub const fn extensions(self) -> &'static [&'static str] {
         match self {
+            Self::Perfetto => &[".pftrace", ".perfetto-trace"],
             Self::Chrome => &[".chrome.json", ".trace.json"],
         }
     }
@@ -113,6 +120,7 @@ impl Format {
     /// Whether it would confuse a terminal.
     pub const fn is_binary(self) -> bool {
         match self {
+            Self::Perfetto => true,
             Self::Chrome => false,
         }
     }
@@ -134,6 +142,7 @@ impl Format {
     /// When its beginning cannot be written.
     pub fn begin(self, header: &FileHeader, out: Out) -> io::Result<Box<dyn Export>> {
         Ok(match self {
+            Self::Perfetto => Box::new(perfetto::Perfetto::new(header, out)),
             Self::Chrome => Box::new(chrome::Chrome::new(header, out)?),
         })
     }

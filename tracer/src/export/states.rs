@@ -3,7 +3,7 @@
 //! The rules follow the same states to judge them; here the question is only from when to when, so an end that
 //! is uncertain is still taken for one, and what missing events make doubtful ends as [`End::Lost`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
 use tracer_common::event::{Body, ExclusiveMove, Header, Kind, MAPPING_ERROR, SwiotlbMapSingle, UNKNOWN};
@@ -17,6 +17,9 @@ const MOST: usize = 1 << 16;
 
 /// Pages of the largest folio that may be made exclusive: a transparent huge page.
 const FOLIO_PAGES: u64 = 512;
+
+/// Free lanes that are tried before a new one is made.
+const NEAREST: usize = 8;
 
 /// What kind of state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +61,7 @@ pub struct State {
     pub what: What,
     /// Whose.
     pub place: Place,
-    /// The lowest number, of those at the same place, that no state had when it began.
+    /// A number that no other state of the same kind and place has at its time; small ones first.
     pub lane: u32,
     /// The event that began it.
     pub begun: Header,
@@ -114,22 +117,28 @@ pub enum Change {
 
 /// Numbers of which each is free or taken.
 #[derive(Debug, Default)]
-struct Lanes(Vec<bool>);
+struct Lanes {
+    free: BTreeSet<u32>,
+    /// Since when each is free that was taken.
+    since: Vec<u64>,
+}
 
 impl Lanes {
-    fn take(&mut self) -> u32 {
-        let free = self.0.iter().position(|taken| !taken).unwrap_or(self.0.len());
-        if free == self.0.len() {
-            self.0.push(true);
-        } else {
-            self.0[free] = true;
+    /// Takes a lane that is free at that time: events come in nearly the order of their times, not quite.
+    fn take(&mut self, time: u64) -> u32 {
+        let free = self.free.iter().take(NEAREST).find(|lane| self.since[**lane as usize] <= time).copied();
+        if let Some(lane) = free {
+            self.free.remove(&lane);
+            return lane;
         }
-        free as u32
+        self.since.push(0);
+        self.since.len() as u32 - 1
     }
 
-    fn free(&mut self, lane: u32) {
-        if let Some(taken) = self.0.get_mut(lane as usize) {
-            *taken = false;
+    fn free(&mut self, lane: u32, time: u64) {
+        if let Some(since) = self.since.get_mut(lane as usize) {
+            *since = time;
+            self.free.insert(lane);
         }
     }
 }
@@ -285,16 +294,17 @@ impl States {
 
     fn begin(&mut self, what: What, place: Place, begun: Header, fill: impl FnOnce(State) -> State) -> State {
         self.begun += 1;
-        let lane = self.lanes.entry((place, what as u8)).or_default().take();
+        let lane = self.lanes.entry((place, what as u8)).or_default().take(begun.time);
         fill(State { id: self.begun, what, place, lane, begun, address: 0, owner: 0, object: 0, size: 0 })
     }
 
     fn end(&mut self, state: State, time: u64, end: End, changes: &mut Vec<Change>) {
-        if let Some(lanes) = self.lanes.get_mut(&(state.place, state.what as u8)) {
-            lanes.free(state.lane);
-        }
         // CPUs may put events into the ring in another order than that of their times.
-        changes.push(Change::End(state, time.max(state.begun.time), end));
+        let time = time.max(state.begun.time);
+        if let Some(lanes) = self.lanes.get_mut(&(state.place, state.what as u8)) {
+            lanes.free(state.lane, time);
+        }
+        changes.push(Change::End(state, time, end));
     }
 
     fn end_exclusive(&mut self, place: (u64, u64), time: u64, end: End, changes: &mut Vec<Change>) {
