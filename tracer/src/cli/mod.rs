@@ -6,10 +6,12 @@
 mod audit;
 mod check;
 mod completions;
+mod diff;
 mod doctor;
 mod explain;
 mod export;
 mod filter;
+mod flame_args;
 mod output_files;
 mod probes;
 mod record;
@@ -97,6 +99,7 @@ enum Command {
     Script(script::ScriptArgs),
     Export(export::ExportArgs),
     Report(report::ReportArgs),
+    Diff(diff::DiffArgs),
     Probes(probes::ProbesArgs),
     Explain(explain::ExplainArgs),
     Doctor(doctor::DoctorArgs),
@@ -114,6 +117,7 @@ fn run(cli: &Cli) -> Result<u8, Error> {
         Command::Script(args) => script::run(args, &cli.global),
         Command::Export(args) => export::run(args, &cli.global),
         Command::Report(args) => report::run(args, &cli.global),
+        Command::Diff(args) => diff::run(args, &cli.global),
         Command::Audit(args) => audit::run(args, &cli.global),
         Command::Doctor(args) => doctor::run(args).map(|()| 0),
         Command::Completions(args) => completions::run(args),

@@ -1,0 +1,215 @@
+//! `rmapscope diff`: two sides of trace files, compared.
+
+mod outputs;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use rmapscope::check;
+use rmapscope::compare::{
+    Basis, BasisChoice, Comparison, Gate, GateOutcome, Options, Run, Sample, compare, json, text,
+};
+use rmapscope::event::{Filter, Kind};
+use rmapscope::flame::{self, Profile, difference_svg};
+use rmapscope::trace_file::Reader;
+use rmapscope::{Error, ExitCode};
+
+use super::GlobalArgs;
+use super::filter::FilterArgs;
+use super::flame_args::FlameArgs;
+use super::output_files::shown;
+use super::script::print;
+use super::values::{EventChoice, event_list, events, unknown};
+use outputs::ReportArgs;
+
+/// Compare trace files: which differences are beyond noise, and are budgets kept?
+///
+/// One file a side shows the noise inside of each run, and only differences beyond 25 % are told. Several files a
+/// side, of repeats of the same work, show the noise between runs too: three a side find 10 %, see docs/diff.md.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  rmapscope diff old.data new.data                            two runs
+  rmapscope diff --before a1 a2 a3 --after b1 b2 b3           repeats of each, which is far better
+  rmapscope diff a.data b.data --per try_to_unmap             counts by work done, not by run or second
+  rmapscope diff a.data b.data --flame diff.svg --weight time where it went
+  rmapscope diff --before a? --after b? --gate 'try_to_unmap.p99 < +10%' --gate 'rules.violated == 0'
+Gates: EVENT.QUANTITY with rate, count, time, mean, max, p50, p99, p999, …; lost, missed, dropped, unpaired,
+rules.violated, rules.inconclusive; then < <= > >= == and a change (+10%), a number or a time (2ms).
+Exit code: 1 when a gate fails, 3 when one is inconclusive, else 0.")]
+pub struct DiffArgs {
+    /// Trace file of the first side, A, and of the second, B.
+    #[arg(value_names = ["A", "B"], num_args = 2, required_unless_present_all = ["before", "after"],
+          conflicts_with_all = ["before", "after"])]
+    files: Vec<PathBuf>,
+    /// Trace files of the first side: repeats of the same work.
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "after")]
+    before: Vec<PathBuf>,
+    /// Trace files of the second side.
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "before")]
+    after: Vec<PathBuf>,
+    /// What counts and time sums are given by: `run`, `second`, `event`, `page`, or the name of an event. By
+    /// default the run where all are of the same command, else the second.
+    #[arg(long, value_name = "BASIS")]
+    per: Option<String>,
+    /// Differences up to so many per cent count as the same. By default 25 with one file a side, else 5.
+    #[arg(long, value_name = "PERCENT", value_parser = floor)]
+    floor: Option<f64>,
+    /// Chance in per cent that nothing of the comparison is a false alarm.
+    #[arg(long, value_name = "PERCENT", default_value = "95", value_parser = confidence)]
+    confidence: f64,
+    #[command(flatten)]
+    reports: ReportArgs,
+    /// A budget, such as 'try_to_unmap.p99 < +10%' or 'lost == 0'. Give more than one for more.
+    #[arg(long, value_name = "EXPR", help_heading = "Gates")]
+    gate: Vec<Gate>,
+    /// Gates judge the plain numbers, even when noise explains them.
+    #[arg(long, requires = "gate", help_heading = "Gates")]
+    gate_strict: bool,
+    #[command(flatten)]
+    flame: FlameArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
+}
+
+fn floor(text: &str) -> Result<f64, &'static str> {
+    match text.trim_end_matches('%').parse::<f64>() {
+        Ok(percent) if (0.0..=1000.0).contains(&percent) => Ok(percent / 100.0),
+        _ => Err("a number of per cent from 0 to 1000"),
+    }
+}
+
+fn confidence(text: &str) -> Result<f64, &'static str> {
+    match text.trim_end_matches('%').parse::<f64>() {
+        Ok(percent) if (50.0..100.0).contains(&percent) => Ok(percent / 100.0),
+        _ => Err("a number of per cent from 50 to below 100"),
+    }
+}
+
+/// Compares, prints the comparison, writes what else was asked for.
+///
+/// # Errors
+/// When a file cannot be read or written. What is missing from a file is told.
+pub fn run(args: &DiffArgs, global: &GlobalArgs) -> Result<u8, Error> {
+    let EventChoice::Events(selection) = events(&args.filter.event)? else {
+        return print(&event_list());
+    };
+    let options = Options {
+        basis: basis(args.per.as_deref())?,
+        floor: args.floor,
+        confidence: args.confidence,
+        gates: args.gate.clone(),
+        strict: args.gate_strict,
+    };
+    let (before, after) = match args.files.split_first() {
+        Some((first, rest)) => (std::slice::from_ref(first), rest),
+        None => (&args.before[..], &args.after[..]),
+    };
+    let all = || before.iter().chain(after);
+    if all().filter(|path| *path == Path::new("-")).count() > 1 {
+        return Err(Error::failure("standard input can be read only once", "give the others as files"));
+    }
+    let inputs: Vec<&Path> = all().map(PathBuf::as_path).collect();
+    let outputs = args.reports.open(&inputs)?;
+    let flame_file = args.flame.open()?;
+    let filter = args.filter.filter(selection);
+    let (before, profile_before) = side(before, args, &filter, global)?;
+    let (after, profile_after) = side(after, args, &filter, global)?;
+    let even = before.len() == after.len();
+    let comparison = compare(before, after, &options);
+    if let (Some(file), Some(before), Some(after)) = (flame_file, profile_before, profile_after) {
+        let basis = flame_basis(comparison.basis, even);
+        global.status().note(&format!("the flame graph's basis: {}", basis.name()));
+        file.write(difference_svg(&before, &after, basis, &args.flame.style()))?;
+    }
+    outputs.write(&comparison)?;
+    let shown = if args.reports.json {
+        json(&comparison).map_err(|error| {
+            Error::failure(format!("the comparison cannot be written: {error}"), "this should not happen; report it")
+        })?
+    } else {
+        text(&comparison, args.reports.top, global.colors_output())
+    };
+    print(&shown)?;
+    Ok(code(&comparison) as u8)
+}
+
+fn basis(name: Option<&str>) -> Result<BasisChoice, Error> {
+    let Some(name) = name else { return Ok(BasisChoice::Auto) };
+    Basis::from_name(name).map(BasisChoice::Fixed).ok_or_else(|| {
+        let kinds = Kind::ALL.iter().map(|kind| kind.name());
+        let all: Vec<&str> = ["run", "second", "event", "page"].into_iter().chain(kinds).collect();
+        unknown("basis", name, &all)
+    })
+}
+
+/// The flame graph knows no basis of one kind of event; and sums of unlike numbers of runs are related to time.
+const fn flame_basis(basis: Basis, even: bool) -> flame::Basis {
+    match basis {
+        Basis::Run if even => flame::Basis::Raw,
+        Basis::Run | Basis::Second => flame::Basis::Second,
+        Basis::Page => flame::Basis::Page,
+        Basis::Event | Basis::Kind(_) => flame::Basis::Event,
+    }
+}
+
+/// The runs of a side, and their stacks where a flame graph is asked for.
+fn side(
+    paths: &[PathBuf],
+    args: &DiffArgs,
+    filter: &Filter,
+    global: &GlobalArgs,
+) -> Result<(Vec<Run>, Option<Profile>), Error> {
+    let mut runs = Vec::new();
+    let mut profile: Option<Profile> = None;
+    for path in paths {
+        let mut reader = Reader::open(path)?;
+        let name = path.to_string_lossy().into_owned();
+        let sample = Sample::new(name, reader.header(), filter.clone(), check::Options::default());
+        let profiler = args.flame.profiler(reader.header(), filter);
+        let mut both = (sample, profiler);
+        let incomplete = reader.collect(&mut both);
+        if let Some(incomplete) = &incomplete {
+            global.status().important(&format!("{}: {incomplete}", shown(path)));
+        }
+        let (sample, profiler) = both;
+        runs.push(sample.finish(incomplete.clone()));
+        if let Some(more) = profiler.map(|profiler| profiler.finish(incomplete)) {
+            match &mut profile {
+                Some(profile) => profile.merge(more),
+                None => profile = Some(more),
+            }
+        }
+    }
+    Ok((runs, profile))
+}
+
+fn code(comparison: &Comparison) -> ExitCode {
+    let has = |outcome| comparison.gates.iter().any(|gate| gate.outcome == outcome);
+    if has(GateOutcome::Fail) {
+        ExitCode::Violation
+    } else if has(GateOutcome::Inconclusive) {
+        ExitCode::Inconclusive
+    } else {
+        ExitCode::Success
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bases_by_name() {
+        assert!(matches!(basis(None), Ok(BasisChoice::Auto)));
+        assert!(matches!(basis(Some("try_to_unmap")), Ok(BasisChoice::Fixed(Basis::Kind(Kind::TryToUnmap)))));
+        assert!(basis(Some("secund")).unwrap_err().remedy.starts_with("`second`"));
+    }
+
+    #[test]
+    fn per_cents_have_bounds() {
+        assert_eq!(floor("5%"), Ok(0.05));
+        assert!(floor("-1").is_err() && floor("x").is_err() && floor("NaN").is_err());
+        assert_eq!(confidence("99"), Ok(0.99));
+        assert!(confidence("100").is_err() && confidence("0.95").is_err());
+    }
+}
