@@ -34,12 +34,11 @@ pub fn walks(report: &Report, page: &mut Page) -> Shown {
 }
 
 fn each(distributions: &[Distribution], page: &mut Page) {
-    let mut has_bars = false;
-    for distribution in distributions {
-        if has_bars {
+    for (index, distribution) in distributions.iter().enumerate() {
+        if index > 0 && has_bars(&distributions[index - 1]) {
             page.blank();
         }
-        has_bars = histogram(distribution, page);
+        histogram(distribution, page);
     }
 }
 
@@ -68,8 +67,7 @@ fn unbroken(words: &str) -> String {
     words.replace(' ', &NO_BREAK.to_string())
 }
 
-/// Whether it has bars.
-fn histogram(distribution: &Distribution, page: &mut Page) -> bool {
+fn histogram(distribution: &Distribution, page: &mut Page) {
     let (noun, sum) = match distribution.unit {
         Unit::Vmas => ("walk", counted(distribution.sum, "VMA")),
         unit => ("call", units::value(distribution.sum, unit, page.layout.unicode)),
@@ -80,13 +78,18 @@ fn histogram(distribution: &Distribution, page: &mut Page) -> bool {
         1,
         &format!("{}: {count}, {sum}; {}", distribution.event, quantiles(distribution, page)),
     );
-    bars(distribution, 2, page)
+    bars(distribution, 2, page);
 }
 
-/// The bars alone, and whether there are any: few values, or all of them in one bar, show nothing.
-pub fn bars(distribution: &Distribution, depth: usize, page: &mut Page) -> bool {
-    if distribution.buckets.len() < 2 || distribution.count < FEWEST {
-        return false;
+/// Whether bars show anything: not of few values, nor when all of them are in one.
+pub fn has_bars(distribution: &Distribution) -> bool {
+    distribution.buckets.len() > 1 && distribution.count >= FEWEST
+}
+
+/// The bars alone, where they show anything.
+pub fn bars(distribution: &Distribution, depth: usize, page: &mut Page) {
+    if !has_bars(distribution) {
+        return;
     }
     let unicode = page.layout.unicode;
     let show = |value| units::value(value, distribution.unit, unicode);
@@ -127,5 +130,4 @@ pub fn bars(distribution: &Distribution, depth: usize, page: &mut Page) -> bool 
             page.line(depth, line.trim_end());
         }
     }
-    true
 }

@@ -1,6 +1,6 @@
 //! How long pages were device-exclusive.
 
-use super::distributions::bars;
+use super::distributions::{bars, has_bars};
 use super::grid::{Column, Grid};
 use super::layout::Page;
 use super::tables::quantile;
@@ -44,7 +44,10 @@ pub fn write(report: &Report, page: &mut Page) -> Shown {
     // How long until a CPU took it back; of the other ends the table says enough.
     let taken_back = exclusive.ends.iter().find(|end| end.ended == Ended::Fault);
     if let Some(residency) = taken_back.and_then(|end| end.residency.as_ref()) {
-        bars(residency, 2, page);
+        if has_bars(residency) {
+            page.plain(1, "until a CPU accessed it:");
+            bars(residency, 2, page);
+        }
     }
     Shown::Yes
 }

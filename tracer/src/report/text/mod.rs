@@ -113,7 +113,7 @@ impl Section {
             Self::Timeline => timeline::write(report, page),
             Self::Latency => distributions::latencies(report, page),
             Self::Walks => distributions::walks(report, page),
-            Self::Stacks => stacks::write(report, page),
+            Self::Stacks => stacks::write(report, sort, page),
             Self::Pages => pages::write(report, page),
             Self::Exclusive => exclusive::write(report, page),
             Self::Fork => fork::write(report, page),

@@ -11,7 +11,7 @@ pub fn write(report: &Report, page: &mut Page) -> Shown {
     if pages.hot.entries.is_empty() {
         return Shown::Empty("no event named a page");
     }
-    page.heading("Hot pages", &of(&pages.hot, "page"));
+    page.heading("Hot pages", &of(&pages.hot, "events"));
     let mut grid = Grid::new([
         Column::name("pfn"),
         Column::number("events"),
@@ -32,7 +32,7 @@ pub fn write(report: &Report, page: &mut Page) -> Shown {
     }
     page.grid(1, grid);
     if !pages.ping_pong.entries.is_empty() {
-        page.heading("Pages that go back and forth", &of(&pages.ping_pong, "page"));
+        page.heading("Pages that go back and forth", &of(&pages.ping_pong, "returns"));
         let mut grid = Grid::new([
             Column::name("pfn"),
             Column::optional("exclusive again", 5),
@@ -69,13 +69,13 @@ fn which(hot: &HotPage) -> String {
     parts.join(", ")
 }
 
-/// How many there are of what is shown, and how exact their counts are.
-pub fn of<T>(top: &Top<T>, noun: &str) -> String {
+/// How many there are of what is shown, which has the most of `what`, and how exact its counts are.
+pub fn of<T>(top: &Top<T>, what: &str) -> String {
     let shown = top.entries.len() as u64;
     let least = if top.exact { "" } else { "at least " };
     let mut remark = match top.distinct {
         distinct if distinct <= shown => String::new(),
-        distinct => format!("the first {shown} of {least}{distinct} {noun}s"),
+        distinct => format!("the {shown} of {least}{distinct} with the most {what}"),
     };
     if !top.exact {
         let separator = if remark.is_empty() { "" } else { "; " };

@@ -1,17 +1,19 @@
 //! Kernel stacks with the most events.
 
 use super::layout::{DIM, HEADING, Page};
+use super::tables::most;
 use super::{Shown, counted, units};
 use crate::check::formats::words::plain;
 use crate::report::model::Report;
+use crate::report::weight::Weight;
 
 /// The stacks, innermost frame first.
-pub fn write(report: &Report, page: &mut Page) -> Shown {
+pub fn write(report: &Report, sort: Weight, page: &mut Page) -> Shown {
     let stacks = &report.stacks;
     if stacks.entries.is_empty() {
         return Shown::Empty("no stack was recorded: record with -g");
     }
-    let remark = super::pages::of(stacks, "stack");
+    let remark = super::pages::of(stacks, most(sort));
     page.heading("Stacks", &remark);
     for stack in &stacks.entries {
         let mut title = format!(

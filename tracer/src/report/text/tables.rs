@@ -86,7 +86,8 @@ fn write(report: &Report, table: &Table, title: &str, sort: Weight, page: &mut P
     Shown::Yes
 }
 
-const fn most(sort: Weight) -> &'static str {
+/// What the first lines have most of.
+pub const fn most(sort: Weight) -> &'static str {
     match sort {
         Weight::Count => "events",
         Weight::Time => "time",
