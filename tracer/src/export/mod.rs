@@ -6,10 +6,13 @@
 //!
 //! * `perfetto`, `chrome`: timelines. They share `states`, which makes spans of what the events begin and end,
 //!   `threads`, which tells names once, and `nesting`, which finds rows for calls.
+//! * `parquet`, `lines`: tables, a row an event.
 
 mod chrome;
 mod destination;
+mod lines;
 mod nesting;
+mod parquet;
 mod perfetto;
 mod states;
 mod threads;
@@ -17,6 +20,7 @@ mod threads;
 use std::io::{self, Write};
 
 pub use destination::Destination;
+pub use parquet::Partitioned;
 
 use crate::event::{Collect, Decoder, Event, Filter, Item, Loss, Names, ProcessEntry, StackEntry, Summary};
 use crate::output::{Line, PrintError, Tally};
@@ -85,17 +89,26 @@ pub enum Format {
     Perfetto,
     /// JSON of the Trace Event Format.
     Chrome,
+    /// A table with a column for every field.
+    Parquet,
+    /// The same as comma-separated values.
+    Csv,
+    /// One JSON object a line.
+    Ndjson,
 }
 
 impl Format {
     /// Every one.
-    pub const ALL: &'static [Self] = &[Self::Perfetto, Self::Chrome];
+    pub const ALL: &'static [Self] = &[Self::Perfetto, Self::Chrome, Self::Parquet, Self::Csv, Self::Ndjson];
 
     /// The name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Perfetto => "perfetto",
             Self::Chrome => "chrome",
+            Self::Parquet => "parquet",
+            Self::Csv => "csv",
+            Self::Ndjson => "ndjson",
         }
     }
 
@@ -106,6 +119,9 @@ impl Format {
             Self::Chrome => {
                 "timeline as trace-event JSON: ui.perfetto.dev, chrome://tracing, Firefox profiler"
             }
+            Self::Parquet => "table for DuckDB, Spark, Trino, ClickHouse; with --partition a fleet's layout",
+            Self::Csv => "table for spreadsheets, the rows of `script --raw -x ,`",
+            Self::Ndjson => "one JSON object a line, the lines of `script --raw -j`",
         }
     }
 
@@ -114,6 +130,9 @@ impl Format {
         match self {
             Self::Perfetto => &[".pftrace", ".perfetto-trace"],
             Self::Chrome => &[".chrome.json", ".trace.json"],
+            Self::Parquet => &[".parquet"],
+            Self::Csv => &[".csv"],
+            Self::Ndjson => &[".ndjson", ".jsonl"],
         }
     }
 
@@ -122,6 +141,8 @@ impl Format {
         match self {
             Self::Perfetto => true,
             Self::Chrome => false,
+            Self::Parquet => true,
+            Self::Csv | Self::Ndjson => false,
         }
     }
 
@@ -144,6 +165,9 @@ impl Format {
         Ok(match self {
             Self::Perfetto => Box::new(perfetto::Perfetto::new(header, out)),
             Self::Chrome => Box::new(chrome::Chrome::new(header, out)?),
+            Self::Parquet => Box::new(parquet::Parquet::new(header, out)?),
+            Self::Csv => Box::new(lines::Lines::csv(out)),
+            Self::Ndjson => Box::new(lines::Lines::ndjson(header, out)),
         })
     }
 }
