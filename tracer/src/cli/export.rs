@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use rmapscope::Error;
 use rmapscope::event::LossCause;
-use rmapscope::export::{Destination, Exporter, Format};
-use rmapscope::output::Tally;
+use rmapscope::export::{Destination, Export, Exporter, Format, Partitioned};
+use rmapscope::output::{PrintError, Tally};
 use rmapscope::trace_file::{Ending, Reader};
 
 use super::GlobalArgs;
@@ -20,6 +20,7 @@ use super::values::{EventChoice, event_list, events, unknown};
 #[command(after_help = "Examples:
   rmapscope export -f list                     every format and what it is for
   rmapscope export -o trace.pftrace            open it in ui.perfetto.dev
+  rmapscope export -o fleet/ --partition       Parquet for DuckDB, Spark, Trino, ClickHouse
   rmapscope export -f chrome -e swiotlb | xz > bounces.chrome.json.xz
 An output that exists is replaced when the new one is whole; a trace file never is.")]
 pub struct ExportArgs {
@@ -32,6 +33,9 @@ pub struct ExportArgs {
     /// Where to write; `-` for standard output.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
+    /// Parquet as a folder for many traces: date=…/kernel=…/kind=…/SESSION.parquet below the output.
+    #[arg(long, requires = "output")]
+    partition: bool,
     #[command(flatten)]
     filter: FilterArgs,
 }
@@ -39,6 +43,13 @@ pub struct ExportArgs {
 impl ExportArgs {
     /// The format that was asked for; `None` for the list of them.
     fn format(&self) -> Result<Option<Format>, Error> {
+        if self.partition {
+            return match self.format.as_deref() {
+                Some("list") => Ok(None),
+                None | Some("parquet") => Ok(Some(Format::Parquet)),
+                Some(_) => Err(Error::failure("only Parquet is written in partitions", "without --format")),
+            };
+        }
         let names: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
         match self.format.as_deref() {
             Some("list") => Ok(None),
@@ -75,14 +86,21 @@ pub fn run(args: &ExportArgs, global: &GlobalArgs) -> Result<u8, Error> {
         return print(&event_list());
     };
     let Some(format) = args.format()? else { return print(&list()) };
-    let destination = Destination::open(&args.output, format.is_binary())?;
+    if args.partition && args.output == Path::new("-") {
+        return Err(Error::failure("partitions are files in a folder", "-o FOLDER"));
+    }
+    let destination = (!args.partition).then(|| Destination::open(&args.output, format.is_binary()));
+    let destination = destination.transpose()?;
     let mut reader = Reader::open(&args.input)?;
     let header = reader.header().clone();
-    let export = format.begin(&header, destination.writer()?).map_err(rmapscope::output::PrintError)?;
+    let export: Box<dyn Export> = match &destination {
+        Some(destination) => format.begin(&header, destination.writer()?).map_err(PrintError)?,
+        None => Box::new(Partitioned::new(&header, &args.output).map_err(PrintError)?),
+    };
     let mut exporter = Exporter::new(export, args.filter.filter(selection), &header);
     let incomplete = reader.collect(&mut exporter);
     let tally = exporter.finish(incomplete.as_deref())?;
-    destination.commit()?;
+    destination.map_or(Ok(()), Destination::commit)?;
     report(global.status(), &tally);
     match (reader.ending(), incomplete) {
         (_, None) => Ok(0),
