@@ -4,16 +4,19 @@
 //! [`Export`], one file a [`Format`]. Every event that the filter admits is in every format exactly once, and so
 //! is every loss. A [`Destination`] makes the output appear whole or not at all.
 //!
-//! * `perfetto`, `chrome`: timelines. They share `states`, which makes spans of what the events begin and end,
-//!   `threads`, which tells names once, and `nesting`, which finds rows for calls.
+//! * `perfetto`, `firefox`, `chrome`: timelines. They share `states`, which makes spans of what the events begin and end,
+//!   `threads`, which tells names once, and `nesting`, which finds rows for calls;
+//!   `session` is what a recording says about itself.
 //! * `parquet`, `lines`: tables, a row an event.
 
 mod chrome;
 mod destination;
+mod firefox;
 mod lines;
 mod nesting;
 mod parquet;
 mod perfetto;
+mod session;
 mod states;
 mod threads;
 
@@ -87,6 +90,8 @@ pub trait Export {
 pub enum Format {
     /// Perfetto's protobuf.
     Perfetto,
+    /// The Firefox profiler's JSON.
+    Firefox,
     /// JSON of the Trace Event Format.
     Chrome,
     /// A table with a column for every field.
@@ -99,12 +104,14 @@ pub enum Format {
 
 impl Format {
     /// Every one.
-    pub const ALL: &'static [Self] = &[Self::Perfetto, Self::Chrome, Self::Parquet, Self::Csv, Self::Ndjson];
+    pub const ALL: &'static [Self] =
+        &[Self::Perfetto, Self::Firefox, Self::Chrome, Self::Parquet, Self::Csv, Self::Ndjson];
 
     /// The name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Perfetto => "perfetto",
+            Self::Firefox => "firefox",
             Self::Chrome => "chrome",
             Self::Parquet => "parquet",
             Self::Csv => "csv",
@@ -116,6 +123,7 @@ impl Format {
     pub const fn about(self) -> &'static str {
         match self {
             Self::Perfetto => "timeline for ui.perfetto.dev and trace_processor's SQL, native protobuf",
+            Self::Firefox => "timeline, call tree and flame graph for profiler.firefox.com",
             Self::Chrome => {
                 "timeline as trace-event JSON: ui.perfetto.dev, chrome://tracing, Firefox profiler"
             }
@@ -129,6 +137,7 @@ impl Format {
     pub const fn extensions(self) -> &'static [&'static str] {
         match self {
             Self::Perfetto => &[".pftrace", ".perfetto-trace"],
+            Self::Firefox => &[".firefox.json", ".profile.json"],
             Self::Chrome => &[".chrome.json", ".trace.json"],
             Self::Parquet => &[".parquet"],
             Self::Csv => &[".csv"],
@@ -139,10 +148,8 @@ impl Format {
     /// Whether it would confuse a terminal.
     pub const fn is_binary(self) -> bool {
         match self {
-            Self::Perfetto => true,
-            Self::Chrome => false,
-            Self::Parquet => true,
-            Self::Csv | Self::Ndjson => false,
+            Self::Perfetto | Self::Firefox | Self::Parquet => true,
+            Self::Chrome | Self::Csv | Self::Ndjson => false,
         }
     }
 
@@ -164,6 +171,7 @@ impl Format {
     pub fn begin(self, header: &FileHeader, out: Out) -> io::Result<Box<dyn Export>> {
         Ok(match self {
             Self::Perfetto => Box::new(perfetto::Perfetto::new(header, out)),
+            Self::Firefox => Box::new(firefox::Firefox::new(header, out)),
             Self::Chrome => Box::new(chrome::Chrome::new(header, out)?),
             Self::Parquet => Box::new(parquet::Parquet::new(header, out)?),
             Self::Csv => Box::new(lines::Lines::csv(out)),

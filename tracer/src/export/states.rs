@@ -92,7 +92,7 @@ impl End {
         match self {
             Self::Event(kind) => kind.name(),
             Self::Lost => "unknown: events were lost",
-            Self::Trace => "still so at the end of the trace",
+            Self::Trace => "no end in the trace",
         }
     }
 }

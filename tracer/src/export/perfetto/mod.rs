@@ -16,7 +16,7 @@ use prost::Message;
 use tracer_common::event::STACK_NONE;
 
 use super::states::{Change, Place, State, States};
-use super::{Export, Out};
+use super::{Export, Out, session};
 use crate::event::{Loss, StackEntry, Summary, Value, duration_field, fields};
 use crate::output::{Line, write_value};
 use crate::trace_file::FileHeader;
@@ -239,23 +239,10 @@ impl Perfetto {
 
     /// What the recording says about itself, as one instant at its end.
     fn write_session(&mut self, incomplete: Option<&str>) -> io::Result<()> {
-        let summary = self.summary.take().unwrap_or_default();
-        let sum = |counts: &std::collections::BTreeMap<String, u64>| {
-            Value::Number(counts.values().fold(0, |sum: u64, count| sum.saturating_add(*count)))
-        };
-        let mut values = vec![
-            ("lost", sum(&summary.lost)),
-            ("missed", sum(&summary.missed)),
-            ("dropped", sum(&summary.dropped)),
-            ("unpaired", sum(&summary.unpaired)),
-            ("stacks_lost", Value::Number(summary.stacks_lost)),
-            ("states_left_out", Value::Number(self.states.left_out())),
-        ];
-        if let Some(incomplete) = incomplete {
-            values.push(("incomplete", Value::Text(incomplete.into())));
-        }
+        let summary = self.summary.take();
+        let values = session::values(summary.as_ref(), self.states.left_out(), incomplete);
         let track = self.tracks.of_session();
-        let mut event = self.begin(EventType::Instant, track, "end of the recording", SESSION);
+        let mut event = self.begin(EventType::Instant, track, session::NAME, SESSION);
         event.debug_annotations = self.annotations(&values);
         self.tell_clock(self.latest)?;
         self.send_event(self.latest, event)
@@ -325,13 +312,8 @@ impl Export for Perfetto {
         let end = before.max(after);
         let track = self.tracks.of_loss(loss.family(), after, end);
         let mut event = self.begin(EventType::SliceBegin, track, "events missing", LOST);
-        let cause = match loss.cause {
-            crate::event::LossCause::Lost => "lost",
-            crate::event::LossCause::Missed => "missed",
-            crate::event::LossCause::Dropped => "dropped",
-        };
         event.debug_annotations = self.annotations(&[
-            ("cause", Value::Word(cause)),
+            ("cause", Value::Word(session::cause_name(loss.cause))),
             ("count", Value::Number(loss.count)),
             ("time_known", Value::Truth(known)),
         ]);
