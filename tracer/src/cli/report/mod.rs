@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rmapscope::Error;
+use rmapscope::flame::{Profile, Profiler, svg};
 use rmapscope::report::aggregate::{Aggregator, Options};
 use rmapscope::report::model::{Key, Report};
 use rmapscope::report::text::Section;
@@ -18,6 +19,7 @@ use rmapscope::trace_file::{Ending, FileHeader, Reader, source};
 
 use super::GlobalArgs;
 use super::filter::FilterArgs;
+use super::flame_args::FlameArgs;
 use super::script::print;
 use super::session_args::{SessionArgs, fork, runtime};
 use super::summary;
@@ -32,6 +34,7 @@ use progress::Progress;
   rmapscope report --section latency,stacks -g       only these sections, with whole stacks
   rmapscope report --by caller,event --sort time     one table more, by the function that called
   rmapscope report -n kswapd0 --from 2s --to 3s      what kswapd did in that second
+  rmapscope report --flame why.svg --weight time     where the time went, to be opened in a browser
   rmapscope report -l -- ./job                       a live session, summed up at its end
   rmapscope report -j | jq '.latencies[].quantiles'  for programs")]
 pub struct ReportArgs {
@@ -40,6 +43,8 @@ pub struct ReportArgs {
     input: PathBuf,
     #[command(flatten)]
     content: ContentArgs,
+    #[command(flatten)]
+    flame: FlameArgs,
     #[command(flatten)]
     filter: FilterArgs,
     /// Report a live session instead of a file. A command does so, too.
@@ -113,73 +118,106 @@ pub fn run(args: &ReportArgs, global: &GlobalArgs) -> Result<u8, Error> {
         by: args.content.by.clone(),
         rules: rmapscope::check::Options::default(),
     };
-    if is_live { live(args, options, global) } else { recorded(args, options, global) }
+    let flame = args.flame.open()?;
+    let (sums, code) = match is_live {
+        true => live(args, options, global)?,
+        false => recorded(args, options, global)?,
+    };
+    let report = sums.report;
+    let drawn = match flame.zip(sums.profile) {
+        Some((file, profile)) => file.write(svg(&profile, &args.flame.style())),
+        None => Ok(()),
+    };
+    print(&rendered(args, &report, global)?)?;
+    drawn?;
+    code
 }
 
-/// Sums up a trace file.
-fn recorded(args: &ReportArgs, options: Options, global: &GlobalArgs) -> Result<u8, Error> {
+/// What one pass over the stream gives.
+struct Sums {
+    report: Report,
+    profile: Option<Profile>,
+}
+
+/// Those that sum up, all at once.
+type Collectors = (Aggregator, Option<Profiler>);
+
+fn collectors(args: &ReportArgs, header: &FileHeader, options: Options) -> Collectors {
+    let profiler = args.flame.profiler(header, &options.filter);
+    (Aggregator::new(header, options), profiler)
+}
+
+fn finish((aggregator, profiler): Collectors, incomplete: Option<String>) -> Sums {
+    let profile = profiler.map(|profiler| profiler.finish(incomplete.clone()));
+    Sums { report: aggregator.finish(incomplete), profile }
+}
+
+/// Sums up a trace file; the exit code is an error's when something of the file is missing.
+fn recorded(
+    args: &ReportArgs,
+    options: Options,
+    global: &GlobalArgs,
+) -> Result<(Sums, Result<u8, Error>), Error> {
     let status = global.status();
     let (file, length) = source(&args.input)?;
     let mut reader = match status.shows_progress() {
         true => Reader::new(Box::new(Progress::new(file, length)) as _)?,
         false => Reader::new(file)?,
     };
-    let mut aggregator = Aggregator::new(reader.header(), options);
-    let incomplete = reader.collect(&mut aggregator);
-    let ending = reader.ending().cloned();
-    drop(reader);
-    // What was read before a fault is reported.
-    write(args, &aggregator.finish(incomplete.clone()), global)?;
-    match (ending, incomplete) {
+    let mut collectors = collectors(args, reader.header(), options);
+    let incomplete = reader.collect(&mut collectors);
+    let code = match (reader.ending(), &incomplete) {
         (Some(Ending::Complete), _) | (_, None) => Ok(0),
         (Some(Ending::NoSummary), Some(incomplete)) => {
-            status.important(&incomplete);
+            status.important(incomplete);
             Ok(0)
         }
         (_, Some(incomplete)) => Err(Error::failure(
-            incomplete,
+            incomplete.as_str(),
             "use what was reported, it is good; for the rest get an undamaged copy or record again",
         )),
-    }
+    };
+    Ok((finish(collectors, incomplete), code))
 }
 
-/// Sums up a live session.
-fn live(args: &ReportArgs, options: Options, global: &GlobalArgs) -> Result<u8, Error> {
+/// Sums up a live session; the exit code is the command's.
+fn live(
+    args: &ReportArgs,
+    options: Options,
+    global: &GlobalArgs,
+) -> Result<(Sums, Result<u8, Error>), Error> {
     let status = global.status();
     let mut command = fork(&args.command)?;
     let choice = args.filter.choice();
     let mut session = args.session.options(choice.clone(), command.as_ref(), global.verbose)?;
     let (facts, plan) = prepare(&mut session.request, &args.session.facts())?;
     let live = Live::start(facts, plan, &session)?;
-    let header: FileHeader = args.session.header(&choice, &args.command, &live);
+    let header = args.session.header(&choice, &args.command, &live);
     if command.is_none() && session.duration.is_none() {
         status.note("summing up; Ctrl-C ends");
     }
-    let mut output = Collected(Aggregator::new(&header, options));
+    let mut output = Collected(collectors(args, &header, options));
     let ended = runtime()?.block_on(live.run(command.as_mut(), &mut output))?;
     summary::print(&ended, None, status);
-    write(args, &output.0.finish(None), global)?;
     let code = ended.summary.command_status.unwrap_or(0);
-    Ok(u8::try_from(code).unwrap_or(u8::MAX))
+    Ok((finish(output.0, None), Ok(u8::try_from(code).unwrap_or(u8::MAX))))
 }
 
-/// Prints the report in the form that was asked for.
-fn write(args: &ReportArgs, report: &Report, global: &GlobalArgs) -> Result<(), Error> {
+/// The report in the form that was asked for.
+fn rendered(args: &ReportArgs, report: &Report, global: &GlobalArgs) -> Result<String, Error> {
     let content = &args.content;
-    let printed = if content.json {
-        json::render(report).map_err(|error| {
+    if content.json {
+        return json::render(report).map_err(|error| {
             Error::failure(
                 format!("the report cannot be written: {error}"),
                 "this should not happen; report it",
             )
-        })?
-    } else {
-        let mut layout = terminal::layout(global.colors_output());
-        if args.session.stacks {
-            layout.frames = usize::MAX;
-        }
-        let sections = if content.section.is_empty() { &Section::ALL[..] } else { &content.section };
-        text::render(report, sections, content.sort, layout)
-    };
-    print(&printed).map(|_| ())
+        });
+    }
+    let mut layout = terminal::layout(global.colors_output());
+    if args.session.stacks {
+        layout.frames = usize::MAX;
+    }
+    let sections = if content.section.is_empty() { &Section::ALL[..] } else { &content.section };
+    Ok(text::render(report, sections, content.sort, layout))
 }
