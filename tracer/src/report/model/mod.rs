@@ -75,12 +75,12 @@ pub struct Report {
 }
 
 /// A number as `script --json` writes it: hexadecimal in a string.
-pub(super) fn hexadecimal<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+pub(in crate::report) fn hexadecimal<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{value:#x}"))
 }
 
 /// The same where there may be none.
-pub(super) fn optional_hexadecimal<S: Serializer>(
+pub(in crate::report) fn optional_hexadecimal<S: Serializer>(
     value: &Option<u64>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
