@@ -10,59 +10,62 @@ use super::tree::{Node, Tree};
 use crate::report::weight::Weight;
 
 /// What the two sides are related to before they are compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Basis {
-    /// Nothing: sums as they are.
-    Raw,
-    /// The time that was recorded.
-    #[default]
-    Second,
-    /// The events of the trace, lost ones not among them.
-    Event,
-    /// The pages of all events.
-    Page,
+#[derive(Clone, Debug, PartialEq)]
+pub struct Basis {
+    per: String,
+    exposures: [f64; 2],
 }
 
 impl Basis {
-    /// Every one.
-    pub const ALL: [Self; 4] = [Self::Raw, Self::Second, Self::Event, Self::Page];
-
-    /// The name on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::Second => "second",
-            Self::Event => "event",
-            Self::Page => "page",
+    /// Numbers per one of these, such as `second` or `run`; the sides have so many of them.
+    ///
+    /// # Errors
+    /// When a side has none.
+    pub fn new(per: &str, exposures: [f64; 2]) -> Result<Self, FlameError> {
+        for (side, exposure) in ["before", "after"].into_iter().zip(exposures) {
+            if !(exposure.is_finite() && exposure > 0.0) {
+                return Err(FlameError::NoBasis { side, basis: per.to_owned() });
+            }
         }
+        Ok(Self { per: per.to_owned(), exposures })
     }
 
-    /// For people, after a number.
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Raw => "",
-            Self::Second => " per second",
-            Self::Event => " per event of the trace",
-            Self::Page => " per page",
-        }
+    /// Sums as they are.
+    pub fn raw() -> Self {
+        Self { per: String::new(), exposures: [1.0; 2] }
     }
 
-    /// How much of it a trace has; 1 of nothing.
-    pub fn exposure(self, profile: &Profile) -> f64 {
-        match self {
-            Self::Raw => 1.0,
-            Self::Second => profile.duration() as f64 / 1e9,
-            Self::Event => profile.totals().count as f64,
-            Self::Page => profile.totals().pages as f64,
-        }
+    /// Numbers per second that was recorded.
+    ///
+    /// # Errors
+    /// When a side has no time.
+    pub fn second(before: &Profile, after: &Profile) -> Result<Self, FlameError> {
+        Self::new("second", [before, after].map(|profile| profile.duration() as f64 / 1e9))
     }
 
-    fn both(self, before: &Profile, after: &Profile) -> Result<[f64; 2], FlameError> {
-        let exposure = |side, profile| match self.exposure(profile) {
-            exposure if exposure > 0.0 => Ok(exposure),
-            _ => Err(FlameError::NoBasis { side, basis: self.name() }),
-        };
-        Ok([exposure("before", before)?, exposure("after", after)?])
+    /// Numbers per event of any kind, lost ones not among them.
+    ///
+    /// # Errors
+    /// When a side has none.
+    pub fn event(before: &Profile, after: &Profile) -> Result<Self, FlameError> {
+        Self::new("event", [before, after].map(|profile| profile.totals().count as f64))
+    }
+
+    /// Numbers per page of all events.
+    ///
+    /// # Errors
+    /// When a side has none.
+    pub fn page(before: &Profile, after: &Profile) -> Result<Self, FlameError> {
+        Self::new("page", [before, after].map(|profile| profile.totals().pages as f64))
+    }
+
+    fn is_raw(&self) -> bool {
+        self.per.is_empty()
+    }
+
+    /// For people, after a number that it is not of.
+    fn related(&self, weight: Weight, value: f64) -> String {
+        if self.is_raw() { String::new() } else { format!(" = {} per {}", amount(weight, value), self.per) }
     }
 }
 
@@ -75,15 +78,15 @@ const DARKEST: f64 = 4.0;
 /// vanished keeps its place; each frame is coloured by all that lies above it, and grey where chance explains it.
 ///
 /// # Errors
-/// When neither side has the weight, or one has nothing of the basis.
+/// When neither side has the weight.
 pub fn difference_svg(
     before: &Profile,
     after: &Profile,
-    basis: Basis,
+    basis: &Basis,
     style: &Style,
 ) -> Result<String, FlameError> {
     let weight = style.weight;
-    let exposures = basis.both(before, after)?;
+    let exposures = basis.exposures;
     let larger = |[before, after]: [f64; 2]| (before / exposures[0]).max(after / exposures[1]);
     let whole: f64 = [before, after]
         .into_iter()
@@ -98,7 +101,7 @@ pub fn difference_svg(
     let width =
         |own| if larger(own) > 0.0 { ((larger(own) / whole * UNITS).round() as u64).max(1) } else { 0 };
     let tree = Tree::new([before, after], weight, width);
-    let lines = lines(before, after, basis, style, exposures);
+    let lines = lines(before, after, basis, style);
     let title = style.title.clone().unwrap_or_else(|| format!("rmapscope: change of {}", subject(weight)));
     lay_out(&tree, &title, style, &lines, |node| {
         let beyond = style.noise.is_beyond(node.sides, exposures);
@@ -112,7 +115,7 @@ pub fn difference_svg(
         } else {
             palette::shade(palette::LESS, intensity(before / after))
         };
-        Frame { title: words(node, weight, basis, exposures, beyond), fill }
+        Frame { title: words(node, weight, basis, beyond), fill }
     })
 }
 
@@ -121,16 +124,11 @@ fn intensity(ratio: f64) -> f64 {
 }
 
 /// A frame's name, its change where it is one, and the numbers of both sides.
-fn words(node: &Node, weight: Weight, basis: Basis, exposures: [f64; 2], beyond: bool) -> String {
+fn words(node: &Node, weight: Weight, basis: &Basis, beyond: bool) -> String {
+    let exposures = basis.exposures;
     let sides = node.sides;
     let relative = rates(sides, exposures);
-    let side = |index: usize| {
-        let absolute = amount(weight, sides[index].value);
-        match basis {
-            Basis::Raw => absolute,
-            basis => format!("{absolute} = {}{}", amount(weight, relative[index]), basis.words()),
-        }
-    };
+    let side = |index: usize| amount(weight, sides[index].value) + &basis.related(weight, relative[index]);
     let change = match relative {
         [0.0, _] => "new".to_owned(),
         [_, 0.0] => "gone".to_owned(),
@@ -148,25 +146,16 @@ fn words(node: &Node, weight: Weight, basis: Basis, exposures: [f64; 2], beyond:
     )
 }
 
-fn lines(before: &Profile, after: &Profile, basis: Basis, style: &Style, exposures: [f64; 2]) -> Lines {
+fn lines(before: &Profile, after: &Profile, basis: &Basis, style: &Style) -> Lines {
     let weight = style.weight;
     let mut lines = Lines::default();
-    for (name, profile) in [("before", before), ("after", after)] {
+    for (index, (name, profile)) in [("before", before), ("after", after)].into_iter().enumerate() {
         let own: f64 = profile.own(weight).iter().map(|(_, own)| *own as f64).sum();
-        let exposure = if name == "before" { exposures[0] } else { exposures[1] };
-        let relative = match basis {
-            Basis::Raw => String::new(),
-            basis => format!(" = {}{}", amount(weight, own / exposure), basis.words()),
-        };
-        lines.text(format!("{name}: {}{relative}; {}", amount(weight, own), profile.origin.join("; ")));
+        let related = basis.related(weight, own / basis.exposures[index]);
+        lines.text(format!("{name}: {}{related}; {}", amount(weight, own), profile.origin.join("; ")));
         losses(profile, weight).into_iter().for_each(|line| lines.text(format!("{name}: {line}")));
     }
-    let compared = match basis {
-        Basis::Raw => "as they are",
-        Basis::Second => "per second that was recorded",
-        Basis::Event => "per event of their trace",
-        Basis::Page => "per page of all events",
-    };
+    let compared = if basis.is_raw() { "as they are".to_owned() } else { format!("per {}", basis.per) };
     lines.text(format!(
         "The sides are compared {compared}. Each path is as wide as the larger side, so that what is gone keeps its place."
     ));

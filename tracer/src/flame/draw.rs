@@ -80,7 +80,7 @@ pub fn lay_out(
     let mut svg = Vec::new();
     from_lines(&mut options, folded.iter().rev().map(String::as_str), &mut svg)?;
     let svg = String::from_utf8(svg).map_err(|error| FlameError::Svg(error.to_string()))?;
-    paint(&svg, lines, frame_height, |depth, start| tree.at(depth, start).map(&frame))
+    paint(&svg, lines, frame_height, style.inverted, |depth, start| tree.at(depth, start).map(&frame))
 }
 
 /// What a frame is called.

@@ -34,12 +34,12 @@ pub enum FlameError {
     #[error("no event has {0}: nothing to draw")]
     Nothing(&'static str),
     /// A difference relates both sides to something that one of them has not.
-    #[error("the trace {side} has no {basis} to relate its numbers to")]
+    #[error("numbers per {basis} cannot be told: the side {side} has none")]
     NoBasis {
         /// `before` or `after`.
         side: &'static str,
         /// What is missing.
-        basis: &'static str,
+        basis: String,
     },
     /// inferno refused.
     #[error("inferno cannot lay the frames out: {0}")]

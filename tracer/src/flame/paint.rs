@@ -94,6 +94,7 @@ pub fn paint(
     svg: &str,
     lines: &Lines,
     frame_height: usize,
+    inverted: bool,
     frame: impl Fn(usize, u64) -> Option<Frame>,
 ) -> Result<String, FlameError> {
     let mut reader = Reader::from_str(svg);
@@ -104,9 +105,8 @@ pub fn paint(
             event => events.push(event),
         }
     }
-    // The frame below all is the last one that inferno writes.
-    let rects = events.iter().rev();
-    let bottom = rects.filter_map(frame_place).map(|(y, _)| y).next().unwrap_or_default();
+    let places = events.iter().filter_map(frame_place).map(|(y, _)| y);
+    let root = if inverted { places.min() } else { places.max() }.unwrap_or_default();
     let shift = lines.height();
     let mut writer = Writer::new(Vec::with_capacity(svg.len() * 2));
     let mut current = None;
@@ -115,7 +115,7 @@ pub fn paint(
         let painted = match event {
             Event::Start(start) if start.name().as_ref() == b"g" => {
                 let place = events[index..].iter().find_map(frame_place);
-                let found = place.and_then(|(y, x)| frame(y.abs_diff(bottom) / frame_height, x));
+                let found = place.and_then(|(y, x)| frame(y.abs_diff(root) / frame_height, x));
                 current =
                     Some(found.ok_or_else(|| FlameError::Svg("a frame that was not asked for".to_owned()))?);
                 None

@@ -63,7 +63,7 @@ impl Tree {
             own_width: 0,
             sides: [Cell::default(); 2],
         };
-        let mut nodes = vec![root];
+        let mut nodes = vec![root.clone()];
         let mut callers = vec![0_usize];
         let mut callees: Vec<[f64; 2]> = vec![[0.0; 2]];
         let mut right = 0;
@@ -75,7 +75,7 @@ impl Tree {
                 callers.push(nodes.len());
                 callees.push([0.0; 2]);
                 let start = right;
-                nodes.push(Node { name: Arc::clone(name), depth: depth + 1, start, ..nodes[0].clone() });
+                nodes.push(Node { name: Arc::clone(name), depth: depth + 1, start, ..root.clone() });
             }
             let own_width = width([own[0].value, own[1].value]);
             let index = callers.last().copied().unwrap_or_default();
