@@ -54,14 +54,14 @@ const READERS: [&str; 18] = [
     "rmapscope check -q -i TRACE",
     "rmapscope script -q -i TRACE",
     "rmapscope diff -q TRACE TRACE",
-    "rmapscope export -q -i TRACE --to csv -o OUT/export.csv",
-    "rmapscope export -q -i TRACE --to ndjson -o OUT/export.ndjson",
-    "rmapscope export -q -i TRACE --to parquet -o OUT/export.parquet",
-    "rmapscope export -q -i TRACE --to perfetto -o OUT/export.pftrace",
-    "rmapscope export -q -i TRACE --to chrome -o OUT/export.json",
-    "rmapscope export -q -i TRACE --to firefox -o OUT/firefox.json",
-    "rmapscope export -q -i TRACE --to folded -o OUT/export.folded",
-    "rmapscope export -q -i TRACE --to speedscope -o OUT/speedscope.json",
+    "rmapscope export -q -i TRACE -f csv -o OUT/export.csv",
+    "rmapscope export -q -i TRACE -f ndjson -o OUT/export.ndjson",
+    "rmapscope export -q -i TRACE -f parquet -o OUT/export.parquet",
+    "rmapscope export -q -i TRACE -f perfetto -o OUT/export.pftrace",
+    "rmapscope export -q -i TRACE -f chrome -o OUT/export.json",
+    "rmapscope export -q -i TRACE -f firefox -o OUT/firefox.json",
+    "rmapscope export -q -i TRACE -f folded -o OUT/export.folded",
+    "rmapscope export -q -i TRACE -f speedscope -o OUT/speedscope.json",
 ];
 
 /// What one reader took.
