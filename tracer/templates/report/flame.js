@@ -1,0 +1,49 @@
+"use strict";
+// A frame without an address of its own may not write to the history; the flame graph does so at each zoom.
+history.replaceState = () => {};
+init();
+{
+  const frames = [...document.querySelectorAll("#frames g")];
+  const place = (frame) => {
+    const rect = frame.querySelector("rect");
+    return { x: Number(rect.getAttribute("fg:x")), width: Number(rect.getAttribute("fg:w")), y: Number(rect.getAttribute("y")) };
+  };
+  const rows = new Map();
+  for (const frame of frames) {
+    frame.setAttribute("tabindex", "-1");
+    frame.setAttribute("role", "button");
+    const { y } = place(frame);
+    if (!rows.has(y)) rows.set(y, []);
+    rows.get(y).push(frame);
+  }
+  const heights = [...rows.keys()].sort((one, other) => one - other);
+  for (const row of rows.values()) row.sort((one, other) => place(one).x - place(other).x);
+  // One stop for Tab; arrows go from frame to frame.
+  const widest = frames.reduce((best, frame) => (place(frame).width > place(best).width ? frame : best), frames[0]);
+  widest?.setAttribute("tabindex", "0");
+  const next = (frame, key) => {
+    const { x, width, y } = place(frame);
+    const row = rows.get(y);
+    if (key === "ArrowLeft") return row[row.indexOf(frame) - 1];
+    if (key === "ArrowRight") return row[row.indexOf(frame) + 1];
+    const other = rows.get(heights[heights.indexOf(y) + (key === "ArrowUp" ? -1 : 1)]);
+    return other?.find((there) => place(there).x < x + width && place(there).x + place(there).width > x);
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") return unzoom();
+    const frame = event.target.closest?.("#frames g");
+    if (!frame) return;
+    if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      frame.querySelector("rect").dispatchEvent(new MouseEvent("click", { bubbles: true }));
+    } else if (event.key.startsWith("Arrow")) {
+      event.preventDefault();
+      next(frame, event.key)?.focus();
+    }
+  });
+  addEventListener("message", (event) => {
+    if (typeof event.data !== "string") return;
+    if (event.data) search(event.data.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
+    else reset_search();
+  });
+}
