@@ -8,15 +8,19 @@
 //!   `threads`, which tells names once, and `nesting`, which finds rows for calls;
 //!   `session` is what a recording says about itself.
 //! * `parquet`, `lines`: tables, a row an event.
+//! * `folded`, `speedscope`: sums by `stacks`.
 
 mod chrome;
 mod destination;
 mod firefox;
+mod folded;
 mod lines;
 mod nesting;
 mod parquet;
 mod perfetto;
 mod session;
+mod speedscope;
+mod stacks;
 mod states;
 mod threads;
 
@@ -27,6 +31,7 @@ pub use parquet::Partitioned;
 
 use crate::event::{Collect, Decoder, Event, Filter, Item, Loss, Names, ProcessEntry, StackEntry, Summary};
 use crate::output::{Line, PrintError, Tally};
+use crate::report::weight::Weight;
 use crate::trace_file::FileHeader;
 
 /// Where an export goes.
@@ -100,12 +105,27 @@ pub enum Format {
     Csv,
     /// One JSON object a line.
     Ndjson,
+    /// Stacks in text, summed up by a weight.
+    Folded(Weight),
+    /// The same by every weight, as speedscope's JSON.
+    Speedscope,
 }
 
 impl Format {
     /// Every one.
-    pub const ALL: &'static [Self] =
-        &[Self::Perfetto, Self::Firefox, Self::Chrome, Self::Parquet, Self::Csv, Self::Ndjson];
+    pub const ALL: &'static [Self] = &[
+        Self::Perfetto,
+        Self::Firefox,
+        Self::Chrome,
+        Self::Parquet,
+        Self::Csv,
+        Self::Ndjson,
+        Self::Folded(Weight::Count),
+        Self::Folded(Weight::Time),
+        Self::Folded(Weight::Pages),
+        Self::Folded(Weight::Bytes),
+        Self::Speedscope,
+    ];
 
     /// The name on the command line.
     pub const fn name(self) -> &'static str {
@@ -116,6 +136,11 @@ impl Format {
             Self::Parquet => "parquet",
             Self::Csv => "csv",
             Self::Ndjson => "ndjson",
+            Self::Folded(Weight::Count) => "folded",
+            Self::Folded(Weight::Time) => "folded-time",
+            Self::Folded(Weight::Pages) => "folded-pages",
+            Self::Folded(Weight::Bytes) => "folded-bytes",
+            Self::Speedscope => "speedscope",
         }
     }
 
@@ -130,6 +155,11 @@ impl Format {
             Self::Parquet => "table for DuckDB, Spark, Trino, ClickHouse; with --partition a fleet's layout",
             Self::Csv => "table for spreadsheets, the rows of `script --raw -x ,`",
             Self::Ndjson => "one JSON object a line, the lines of `script --raw -j`",
+            Self::Folded(Weight::Count) => "stacks with their events for flamegraph.pl, inferno, Grafana",
+            Self::Folded(Weight::Time) => "the same with the nanoseconds in the probed functions, none twice",
+            Self::Folded(Weight::Pages) => "the same with pages",
+            Self::Folded(Weight::Bytes) => "the same with bytes",
+            Self::Speedscope => "stacks by each weight for speedscope.app",
         }
     }
 
@@ -142,6 +172,9 @@ impl Format {
             Self::Parquet => &[".parquet"],
             Self::Csv => &[".csv"],
             Self::Ndjson => &[".ndjson", ".jsonl"],
+            Self::Folded(Weight::Count) => &[".folded"],
+            Self::Folded(Weight::Time | Weight::Pages | Weight::Bytes) => &[],
+            Self::Speedscope => &[".speedscope.json", ".speedscope"],
         }
     }
 
@@ -149,7 +182,7 @@ impl Format {
     pub const fn is_binary(self) -> bool {
         match self {
             Self::Perfetto | Self::Firefox | Self::Parquet => true,
-            Self::Chrome | Self::Csv | Self::Ndjson => false,
+            Self::Chrome | Self::Csv | Self::Ndjson | Self::Folded(_) | Self::Speedscope => false,
         }
     }
 
@@ -176,6 +209,10 @@ impl Format {
             Self::Parquet => Box::new(parquet::Parquet::new(header, out)?),
             Self::Csv => Box::new(lines::Lines::csv(out)),
             Self::Ndjson => Box::new(lines::Lines::ndjson(header, out)),
+            Self::Folded(weight) => Box::new(stacks::Stacks::new(header, out, move |profile, out| {
+                folded::write(profile, weight, out)
+            })),
+            Self::Speedscope => Box::new(stacks::Stacks::new(header, out, speedscope::write)),
         })
     }
 }

@@ -194,10 +194,10 @@ fn legend(profile: &Profile) -> Vec<Piece> {
     families.sort_by_key(|family| *family as u8);
     families.dedup();
     let mut pieces = vec![(Some(palette::THREAD), "thread".to_owned())];
-    pieces.push((Some(palette::function("")), "kernel function".to_owned()));
+    pieces.push((Some(palette::function("")), "function".to_owned()));
     let probed = families
         .into_iter()
-        .map(|family| (Some(palette::family(family)), format!("probed: {}", family.name())));
+        .map(|family| (Some(palette::family(family)), format!("probed ({})", family.name())));
     pieces.extend(probed);
     if profile.events_missing() > 0 || profile.stackless > 0 {
         pieces.push((Some(palette::LOSS), "lost".to_owned()));

@@ -105,6 +105,12 @@ impl Profile {
         self.duration
     }
 
+    /// What was recorded and where, and why that is not whole, in one line.
+    pub fn title(&self) -> String {
+        let incomplete = self.incomplete.iter().map(|reason| format!("not whole: {reason}"));
+        self.origin.iter().cloned().chain(incomplete).collect::<Vec<_>>().join("; ")
+    }
+
     /// Every path and what was summed up on it, in the order of the frames' names.
     pub fn paths(&self) -> impl Iterator<Item = (&[Arc<str>], &Sum)> {
         self.sums.iter().map(|(path, sum)| (&**path, sum))

@@ -8,7 +8,7 @@ use super::leaves::Leaves;
 use super::names::{self, LOSSES, NO_STACK, OTHER, STACK_MISSING, UNKNOWN_FUNCTION, stack_lost};
 use super::profile::{Path, Profile, Sum};
 use crate::event::{
-    Collect, Comm, Event, Filter, Header, Item, Kind, Loss, LossCause, Names, StackEntry, Summary,
+    Collect, Comm, Event, Family, Filter, Header, Item, Kind, Loss, LossCause, Names, StackEntry, Summary,
 };
 use crate::output::escape;
 use crate::report::stack::kernel_frames;
@@ -132,7 +132,8 @@ impl Profiler {
         }
     }
 
-    fn stack(&mut self, entry: &StackEntry) {
+    /// Takes a stack that later events name.
+    pub(crate) fn stack(&mut self, entry: &StackEntry) {
         let stack = if self.frames + entry.frames.len() > MOST_FRAMES {
             Stack::Other
         } else {
@@ -156,17 +157,30 @@ impl Profiler {
         number
     }
 
-    fn loss(&mut self, loss: &Loss) {
-        let count = &mut self.missing[loss.cause as usize];
-        *count = count.saturating_add(loss.count);
+    /// Takes events that are missing here.
+    pub(crate) fn loss(&mut self, loss: &Loss) {
+        let start = self.first.unwrap_or(loss.after);
+        let before = if loss.before == u64::MAX { u64::MAX } else { loss.before.saturating_sub(start) };
+        if self.filter.admits_loss(loss, loss.after.saturating_sub(start), before) {
+            let count = &mut self.missing[loss.cause as usize];
+            *count = count.saturating_add(loss.count);
+        }
     }
 
-    fn summary(&mut self, summary: &Summary) {
+    /// Takes the session's own end: it has what was noticed too late for a place in the stream.
+    pub(crate) fn summary(&mut self, summary: &Summary) {
         self.summary = Some((summary.begin, summary.end));
-        // The session's own sums have what was noticed too late for a place in the stream.
+        let wanted = |(name, count): (&String, &u64)| {
+            let family = Family::from_name(name);
+            family.is_none_or(|family| self.filter.selection.touches(family)).then_some(*count)
+        };
         let sums = [&summary.lost, &summary.missed, &summary.dropped];
-        for (count, sums) in self.missing.iter_mut().zip(sums) {
-            *count = (*count).max(sums.values().fold(0, |sum, count| sum.saturating_add(*count)));
+        let sums = sums.map(|sums| sums.iter().filter_map(wanted).fold(0, u64::saturating_add));
+        // Of a stretch of the stream, only the losses that have their place in it.
+        if self.filter.from == 0 && self.filter.to == u64::MAX {
+            for (count, sum) in self.missing.iter_mut().zip(sums) {
+                *count = (*count).max(sum);
+            }
         }
     }
 
