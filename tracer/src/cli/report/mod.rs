@@ -1,5 +1,6 @@
 //! `rmapscope report`: a trace file, or a live session, summed up.
 
+mod files;
 mod progress;
 
 use std::ffi::OsString;
@@ -8,10 +9,11 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rmapscope::Error;
-use rmapscope::flame::{Profile, Profiler, svg};
+use rmapscope::flame::{Profile, Profiler};
 use rmapscope::report::aggregate::{Aggregator, Options};
+use rmapscope::report::biography::{self, Biography, Life, Target};
 use rmapscope::report::model::{Key, Report};
-use rmapscope::report::text::Section;
+use rmapscope::report::text::{Layout, Section};
 use rmapscope::report::weight::Weight;
 use rmapscope::report::{json, text};
 use rmapscope::session::{Collected, Live, prepare};
@@ -19,12 +21,12 @@ use rmapscope::trace_file::{Ending, FileHeader, Reader, source};
 
 use super::GlobalArgs;
 use super::filter::FilterArgs;
-use super::flame_args::FlameArgs;
 use super::script::print;
 use super::session_args::{SessionArgs, fork, runtime};
 use super::summary;
 use super::terminal;
 use super::values::{EventChoice, event_list, events};
+use files::FileArgs;
 use progress::Progress;
 
 /// Sum up a trace file, or a live session when it ends.
@@ -35,6 +37,8 @@ use progress::Progress;
   rmapscope report --by caller,event --sort time     one table more, by the function that called
   rmapscope report -n kswapd0 --from 2s --to 3s      what kswapd did in that second
   rmapscope report --flame why.svg --weight time     where the time went, to be opened in a browser
+  rmapscope report --html report.html                to be opened, or sent to somebody
+  rmapscope report --page 0x1a2b3 -g                 the story of one page, with stacks
   rmapscope report -l -- ./job                       a live session, summed up at its end
   rmapscope report -j | jq '.latencies[].quantiles'  for programs")]
 pub struct ReportArgs {
@@ -44,7 +48,7 @@ pub struct ReportArgs {
     #[command(flatten)]
     content: ContentArgs,
     #[command(flatten)]
-    flame: FlameArgs,
+    files: FileArgs,
     #[command(flatten)]
     filter: FilterArgs,
     /// Report a live session instead of a file. A command does so, too.
@@ -76,7 +80,17 @@ pub struct ContentArgs {
     /// One JSON object instead of text.
     #[arg(short, long)]
     json: bool,
+    /// Instead of the report, everything that happened to this page (its frame number), in order.
+    #[arg(long, value_name = "PFN", value_parser = Target::page, conflicts_with_all = NOT_OF_ONE_PAGE)]
+    page: Option<Target>,
+    /// The same of whatever page was at this address of a process.
+    #[arg(long, value_name = "PID:ADDR", value_parser = Target::address,
+          conflicts_with_all = NOT_OF_ONE_PAGE, conflicts_with = "page")]
+    addr: Option<Target>,
 }
+
+/// Options of the report that a page's biography has no use for.
+const NOT_OF_ONE_PAGE: [&str; 4] = ["by", "sort", "section", "FilterArgs"];
 
 fn keys() -> impl TypedValueParser<Value = Key> {
     named(Key::ALL.map(|key| (key.name(), key)))
@@ -118,38 +132,42 @@ pub fn run(args: &ReportArgs, global: &GlobalArgs) -> Result<u8, Error> {
         by: args.content.by.clone(),
         rules: rmapscope::check::Options::default(),
     };
-    let flame = args.flame.open()?;
+    let files = args.files.open((!is_live).then_some(&args.input))?;
     let (sums, code) = match is_live {
         true => live(args, options, global)?,
         false => recorded(args, options, global)?,
     };
-    let report = sums.report;
-    let drawn = match flame.zip(sums.profile) {
-        Some((file, profile)) => file.write(svg(&profile, &args.flame.style())),
-        None => Ok(()),
-    };
-    print(&rendered(args, &report, global)?)?;
-    drawn?;
+    let written = files.write(sums.report.as_ref(), sums.profile.as_ref());
+    print(&rendered(args, &sums, global)?)?;
+    written?;
     code
 }
 
 /// What one pass over the stream gives.
 struct Sums {
-    report: Report,
+    /// Where it was asked for.
+    report: Option<Report>,
     profile: Option<Profile>,
+    life: Option<Life>,
 }
 
 /// Those that sum up, all at once.
-type Collectors = (Aggregator, Option<Profiler>);
+type Collectors = (Option<Aggregator>, (Option<Profiler>, Option<Biography>));
 
 fn collectors(args: &ReportArgs, header: &FileHeader, options: Options) -> Collectors {
-    let profiler = args.flame.profiler(header, &options.filter);
-    (Aggregator::new(header, options), profiler)
+    let target = args.content.page.or(args.content.addr);
+    let profiler = args.files.profiler(header, &options.filter);
+    let is_summed_up = target.is_none() || args.files.any();
+    let aggregator = is_summed_up.then(|| Aggregator::new(header, options));
+    (aggregator, (profiler, target.map(|target| Biography::new(header, target))))
 }
 
-fn finish((aggregator, profiler): Collectors, incomplete: Option<String>) -> Sums {
-    let profile = profiler.map(|profiler| profiler.finish(incomplete.clone()));
-    Sums { report: aggregator.finish(incomplete), profile }
+fn finish((aggregator, (profiler, biography)): Collectors, incomplete: Option<String>) -> Sums {
+    Sums {
+        report: aggregator.map(|aggregator| aggregator.finish(incomplete.clone())),
+        profile: profiler.map(|profiler| profiler.finish(incomplete.clone())),
+        life: biography.map(|biography| biography.finish(incomplete)),
+    }
 }
 
 /// Sums up a trace file; the exit code is an error's when something of the file is missing.
@@ -203,21 +221,24 @@ fn live(
     Ok((finish(output.0, None), Ok(u8::try_from(code).unwrap_or(u8::MAX))))
 }
 
-/// The report in the form that was asked for.
-fn rendered(args: &ReportArgs, report: &Report, global: &GlobalArgs) -> Result<String, Error> {
-    let content = &args.content;
-    if content.json {
-        return json::render(report).map_err(|error| {
+/// What standard output gets.
+fn rendered(args: &ReportArgs, sums: &Sums, global: &GlobalArgs) -> Result<String, Error> {
+    let (content, stacks) = (&args.content, args.session.stacks);
+    let layout = terminal::layout(global.colors_output());
+    match (&sums.life, &sums.report) {
+        (Some(life), _) if content.json => Ok(biography::json(life) + "\n"),
+        (Some(life), _) => Ok(biography::text(life, stacks, layout.color)),
+        (None, Some(report)) if content.json => json::render(report).map_err(|error| {
             Error::failure(
                 format!("the report cannot be written: {error}"),
                 "this should not happen; report it",
             )
-        });
+        }),
+        (None, Some(report)) => {
+            let frames = if stacks { usize::MAX } else { layout.frames };
+            let sections = if content.section.is_empty() { &Section::ALL[..] } else { &content.section };
+            Ok(text::render(report, sections, content.sort, Layout { frames, ..layout }))
+        }
+        (None, None) => Ok(String::new()),
     }
-    let mut layout = terminal::layout(global.colors_output());
-    if args.session.stacks {
-        layout.frames = usize::MAX;
-    }
-    let sections = if content.section.is_empty() { &Section::ALL[..] } else { &content.section };
-    Ok(text::render(report, sections, content.sort, layout))
 }
