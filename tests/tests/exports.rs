@@ -1,0 +1,130 @@
+//! Exports read by programs that we did not write.
+//!
+//! For each trace in `tests/fixtures/traces` and each `tests/exports/validate_FORMAT.py` (or `.cjs`, for Node.js):
+//! the trace is exported, and the validation compares what its reader finds with what `rmapscope script` prints
+//! (`tests/exports/common.py` says how). `validate_partition.py` gets a folder of partitions. A format without a
+//! validation is skipped, and its test says so. Exports stay in `target/exports`.
+//!
+//! The environment says where things are, as `cargo xtask test` sets it:
+//! - `RMAPSCOPE_PROGRAM`: the program;
+//! - `RMAPSCOPE_EXPORTS_PYTHON`: a Python with `tests/exports/requirements.txt`;
+//! - `RMAPSCOPE_EXPORTS_NODE`: the `node_modules` of `tests/exports/package.json`.
+//!
+//! The tests of what is not set are ignored, and their names say so.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+const PROGRAM: &str = "RMAPSCOPE_PROGRAM";
+const PYTHON: &str = "RMAPSCOPE_EXPORTS_PYTHON";
+const NODE: &str = "RMAPSCOPE_EXPORTS_NODE";
+
+/// What `--partition` writes is no format of its own.
+const PARTITION: &str = "partition";
+
+fn main() -> Result<()> {
+    let arguments = Arguments::from_args();
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let traces = files(&tests.join("fixtures/traces"), |path| extension(path) == "data")?;
+    let validations = files(&tests.join("exports"), |path| {
+        matches!(extension(path), "py" | "cjs") && stem(path).starts_with("validate_")
+    })?;
+    let mut trials = Vec::new();
+    for validation in &validations {
+        for trace in &traces {
+            trials.push(trial(validation.clone(), trace.clone()));
+        }
+    }
+    for format in formats()? {
+        if !validations.iter().any(|validation| format_of(validation) == format) {
+            let name = format!("{format} (skipped: no foreign reader validates it)");
+            trials.push(Trial::test(name, || Ok(())).with_ignored_flag(true));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn trial(validation: PathBuf, trace: PathBuf) -> Trial {
+    let name = format!("{} of {}", format_of(&validation), stem(&trace));
+    let reader = if extension(&validation) == "py" { PYTHON } else { NODE };
+    let missing = [PROGRAM, reader].into_iter().find(|variable| std::env::var_os(variable).is_none());
+    let name =
+        missing.map_or_else(|| name.clone(), |variable| format!("{name} (skipped: {variable} is not set)"));
+    let validate = move || validate(&validation, &trace).map_err(|error| Failed::from(format!("{error:#}")));
+    Trial::test(name, validate).with_ignored_flag(missing.is_some())
+}
+
+fn validate(validation: &Path, trace: &Path) -> Result<()> {
+    let format = format_of(validation);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("exports").join(stem(trace)).join(&format);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let export = folder.join("export");
+    let (stats, events) = (folder.join("stats.json"), folder.join("events.ndjson"));
+    let how: &[&str] = if format == PARTITION { &["--partition"] } else { &["--format", &format] };
+    run(program("export", trace).args(how).arg("-o").arg(&export))?;
+    run(program("script", trace).args(["-j", "--stats"]).stdout(File::create(&stats)?))?;
+    run(program("script", trace).args(["-j", "--raw"]).stdout(File::create(&events)?))?;
+    let mut reader = if extension(validation) == "py" {
+        Command::new(std::env::var_os(PYTHON).unwrap_or_default())
+    } else {
+        let mut node = Command::new("node");
+        node.env("NODE_PATH", std::env::var_os(NODE).unwrap_or_default());
+        node
+    };
+    run(reader
+        .stdout(Stdio::piped())
+        .arg(validation)
+        .args([&export, &stats, &events])
+        .env("PYTHONDONTWRITEBYTECODE", "1"))
+}
+
+/// A subcommand of rmapscope on that trace.
+fn program(subcommand: &str, trace: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os(PROGRAM).unwrap_or_default());
+    command.args([subcommand, "-q", "-i"]).arg(trace);
+    command
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?.wait_with_output()?;
+    let said = [output.stdout, output.stderr].concat();
+    ensure!(output.status.success(), "{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&said));
+    Ok(())
+}
+
+/// Every format that the program knows; none without it.
+fn formats() -> Result<Vec<String>> {
+    let Some(program) = std::env::var_os(PROGRAM) else { return Ok(Vec::new()) };
+    let list = Command::new(program).args(["export", "--format", "list"]).output()?;
+    let list = String::from_utf8_lossy(&list.stdout).into_owned();
+    Ok(list.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
+}
+
+/// `validate_folded_time.py` is for `folded-time`.
+fn format_of(validation: &Path) -> String {
+    stem(validation).trim_start_matches("validate_").replace('_', "-")
+}
+
+fn files(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        files.push(entry?.path());
+    }
+    files.retain(|path| wanted(path));
+    files.sort();
+    Ok(files)
+}
+
+fn extension(path: &Path) -> &str {
+    path.extension().and_then(OsStr::to_str).unwrap_or_default()
+}
+
+fn stem(path: &Path) -> &str {
+    path.file_stem().and_then(OsStr::to_str).unwrap_or_default()
+}
