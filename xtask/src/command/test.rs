@@ -14,7 +14,7 @@ use crate::{kernel, process, workspace};
 /// Options of `test`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// No guests: format check, lints and unit tests only
+    /// No guests: format check, lints, unit tests and exports only
     #[arg(long, conflicts_with = "kernel")]
     quick: bool,
     /// Guest tests on this kernel only: 6.1, 6.12 or 6.12-hmm (may be given more than once)
@@ -61,6 +61,7 @@ pub fn run(options: &Options) -> Result<u8> {
     let filter = options.filter.as_deref();
     tally.tests("unit tests", &["--workspace", "--exclude", GUEST_PACKAGE, "--no-fail-fast"], &[], filter)?;
     tally.tests("unit tests of the workloads", &["-p", GUEST_PACKAGE, "--lib", "--bins"], &[], filter)?;
+    export_tests(filter, &mut tally)?;
     if options.quick {
         tally.skip("tests in guests: --quick");
     } else {
@@ -72,6 +73,30 @@ pub fn run(options: &Options) -> Result<u8> {
     eprintln!("xtask: tests: done in {}", process::duration(started.elapsed()));
     println!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
     Ok(u8::from(tally.failed > 0))
+}
+
+/// Exports of recorded traces, read by other programs; those that cannot be installed here are skipped.
+fn export_tests(filter: Option<&str>, tally: &mut Tally) -> Result<()> {
+    process::run(
+        "building rmapscope",
+        workspace::cargo().args(["build", "--quiet", "-p", "rmapscope", "--bin", "rmapscope"]),
+    )?;
+    let mut environment = vec![("RMAPSCOPE_PROGRAM".into(), workspace::target().join("debug/rmapscope"))];
+    for (variable, what, place) in [
+        ("RMAPSCOPE_EXPORTS_PYTHON", "Python's", setup::exports::python()),
+        ("RMAPSCOPE_EXPORTS_NODE", "Node.js'", setup::exports::node()),
+    ] {
+        match place {
+            Ok(place) => environment.push((variable.to_owned(), place)),
+            Err(error) => tally.skip(&format!("{what} readers of exports: {error:#}")),
+        }
+    }
+    tally.tests(
+        "exports read by other programs",
+        &["-p", GUEST_PACKAGE, "--test", "exports"],
+        &environment,
+        filter,
+    )
 }
 
 /// Boots as few guests as the tests allow, one after the other: two at a time would only share the CPUs.

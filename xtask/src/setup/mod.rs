@@ -1,6 +1,7 @@
 //! What this machine needs, in groups, so that a plain build needs only the toolchain.
 
 mod bpf_linker;
+pub mod exports;
 mod packages;
 mod virtme;
 
