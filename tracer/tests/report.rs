@@ -146,6 +146,43 @@ fn mistakes_are_told_with_a_remedy() {
 }
 
 #[test]
+fn files_are_opened_first_and_never_the_input() {
+    let session = Session::new();
+    let (before, input) = (std::fs::read(session.path()).unwrap(), "rmapscope.data");
+    let refused = |arguments: &[&str], cause: &str| {
+        let (code, text, errors) = session.run(arguments);
+        assert_eq!((code, text.as_str()), (2, ""), "{arguments:?}: {errors}");
+        assert!(errors.contains(cause) && errors.contains("try: "), "{arguments:?}: {errors}");
+    };
+    refused(&["--html", input], "is the trace file to report already");
+    refused(&["--flame", input], "is a trace file and is not overwritten");
+    refused(&["--html", "absent/report.html"], "cannot write the report to absent/report.html");
+    refused(&["--html", "-"], "standard output is for the text");
+    refused(&["--html", "a.svg", "--flame", "a.svg"], "the same file");
+    assert_eq!(std::fs::read(session.path()).unwrap(), before);
+
+    let (code, text, errors) =
+        session.run(&["--html", "report.html", "--flame", "why.svg", "--weight", "time"]);
+    assert!(code == 0 && errors.is_empty() && text.contains("\nEvents"), "{errors}");
+    for (name, beginning) in [("report.html", "<!doctype html>"), ("why.svg", "<?xml")] {
+        let written = std::fs::read_to_string(session.directory.path().join(name)).unwrap();
+        assert!(written.to_lowercase().starts_with(beginning) && !written.contains('\x1b'), "{name}");
+    }
+}
+
+#[test]
+fn one_page_is_told_instead() {
+    let session = Session::new();
+    let (code, text, errors) = session.run(&["--page", "0x12"]);
+    assert!(code == 0 && errors.is_empty() && text.contains("page 0x12"), "{text}{errors}");
+    let life = session.json(&["--addr", "700:0x7f0000000000"]);
+    assert_eq!(life["target"]["address"]["pid"], 700);
+    for arguments in [&["--page", "12x"][..], &["--addr", "0x12"], &["--page", "1", "-p", "2"]] {
+        assert_eq!(session.run(arguments).0, 2, "{arguments:?}");
+    }
+}
+
+#[test]
 fn what_is_left_of_a_cut_file_is_reported() {
     let session = Session::new();
     let whole = std::fs::read(session.path()).unwrap();
