@@ -23,6 +23,8 @@ mod speedscope;
 mod stacks;
 mod states;
 mod threads;
+#[cfg(test)]
+mod timelines;
 
 use std::io::{self, Write};
 

@@ -29,8 +29,9 @@ impl Nesting {
 
 /// Puts a call among those of a row, which do not overlap; `false` when it does not nest with them.
 fn place(row: &mut VecDeque<(u64, u64)>, begin: u64, end: u64) -> bool {
-    // An interrupt may send its event before the call that it interrupted at its very end does.
-    let later = row.iter().rev().take_while(|(start, _)| *start >= end && *start > begin).count();
+    // An interrupt may send its event before the call that it interrupted at its very end does. Were the times the
+    // same, its beginning would come before that end.
+    let later = row.iter().rev().take_while(|(start, _)| *start > end).count();
     let top = row.len() - later;
     let mut inner = top;
     while inner > 0 {

@@ -402,3 +402,76 @@ impl States {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Item, synthetic};
+
+    fn events() -> Vec<Event> {
+        let events = synthetic::stream().into_iter().filter_map(|item| match item {
+            Item::Event(event) => Some(event),
+            _ => None,
+        });
+        events.collect()
+    }
+
+    fn of(kind: Kind) -> Event {
+        events().into_iter().find(|event| event.kind() == kind).unwrap()
+    }
+
+    fn changes(events: &[(Event, bool)]) -> Vec<Change> {
+        let mut states = States::new(&synthetic::description());
+        let mut changes = Vec::new();
+        for (event, admitted) in events {
+            states.follow(event, *admitted, &mut changes);
+        }
+        states.finish(u64::MAX, &mut changes);
+        changes
+    }
+
+    fn ends(changes: &[Change]) -> Vec<(What, End)> {
+        let ends = changes.iter().filter_map(|change| match change {
+            Change::End(state, _, end) => Some((state.what, *end)),
+            _ => None,
+        });
+        ends.collect()
+    }
+
+    #[test]
+    fn what_begins_ends_once() {
+        let all: Vec<_> = events().into_iter().map(|event| (event, true)).collect();
+        let changes = changes(&all);
+        let begun: Vec<_> = changes.iter().filter(|change| matches!(change, Change::Begin(_))).collect();
+        assert!(begun.len() >= 3);
+        assert_eq!(begun.len(), ends(&changes).len());
+    }
+
+    #[test]
+    fn a_page_is_exclusive_until_it_is_restored() {
+        let (made, restored) = (of(Kind::ExclusivePage), of(Kind::RestoreExclusive));
+        let seen = changes(&[(made, true), (restored, false)]);
+        assert_eq!(ends(&seen), [(What::Exclusive, End::Event(Kind::RestoreExclusive))]);
+        assert_eq!(ends(&changes(&[(made, true)])), [(What::Exclusive, End::Trace)]);
+        assert_eq!(changes(&[(made, false), (restored, true)]), []);
+    }
+
+    #[test]
+    fn a_loss_ends_what_it_may_have_ended() {
+        let mut states = States::new(&synthetic::description());
+        let mut changes = Vec::new();
+        states.follow(&of(Kind::ExclusivePage), true, &mut changes);
+        states.lost(Some(Family::Swiotlb), 5, &mut changes);
+        assert_eq!(ends(&changes), []);
+        states.lost(None, 5, &mut changes);
+        assert_eq!(ends(&changes), [(What::Exclusive, End::Lost)]);
+    }
+
+    #[test]
+    fn a_lane_has_one_state_at_a_time() {
+        let mut lanes = Lanes::default();
+        assert_eq!((lanes.take(1), lanes.take(2)), (0, 1));
+        lanes.free(0, 10);
+        assert_eq!((lanes.take(9), lanes.take(10)), (2, 0));
+    }
+}

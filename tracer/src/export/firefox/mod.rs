@@ -2,7 +2,7 @@
 //!
 //! Every event is a marker of its thread with its fields and its kernel stack: an interval where the call was
 //! measured, otherwise an instant. Every event with a stack is a sample, too, at the time of its end and of weight 1,
-//! so that the call tree counts events. States of pages and bounce buffers are intervals on a thread of their own in
+//! so that the call tree counts events; its CPU time is the time in the call. States of pages and bounce buffers are intervals on a thread of their own in
 //! their process or device, the bytes bounced of a pool a counter, losses intervals of a process of their own. Time 0
 //! is that of `CLOCK_MONOTONIC`. The format is tables that are written at once, so they are kept in memory.
 
@@ -57,6 +57,8 @@ pub struct Firefox {
     processes: FxHashMap<Owner, ProcessHandle>,
     handles: FxHashMap<Owner, ThreadHandle>,
     stacks: FxHashMap<(ThreadHandle, i32), Option<StackHandle>>,
+    /// Time of the last sample of each thread.
+    sampled: FxHashMap<ThreadHandle, u64>,
     counters: FxHashMap<u64, (CounterHandle, u64)>,
     states: States,
     changes: Vec<Change>,
@@ -99,6 +101,7 @@ impl Firefox {
             processes: FxHashMap::default(),
             handles: FxHashMap::default(),
             stacks: FxHashMap::default(),
+            sampled: FxHashMap::default(),
             counters: FxHashMap::default(),
             states: States::new(kernel),
             changes: Vec::new(),
@@ -153,7 +156,7 @@ impl Firefox {
         if header.tid == 0 {
             let process = self.process(Owner::Process(0), 0, "idle");
             let name = format!("swapper/{}", header.cpu);
-            return self.add_thread(Owner::Idle(header.cpu), process, 0, &name, header.cpu == 0);
+            return self.add_thread(Owner::Idle(header.cpu), process, 0, &name, false);
         }
         for (named, name) in self.threads.follow(header, names) {
             match named {
@@ -337,7 +340,10 @@ impl Export for Firefox {
         let marker = self.profile.add_marker(thread, timing, of.marker(values));
         if let Some(stack) = self.stack_handle(thread, line) {
             self.profile.set_marker_stack(thread, marker, Some(stack));
-            self.profile.add_sample(thread, end, Some(stack), CpuDelta::ZERO, 1);
+            // Of nested calls each adds what those inside of it have not.
+            let before = self.sampled.insert(thread, header.time).unwrap_or(0);
+            let busy = Duration::from_nanos(duration.min(header.time.saturating_sub(before)));
+            self.profile.add_sample(thread, end, Some(stack), CpuDelta::from(busy), 1);
         }
         self.states.follow(event, true, &mut self.changes);
         self.take_changes(Some(line.names));

@@ -7,7 +7,7 @@
 //! `CLOCK_MONOTONIC`, and a snapshot beside the first event tells the time of day.
 
 mod interning;
-mod messages;
+pub(super) mod messages;
 mod tracks;
 
 use std::io::{self, Write};
