@@ -102,6 +102,7 @@ macro_rules! kinds {
             }
 
             /// The kind of that number in a [`Header`].
+            #[inline]
             pub const fn from_number(number: u16) -> Option<Self> {
                 match number { $($number => Some(Self::$kind),)* _ => None }
             }
@@ -118,11 +119,13 @@ macro_rules! kinds {
 
         impl Body {
             /// Decodes the body of a record; `None` when `bytes` has not exactly the size of that kind's body.
+            #[inline]
             pub fn decode(kind: Kind, bytes: &[u8]) -> Option<Self> {
                 Some(match kind { $(Kind::$kind => Self::$kind(read_plain(bytes)?),)* })
             }
 
             /// The kind of the record.
+            #[inline]
             pub const fn kind(&self) -> Kind {
                 match self { $(Self::$kind(_) => Kind::$kind,)* }
             }

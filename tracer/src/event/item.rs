@@ -39,18 +39,22 @@ impl Event {
     ///
     /// # Errors
     /// When the bytes are not exactly one record of a known kind.
+    #[inline]
     pub fn decode(record: &[u8]) -> Result<Self, MalformedRecord> {
         let header = Header::decode(record).ok_or(MalformedRecord::NoHeader(record.len()))?;
         let kind = Kind::from_number(header.kind).ok_or(MalformedRecord::UnknownKind(header.kind))?;
-        let body = Body::decode(kind, &record[size_of::<Header>()..]).ok_or(MalformedRecord::WrongSize {
-            kind,
-            actual: record.len(),
-            expected: kind.record_size(),
-        })?;
-        Ok(Self { header, body })
+        match Body::decode(kind, &record[size_of::<Header>()..]) {
+            Some(body) => Ok(Self { header, body }),
+            None => Err(MalformedRecord::WrongSize {
+                kind,
+                actual: record.len(),
+                expected: kind.record_size(),
+            }),
+        }
     }
 
     /// The kind of the event.
+    #[inline]
     pub fn kind(&self) -> Kind {
         self.body.kind()
     }

@@ -1,8 +1,9 @@
 //! Names that the stream gives as it goes: of threads, of devices, and the frames of stacks.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
+use rustc_hash::FxHashMap;
 use tracer_common::event::{COMM_LEN, DeviceName};
 
 use super::{Body, Event, Frame, Header, Item, StackEntry};
@@ -23,7 +24,7 @@ const IDLE_TID: u32 = 0;
 const MOST_FRAMES: usize = 1 << 20;
 
 /// The name of a thread.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Comm {
     bytes: [u8; COMM_LEN],
 }
@@ -68,11 +69,11 @@ pub fn text_of(bytes: &[u8]) -> Cow<'_, str> {
 /// Names known at one place of the stream. Memory is bounded: what is over a bound stays without a name.
 #[derive(Debug, Default)]
 pub struct Names {
-    comms: HashMap<u32, Comm>,
+    comms: FxHashMap<u32, Comm>,
     idle: Vec<Comm>,
     ended: VecDeque<u32>,
-    devices: HashMap<u64, Box<str>>,
-    stacks: HashMap<i32, Vec<Frame>>,
+    devices: FxHashMap<u64, Box<str>>,
+    stacks: FxHashMap<i32, Vec<Frame>>,
     frames: usize,
 }
 

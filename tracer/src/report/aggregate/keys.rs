@@ -98,7 +98,7 @@ impl By {
             Key::Pid => Some(u64::from(header.pid)),
             Key::Tid => Some(u64::from(header.tid)),
             Key::Cpu => Some(u64::from(header.cpu)),
-            Key::Comm => match moment.names.comm(header) {
+            Key::Comm => match moment.comm {
                 Some(name) => self.names.number(&name.text()),
                 None => Some(NONE),
             },

@@ -25,9 +25,9 @@ mod walks;
 use tracer_common::event::Kind;
 use tracer_common::family::Family;
 
-use self::keys::By;
 use self::exclusive::Exclusive;
 use self::fork::Fork;
+use self::keys::By;
 use self::losses::Gaps;
 use self::moment::Moment;
 use self::pages::Pages;
@@ -37,7 +37,7 @@ use self::tables::Tables;
 use self::timeline::Timeline;
 use self::walks::Walks;
 use crate::check::{Checker, Facts};
-use crate::event::{Collect, Decoder, Event, Filter, Item, Loss, place};
+use crate::event::{Collect, Comm, Decoder, Event, Filter, Item, Loss, place};
 use crate::report::model::{Key, Report};
 use crate::report::stack::Probed;
 use crate::report::weight::{Weight, Weights};
@@ -116,6 +116,10 @@ pub struct Aggregator {
     start: Option<u64>,
     /// Time of the latest.
     last: u64,
+    /// Thread and CPU of the latest event: each CPU has an idle thread of its own with the same number.
+    thread: Option<(u32, u16)>,
+    /// The name of that thread.
+    comm: Option<Comm>,
     tables: Tables,
     by: Option<By>,
     walks: Walks,
@@ -143,6 +147,8 @@ impl Aggregator {
             table,
             start: None,
             last: 0,
+            thread: None,
+            comm: None,
             tables: Tables::default(),
             by,
             walks: Walks::new(header),
@@ -171,6 +177,11 @@ impl Aggregator {
         }
         let names = self.checker.names();
         let wanted = self.table[place(event.kind())];
+        let thread = Some((event.header.tid, event.header.cpu));
+        if self.thread != thread || wanted & RENAMES != 0 {
+            self.thread = thread;
+            self.comm = names.comm(&event.header).copied();
+        }
         if wanted & RENAMES != 0 {
             self.tables.renamed(event);
         }
@@ -188,7 +199,7 @@ impl Aggregator {
             return;
         }
         let weights = Weights::of(event, self.page_size);
-        let moment = Moment { since_start, names, decoder: &self.decoder, weights };
+        let moment = Moment { since_start, names, comm: self.comm.as_ref(), decoder: &self.decoder, weights };
         if wanted & FORK != 0 {
             self.fork.event(event, &moment, admitted);
         }
@@ -250,8 +261,8 @@ impl Aggregator {
 impl Collect for Aggregator {
     #[inline]
     fn record(&mut self, record: &[u8]) {
-        match Event::decode(record) {
-            Ok(event) => self.event(&event),
+        match &Event::decode(record) {
+            Ok(event) => self.event(event),
             // The verdict counts what cannot be read.
             Err(_) => self.checker.record(record),
         }
@@ -264,7 +275,10 @@ impl Collect for Aggregator {
         Collect::item(&mut self.checker, item);
         match item {
             Item::Loss(loss) => self.loss(loss),
-            Item::Process(process) => self.tables.forget_name(process.pid),
+            Item::Process(process) => {
+                self.thread = None;
+                self.tables.forget_name(process.pid);
+            }
             Item::Stack(stack) => {
                 self.stacks.stack(stack);
                 if let Some(by) = &mut self.by {

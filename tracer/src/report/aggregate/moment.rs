@@ -1,6 +1,6 @@
 //! What a section may ask while it takes an event.
 
-use crate::event::{Decoder, Names};
+use crate::event::{Comm, Decoder, Names};
 use crate::report::weight::Weights;
 
 /// The stream as it is at one event.
@@ -10,6 +10,8 @@ pub struct Moment<'a> {
     pub since_start: u64,
     /// Who is who; the event itself is taken into account.
     pub names: &'a Names,
+    /// Name of the event's thread.
+    pub comm: Option<&'a Comm>,
     /// Turns this kernel's numbers into values.
     pub decoder: &'a Decoder,
     /// What the event counts for.

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use tracer_common::event::{Header, Kind};
+use tracer_common::event::Kind;
 
 use super::moment::Moment;
 use super::top::TopSketch;
@@ -18,7 +18,9 @@ const CAPACITY: usize = 1 << 14;
 struct Page {
     /// Events by the place of their kind; few kinds are about one page.
     events: Vec<(u8, u64)>,
-    last: Option<(Header, Comm)>,
+    /// Process of the last event, and that thread's name.
+    pid: u32,
+    comm: Option<Comm>,
     address: Option<u64>,
     first_time: u64,
     last_time: u64,
@@ -33,7 +35,7 @@ struct Page {
 impl Page {
     fn take(&mut self, event: &Event, moment: &Moment<'_>, address: Option<u64>) {
         let kind = event.kind();
-        if self.last.is_none() {
+        if self.events.is_empty() {
             self.first_time = moment.since_start;
         }
         let number = place(kind) as u8;
@@ -41,8 +43,8 @@ impl Page {
             Some((_, count)) => *count += 1,
             None => self.events.push((number, 1)),
         }
-        let comm = moment.names.comm(&event.header).cloned().unwrap_or_else(|| Comm::new([0; 16]));
-        self.last = Some((event.header, comm));
+        self.pid = event.header.pid;
+        self.comm = moment.comm.copied();
         self.last_time = moment.since_start;
         self.address = address.or(self.address);
         match kind {
@@ -61,14 +63,12 @@ impl Page {
             .map(|(number, count)| (Kind::ALL[usize::from(*number)].name(), *count))
             .collect();
         events.sort_by_key(|(name, count)| (Reverse(*count), *name));
-        let (pid, comm) =
-            self.last.map(|(header, comm)| (header.pid, comm.text().into_owned())).unwrap_or_default();
         HotPage {
             pfn,
             count,
             events,
-            pid,
-            comm,
+            pid: self.pid,
+            comm: self.comm.map(|comm| comm.text().into_owned()).unwrap_or_default(),
             address: self.address,
             first: self.first_time,
             last: self.last_time,
