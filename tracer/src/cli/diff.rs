@@ -25,7 +25,7 @@ use outputs::ReportArgs;
 /// Compare trace files: which differences are beyond noise, and are budgets kept?
 ///
 /// One file a side shows the noise inside of each run, and only differences beyond 25 % are told. Several files a
-/// side, of repeats of the same work, show the noise between runs too: three a side find 10 %, see docs/diff.md.
+/// side, of repeats of the same work, show the noise between runs too, so that less is enough; see docs/diff.md.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   rmapscope diff old.data new.data                            two runs
@@ -114,17 +114,19 @@ pub fn run(args: &DiffArgs, global: &GlobalArgs) -> Result<u8, Error> {
     let filter = args.filter.filter(selection);
     let (before, profile_before) = side(before, args, &filter, global)?;
     let (after, profile_after) = side(after, args, &filter, global)?;
-    let even = before.len() == after.len();
     let comparison = compare(before, after, &options);
     if let (Some(file), Some(before), Some(after)) = (flame_file, profile_before, profile_after) {
-        let basis = flame_basis(comparison.basis, even);
-        global.status().note(&format!("the flame graph's basis: {}", basis.name()));
-        file.write(difference_svg(&before, &after, basis, &args.flame.style()))?;
+        let basis = flame::Basis::new(comparison.basis.name(), comparison.exposures);
+        let style = args.flame.style();
+        file.write(basis.and_then(|basis| difference_svg(&before, &after, &basis, &style)))?;
     }
     outputs.write(&comparison)?;
     let shown = if args.reports.json {
         json(&comparison).map_err(|error| {
-            Error::failure(format!("the comparison cannot be written: {error}"), "this should not happen; report it")
+            Error::failure(
+                format!("the comparison cannot be written: {error}"),
+                "this should not happen; report it",
+            )
         })?
     } else {
         text(&comparison, args.reports.top, global.colors_output())
@@ -140,16 +142,6 @@ fn basis(name: Option<&str>) -> Result<BasisChoice, Error> {
         let all: Vec<&str> = ["run", "second", "event", "page"].into_iter().chain(kinds).collect();
         unknown("basis", name, &all)
     })
-}
-
-/// The flame graph knows no basis of one kind of event; and sums of unlike numbers of runs are related to time.
-const fn flame_basis(basis: Basis, even: bool) -> flame::Basis {
-    match basis {
-        Basis::Run if even => flame::Basis::Raw,
-        Basis::Run | Basis::Second => flame::Basis::Second,
-        Basis::Page => flame::Basis::Page,
-        Basis::Event | Basis::Kind(_) => flame::Basis::Event,
-    }
 }
 
 /// The runs of a side, and their stacks where a flame graph is asked for.

@@ -86,6 +86,8 @@ pub struct Comparison {
     pub basis: Basis,
     /// Why by that.
     pub basis_reason: String,
+    /// How much of the basis each side has, its runs together.
+    pub exposures: [f64; 2],
     /// Ratio less one up to which sides count as the same.
     pub floor: f64,
     /// Confidence of an interval, and that there is no false alarm at all.
@@ -190,7 +192,7 @@ impl Sides {
 
 fn percent(side: &[Run], kind: Kind) -> String {
     let part = side.iter().map(|run| run.missing_part(kind.family())).fold(0.0, f64::max);
-    format!("{:.1} %", part * 100.0)
+    format!("{:.1}%", part * 100.0)
 }
 
 /// Compares two sides, each of at least one run.
@@ -208,6 +210,7 @@ pub fn compare(before: Vec<Run>, after: Vec<Run>, options: &Options) -> Comparis
         after: sides.after.iter().map(Origin::new).collect(),
         basis,
         basis_reason,
+        exposures: [exposure(&sides.before, basis), exposure(&sides.after, basis)],
         floor,
         confidence: options.confidence,
         differences: differences(&sides.before, &sides.after),
@@ -227,6 +230,17 @@ fn basis(choice: BasisChoice, before: &[Run], after: &[Run]) -> (Basis, String) 
             (Basis::Run, "every run is of the same command, so of the same work".to_owned())
         }
         _ => (Basis::Second, "the runs are not all of the same command".to_owned()),
+    }
+}
+
+fn exposure(side: &[Run], basis: Basis) -> f64 {
+    let slices = || side.iter().flat_map(|run| &run.slices);
+    match basis {
+        Basis::Run => side.len() as f64,
+        Basis::Second => side.iter().map(|run| run.duration as f64 / 1e9).sum(),
+        Basis::Event => slices().map(|slice| slice.events as f64).sum(),
+        Basis::Page => slices().map(|slice| slice.pages as f64).sum(),
+        Basis::Kind(kind) => side.iter().map(|run| run.count(place(kind)) as f64).sum(),
     }
 }
 

@@ -74,7 +74,10 @@ pub fn differences(before: &[Run], after: &[Run]) -> Vec<Difference> {
     let methods = |side: &[Run]| values(side, |run| run_methods(run).join(", "));
     let (before, after) = (methods(before), methods(after));
     if before != after {
-        let consequence = Some("a kprobe costs more than an fentry: such latencies are not comparable");
+        let has_kprobe = before.iter().chain(&after).any(|methods| methods.contains("kprobe"));
+        let consequence = has_kprobe.then_some(
+            "a kprobe costs more than an fentry: latencies that one side measures so are not comparable",
+        );
         differences.push(Difference { what: "probes", before, after, consequence });
     }
     differences

@@ -87,7 +87,11 @@ fn center(side: &[Estimate]) -> (f64, f64, f64) {
 
 /// The geometric mean of a side.
 pub fn middle(side: &[Estimate]) -> f64 {
-    center(side).0.exp()
+    match side {
+        [one] => one.value,
+        [first, rest @ ..] if rest.iter().all(|estimate| estimate.value == first.value) => first.value,
+        _ => center(side).0.exp(),
+    }
 }
 
 /// Compares two sides, neither of them empty. `floor` is the ratio less one up to which sides count as the same.
@@ -155,25 +159,29 @@ fn noise(before: &[Estimate], after: &[Estimate]) -> Option<Noise> {
     };
     let pooled = (squares(before) + squares(after)) / freedom;
     let between = pooled * (1.0 / before.len() as f64 + 1.0 / after.len() as f64);
-    let inside = inside.map_or(0.0, |noise| noise.error * noise.error);
-    Some(Noise { error: between.max(inside).sqrt(), freedom })
+    Some(Noise { error: between.max(least(before) + least(after)).sqrt(), freedom })
 }
 
 /// Chance that a side which is truly at a limit, above 0, is as far from it as it is; 1 when its noise is unknown.
 pub fn beyond(side: &[Estimate], limit: f64) -> f64 {
     let (center, up, down) = center(side);
     let count = side.len() as f64;
-    let Some(inside) = side.iter().map(|estimate| estimate.variance).sum::<Option<f64>>() else { return 1.0 };
-    let inside = inside / (count * count);
     let noise = if side.len() > 1 {
         let between = variance(&logarithms(side)) / count;
-        Noise { error: between.max(inside).sqrt(), freedom: count - 1.0 }
+        Noise { error: between.max(least(side)).sqrt(), freedom: count - 1.0 }
     } else {
-        Noise { error: inside.sqrt(), freedom: side.iter().map(|estimate| estimate.freedom).sum() }
+        let [Estimate { variance: Some(variance), freedom, .. }] = side else { return 1.0 };
+        Noise { error: variance.sqrt(), freedom: *freedom }
     };
     let difference = center - limit.max(f64::MIN_POSITIVE).ln();
     let doubt = if difference > 0.0 { down } else { up };
     chance(difference.abs() - doubt, &noise)
+}
+
+/// The least variance of a side's mean.
+fn least(side: &[Estimate]) -> f64 {
+    let count = side.len() as f64;
+    side.iter().map(|estimate| estimate.least).sum::<f64>() / (count * count)
 }
 
 fn logarithms(side: &[Estimate]) -> Vec<f64> {
@@ -198,8 +206,14 @@ mod tests {
     use super::*;
 
     fn runs(values: &[f64]) -> Vec<Estimate> {
-        let estimate =
-            |value: &f64| Estimate { value: *value, variance: Some(1e-4), freedom: 20.0, up: 0.0, down: 0.0 };
+        let estimate = |value: &f64| Estimate {
+            value: *value,
+            variance: Some(1e-4),
+            freedom: 20.0,
+            least: 1e-4,
+            up: 0.0,
+            down: 0.0,
+        };
         values.iter().map(estimate).collect()
     }
 

@@ -90,7 +90,7 @@ fn origin(side: &str, run: &Origin) -> String {
         seconds(run.duration)
     );
     for (family, part) in &run.missing {
-        line += &format!("; {:.1} % of its {family} events are missing", part * 100.0);
+        line += &format!("; {:.1}% of its {family} events are missing", part * 100.0);
     }
     if let Some(incomplete) = &run.incomplete {
         line += &format!("; incomplete: {}", plain(incomplete));
@@ -106,12 +106,16 @@ fn noise(comparison: &Comparison) -> String {
         "noise is that inside of the runs; between runs it is unseen, so give several runs a side"
     };
     format!(
-        "{source}; a difference is told when it is beyond {:.0} %, with {:.3} % confidence for all {} tests together",
-        comparison.floor * 100.0,
-        comparison.confidence * 100.0,
+        "{source}; a difference is told when it is beyond {}%, with {}% confidence for all {} tests together",
+        rounded(comparison.floor),
+        rounded(comparison.confidence),
         comparison.tested
     )
-    .replace(".000 %", " %")
+}
+
+/// Per cent without needless digits.
+fn rounded(part: f64) -> f64 {
+    (part * 1e5).round() / 1e3
 }
 
 /// A value of a quantity with its unit.
@@ -125,7 +129,7 @@ pub fn number(value: f64, quantity: Quantity) -> String {
         };
     }
     match value {
-        value if value.fract() == 0.0 => format!("{value:.0}"),
+        value if (value - value.round()).abs() <= 1e-9 * value.abs() => format!("{value:.0}"),
         value if value.abs() >= 100.0 => format!("{value:.1}"),
         value if value.abs() >= 1.0 => format!("{value:.3}"),
         value => format!("{value:.3e}"),
@@ -136,7 +140,7 @@ pub fn number(value: f64, quantity: Quantity) -> String {
 pub fn percent(change: f64) -> String {
     match change {
         change if change >= 9.0 => format!("x{:.1}", change + 1.0),
-        change => format!("{:+.1} %", change * 100.0),
+        change => format!("{:+.1}%", change * 100.0),
     }
 }
 
