@@ -144,7 +144,7 @@ pub fn source(path: impl AsRef<Path>) -> Result<(Box<dyn Read>, Option<u64>), Re
     if metadata.is_dir() {
         return Err(failed(io::ErrorKind::IsADirectory.into()));
     }
-    let length = metadata.is_file().then(|| metadata.len());
+    let length = metadata.is_file().then_some(metadata.len());
     Ok((Box::new(file), length))
 }
 

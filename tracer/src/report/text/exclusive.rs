@@ -43,11 +43,11 @@ pub fn write(report: &Report, page: &mut Page) -> Shown {
     page.grid(1, grid);
     // How long until a CPU took it back; of the other ends the table says enough.
     let taken_back = exclusive.ends.iter().find(|end| end.ended == Ended::Fault);
-    if let Some(residency) = taken_back.and_then(|end| end.residency.as_ref()) {
-        if has_bars(residency) {
-            page.plain(1, "until a CPU accessed it:");
-            bars(residency, 2, page);
-        }
+    if let Some(residency) = taken_back.and_then(|end| end.residency.as_ref())
+        && has_bars(residency)
+    {
+        page.plain(1, "until a CPU accessed it:");
+        bars(residency, 2, page);
     }
     Shown::Yes
 }
