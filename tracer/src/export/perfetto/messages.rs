@@ -80,8 +80,6 @@ pub struct SystemInfo {
     pub page_size: Option<u32>,
     #[prost(uint32, optional, tag = "8")]
     pub num_cpus: Option<u32>,
-    #[prost(string, optional, tag = "17")]
-    pub machine_name: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -76,7 +76,6 @@ impl Perfetto {
             tracing_service_version: Some(format!("rmapscope {}", header.program_version)),
             page_size: u32::try_from(kernel.page_size).ok(),
             num_cpus: Some(kernel.possible_cpus),
-            machine_name: Some(header.host.clone()),
         };
         Self {
             out,
