@@ -4,6 +4,8 @@ from common import LOSSES, check_equal, counts_of, fail
 
 # What a row has and the object of an event has not.
 ADDED = {"host", "release", "session", "timestamp", "since_start", "family", "frames"}
+# What an object of an event has and a row has not: the number of a result is the result.
+UNCOPIED = {"type", "result_raw", "inner_result_raw", "stack_errno"}
 # Where a folder of partitions puts a row.
 PARTITIONS = {"date", "kernel", "kind"}
 DUCKDB_TYPES = {"BIGINT": int, "VARCHAR": str, "BOOLEAN": bool, "VARCHAR[]": list}
@@ -20,8 +22,7 @@ def cells(event, types):
     """The columns that an event fills, from its object; `types` tells which columns are numbers."""
     row = {}
     for name, value in event.items():
-        # The number of a result is the result.
-        if name in ("type", "result_raw", "inner_result_raw") or value is None or value == "none" and types[name] == int:
+        if name in UNCOPIED or value is None or value == "none" and types[name] == int:
             continue
         if isinstance(value, dict):
             row[name] = value["kind"]

@@ -23,7 +23,7 @@ def cell(name, value, event, start):
         parts += [f"type={value['swap_type']}"] if value["kind"] == "swap" else []
         parts += [name for name in ("soft_dirty", "uffd_wp") if value.get(name)]
         return value["kind"] + (f"({','.join(parts)})" if parts else "")
-    if f"{name}_errno" in event:
+    if f"{name}_errno" in event and name != "stack":
         return "-" + event[f"{name}_errno"]
     text = str(value)
     return f"'{text}" if name in ("comm", "new_comm", "child_comm", "device", "device_name") and text[:1] in "=+-@" else text
