@@ -1,15 +1,31 @@
 "use strict";
 // A frame without an address of its own may not write to the history; the flame graph does so at each zoom.
 history.replaceState = () => {};
-init();
-{
-  const frames = [...document.querySelectorAll("#frames g")];
+// Folded up, the frame has no width, of which the flame graph would make a negative one.
+addEventListener("resize", (event) => {
+  if (innerWidth < 60) event.stopImmediatePropagation();
+  else if (!frames) start();
+});
+// What the page's search looks for.
+let wanted = "";
+const mark = () => {
+  if (wanted) search(wanted.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
+  else if (searching) reset_search();
+};
+addEventListener("message", (event) => {
+  if (typeof event.data !== "string") return;
+  wanted = event.data;
+  if (frames) mark();
+});
+const start = () => {
+  init();
+  const groups = [...document.querySelectorAll("#frames g")];
   const place = (frame) => {
     const rect = frame.querySelector("rect");
     return { x: Number(rect.getAttribute("fg:x")), width: Number(rect.getAttribute("fg:w")), y: Number(rect.getAttribute("y")) };
   };
   const rows = new Map();
-  for (const frame of frames) {
+  for (const frame of groups) {
     frame.setAttribute("tabindex", "-1");
     frame.setAttribute("role", "button");
     const { y } = place(frame);
@@ -19,7 +35,7 @@ init();
   const heights = [...rows.keys()].sort((one, other) => one - other);
   for (const row of rows.values()) row.sort((one, other) => place(one).x - place(other).x);
   // One stop for Tab; arrows go from frame to frame.
-  const widest = frames.reduce((best, frame) => (place(frame).width > place(best).width ? frame : best), frames[0]);
+  const widest = groups.reduce((best, frame) => (place(frame).width > place(best).width ? frame : best), groups[0]);
   widest?.setAttribute("tabindex", "0");
   const next = (frame, key) => {
     const { x, width, y } = place(frame);
@@ -41,9 +57,6 @@ init();
       next(frame, event.key)?.focus();
     }
   });
-  addEventListener("message", (event) => {
-    if (typeof event.data !== "string") return;
-    if (event.data) search(event.data.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
-    else reset_search();
-  });
-}
+  mark();
+};
+if (innerWidth >= 60) start();

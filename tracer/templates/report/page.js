@@ -27,6 +27,7 @@ for (const table of document.querySelectorAll("table.sorts")) {
   const find = document.getElementById("find");
   const hits = document.getElementById("hits");
   const parts = [...document.querySelectorAll("[data-find]")];
+  const folds = [...document.querySelectorAll("details.fold")];
   const sections = [...document.querySelectorAll("main > section")];
   const opened = new Map();
   find.disabled = false;
@@ -45,6 +46,12 @@ for (const table of document.querySelectorAll("table.sorts")) {
       if (!opened.has(part)) opened.set(part, part.open);
       const folded = part.querySelector("summary").textContent.toLowerCase();
       part.open = wanted && found && !folded.includes(wanted) ? true : opened.get(part);
+    }
+    for (const fold of folds) {
+      if (!opened.has(fold)) opened.set(fold, fold.open);
+      const found = fold.querySelector("[data-find]:not([hidden])");
+      fold.hidden = !found;
+      fold.open = wanted && found ? true : opened.get(fold);
     }
     if (!wanted) opened.clear();
     for (const section of sections) {
@@ -71,5 +78,5 @@ for (const table of document.querySelectorAll("table.sorts")) {
       document.querySelector(location.hash)?.scrollIntoView();
     }
   });
-  addEventListener("beforeprint", () => document.querySelectorAll("details.rule, details.case").forEach((part) => (part.open = true)));
+  addEventListener("beforeprint", () => document.querySelectorAll("details.rule, details.case, details.fold").forEach((part) => (part.open = true)));
 }

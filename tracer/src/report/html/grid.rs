@@ -11,6 +11,10 @@ pub struct Grid {
     caption: String,
     columns: Vec<Column>,
     rows: Vec<Vec<Cell>>,
+    /// Sums, which stay below whatever the rest is sorted by.
+    foot: Vec<Vec<Cell>>,
+    /// Whether it has to be unfolded.
+    is_folded: bool,
 }
 
 /// The head of a column.
@@ -76,7 +80,13 @@ impl Cell {
 impl Grid {
     /// A table without lines.
     pub fn new(caption: impl Into<String>, columns: impl Into<Vec<Column>>) -> Self {
-        Self { caption: caption.into(), columns: columns.into(), rows: Vec::new() }
+        Self {
+            caption: caption.into(),
+            columns: columns.into(),
+            rows: Vec::new(),
+            foot: Vec::new(),
+            is_folded: false,
+        }
     }
 
     /// Adds a line with a cell for each column.
@@ -84,12 +94,22 @@ impl Grid {
         self.rows.push(cells.into());
     }
 
+    /// Adds a line of sums.
+    pub fn foot(&mut self, cells: impl Into<Vec<Cell>>) {
+        self.foot.push(cells.into());
+    }
+
+    /// To be unfolded by its caption.
+    pub fn folded(self) -> Self {
+        Self { is_folded: true, ..self }
+    }
+
     /// As a block, without empty columns.
     pub fn block(mut self) -> Block {
         for index in (1..self.columns.len()).rev() {
-            if self.rows.iter().all(|row| row[index].text.is_empty()) {
+            if self.rows.iter().chain(&self.foot).all(|row| row[index].text.is_empty()) {
                 self.columns.remove(index);
-                self.rows.iter_mut().for_each(|row| drop(row.remove(index)));
+                self.rows.iter_mut().chain(&mut self.foot).for_each(|row| drop(row.remove(index)));
             }
         }
         Block::Grid(self)

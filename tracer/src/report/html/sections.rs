@@ -124,7 +124,7 @@ fn table(report: &Report, table: &Table, caption: &str) -> Block {
         let mut keys = vec![Cell::from(format!("{others} others"))];
         keys.resize_with(table.keys.len(), || "".into());
         keys.extend(sums(report, &table.rest, &[], None));
-        grid.row(keys);
+        grid.foot(keys);
     }
     grid.block()
 }
@@ -230,9 +230,9 @@ fn fork(report: &Report) -> Section {
     }
     let columns = ["forks", "VMAs", "pages", "time", "per page", "restored", "failed"].map(numbers);
     let mut grid = Grid::new("By process", [vec![words("process")], columns.to_vec()].concat());
-    let mut row = |name: String, cost: &ForkCost| {
+    let row = |name: String, cost: &ForkCost| {
         let per_page = cost.time_per_page.filter(|_| cost.time > 0);
-        grid.row([
+        [
             Cell::from(name),
             cost.forks.into(),
             cost.vmas.into(),
@@ -241,11 +241,11 @@ fn fork(report: &Report) -> Section {
             Cell::optional(per_page.map(|time| time.round() as u64), time),
             Cell::unless_zero(cost.restored, number),
             Cell::unless_zero(cost.failed, number),
-        ]);
+        ]
     };
-    fork.processes.entries.iter().for_each(|cost| row(process(&cost.comm, cost.pid), cost));
+    fork.processes.entries.iter().for_each(|cost| grid.row(row(process(&cost.comm, cost.pid), cost)));
     if let Some(total) = fork.total.as_ref().filter(|_| fork.processes.distinct > 1) {
-        row("all".to_owned(), total);
+        grid.foot(row("all".to_owned(), total));
     }
     let whole = fork.time.as_ref().map(|time| Bars::block("time of a whole fork", time, false));
     let remark = format!(

@@ -33,7 +33,7 @@ pub fn rules(verdict: &Verdict) -> Section {
     let of = |outcome| verdict.rules.iter().filter(move |rule| rule.outcome == outcome);
     let mut blocks: Vec<Block> = of(Outcome::Violated).chain(of(Outcome::Inconclusive)).map(rule).collect();
     let mut grid = Grid::new(
-        "All rules",
+        format!("All {} rules", verdict.rules.len()),
         [
             words("rule"),
             words("answer"),
@@ -57,7 +57,7 @@ pub fn rules(verdict: &Verdict) -> Section {
             ]);
         }
     }
-    blocks.push(grid.block());
+    blocks.push(grid.folded().block());
     let remark = "`rmapscope explain RULE` says what the kernel promises".to_owned();
     Section { id: "rules", title: "Rules", remark, blocks }
 }
