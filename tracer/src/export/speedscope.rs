@@ -110,3 +110,42 @@ pub fn write(profile: &Profile, out: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer(&mut *out, &file)?;
     writeln!(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Collect, Filter, synthetic};
+    use crate::flame::{Grouping, Profiler};
+    use crate::trace_file::FileHeader;
+
+    #[test]
+    fn every_sum_is_that_of_the_folded_lines() {
+        let header = FileHeader::new(synthetic::description());
+        let mut profiler = Profiler::new(&header, Filter::default(), Grouping::Comm);
+        synthetic::stream().iter().for_each(|item| profiler.item(item));
+        let profile = profiler.finish(None);
+        let mut bytes = Vec::new();
+        write(&profile, &mut bytes).unwrap();
+        let file: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        let frames = file["shared"]["frames"].as_array().unwrap();
+        let units: Vec<_> = file["profiles"].as_array().unwrap().iter().map(|one| &one["unit"]).collect();
+        assert_eq!(units, ["none", "nanoseconds", "none", "bytes"]);
+        for (weight, written) in Weight::ALL.into_iter().zip(file["profiles"].as_array().unwrap()) {
+            let folded: Vec<(String, u64)> = profile.folded(weight).collect();
+            let samples = written["samples"].as_array().unwrap().iter();
+            let read: Vec<(String, u64)> = samples
+                .zip(written["weights"].as_array().unwrap())
+                .map(|(sample, own)| {
+                    let names = sample
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .map(|place| frames[place.as_u64().unwrap() as usize]["name"].as_str().unwrap());
+                    (names.collect::<Vec<_>>().join(";"), own.as_u64().unwrap())
+                })
+                .collect();
+            assert_eq!(read, folded);
+            assert_eq!(written["endValue"], folded.iter().map(|(_, own)| own).sum::<u64>());
+        }
+    }
+}

@@ -102,7 +102,7 @@ pub fn difference_svg(
         |own| if larger(own) > 0.0 { ((larger(own) / whole * UNITS).round() as u64).max(1) } else { 0 };
     let tree = Tree::new([before, after], weight, width);
     let lines = lines(before, after, basis, style);
-    let title = style.title.clone().unwrap_or_else(|| format!("rmapscope: change of {}", subject(weight)));
+    let title = style.title.clone().unwrap_or_else(|| format!("{}: what changed", subject(weight)));
     lay_out(&tree, &title, style, &lines, |node| {
         let beyond = style.noise.is_beyond(node.sides, exposures);
         let [before, after] = rates(node.sides, exposures);

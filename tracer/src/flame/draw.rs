@@ -40,7 +40,7 @@ pub fn svg(profile: &Profile, style: &Style) -> Result<String, FlameError> {
     lines.text(total_line(profile, weight, whole));
     losses(profile, weight).into_iter().for_each(|line| lines.text(line));
     lines.push(legend(profile));
-    let title = style.title.clone().unwrap_or_else(|| format!("rmapscope: {}", subject(weight)));
+    let title = style.title.clone().unwrap_or_else(|| subject(weight).to_owned());
     lay_out(&tree, &title, style, &lines, |node| Frame {
         title: format!(
             "{} ({}, {:.2}%)",
@@ -108,10 +108,10 @@ fn fill(profile: &Profile, node: &Node) -> Color {
 /// What the widths mean.
 pub fn subject(weight: Weight) -> &'static str {
     match weight {
-        Weight::Count => "events by where they came from",
-        Weight::Time => "time in the probed functions",
-        Weight::Pages => "pages by where their events came from",
-        Weight::Bytes => "bytes by where their events came from",
+        Weight::Count => "Events by kernel stack",
+        Weight::Time => "Time in probed functions",
+        Weight::Pages => "Pages by kernel stack",
+        Weight::Bytes => "Bytes by kernel stack",
     }
 }
 
@@ -195,13 +195,13 @@ fn legend(profile: &Profile) -> Vec<Piece> {
     families.dedup();
     let mut pieces = vec![(Some(palette::THREAD), "thread".to_owned())];
     pieces.push((Some(palette::function("")), "function".to_owned()));
+    if profile.events_missing() > 0 || profile.stackless > 0 {
+        pieces.push((Some(palette::LOSS), "lost".to_owned()));
+    }
     let probed = families
         .into_iter()
         .map(|family| (Some(palette::family(family)), format!("probed ({})", family.name())));
     pieces.extend(probed);
-    if profile.events_missing() > 0 || profile.stackless > 0 {
-        pieces.push((Some(palette::LOSS), "lost".to_owned()));
-    }
     if profile.sums.keys().any(|path| path.iter().any(|name| &**name == OTHER)) {
         pieces.push((None, format!("{OTHER}: over the bounds of memory")));
     }

@@ -5,7 +5,8 @@ use super::tree::Cell;
 /// When a difference counts as one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Noise {
-    /// Standard deviations that it has to be away from none.
+    /// Standard deviations that it has to be away from none. Events come in bursts (a page is mapped, bounced and
+    /// unmapped), which scatter more than independent ones: therefore more than the usual 3.
     pub deviations: f64,
     /// Part of the larger side that it has to be.
     pub least_change: f64,
@@ -13,7 +14,7 @@ pub struct Noise {
 
 impl Default for Noise {
     fn default() -> Self {
-        Self { deviations: 3.0, least_change: 0.1 }
+        Self { deviations: 4.0, least_change: 0.1 }
     }
 }
 

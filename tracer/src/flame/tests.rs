@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use quick_xml::Reader;
+use quick_xml::Reader as XmlReader;
 use quick_xml::events::Event as Xml;
 use tracer_common::event::Kind;
 
@@ -13,7 +13,7 @@ use super::*;
 use crate::event::synthetic;
 use crate::event::{Collect, Filter, Item};
 use crate::report::weight::{Weight, Weights};
-use crate::trace_file::FileHeader;
+use crate::trace_file::{FileHeader, Reader};
 
 /// A profile of paths with counts and times.
 fn profile(paths: &[(&str, u64, u64)]) -> Profile {
@@ -43,7 +43,7 @@ struct Shown {
 
 /// Reads an SVG's frames.
 fn frames(svg: &str) -> Vec<Shown> {
-    let mut reader = Reader::from_str(svg);
+    let mut reader = XmlReader::from_str(svg);
     let mut frames = Vec::new();
     let mut title = String::new();
     let mut in_title = false;
@@ -255,6 +255,59 @@ fn a_stack_id_that_is_given_again_means_the_new_stack() {
     assert_eq!(folded.len(), 3, "{folded:?}");
     for part in [";one;", ";two;", ";[stack lost: EEXIST];"] {
         assert!(folded.iter().any(|path| path.contains(part)), "{folded:?}");
+    }
+}
+
+/// A trace that was recorded.
+fn recorded(name: &str) -> Profile {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/traces");
+    let mut reader = Reader::open(&folder.join(name)).expect("a trace");
+    let mut profiler = Profiler::new(reader.header(), Filter::default(), Grouping::Comm);
+    assert_eq!(reader.collect(&mut profiler), None);
+    profiler.finish(None)
+}
+
+#[test]
+fn recorded_traces_are_drawn_whole_and_the_probed_function_is_once_the_leaf() {
+    for name in ["hmm-demo.data", "6.12-demo.data", "6.1-demo.data"] {
+        let profile = recorded(name);
+        for weight in Weight::ALL {
+            let total: u64 = profile.folded(weight).map(|(_, own)| own).sum();
+            assert_widths_add_up(&svg(&profile, &style(weight)).unwrap(), total);
+        }
+        let counts: u64 = profile.folded(Weight::Count).map(|(_, own)| own).sum();
+        assert_eq!(counts, profile.totals().count + profile.events_missing(), "{name}");
+        for (path, _) in profile.folded(Weight::Count) {
+            assert!(!path.contains("bpf_trace_run") && !path.contains("bpf_prog"), "{name}: {path}");
+            let frames: Vec<&str> = path.split(';').collect();
+            let leaf = frames.last().unwrap();
+            assert!(profile.families.contains_key(*leaf) || leaf.starts_with('['), "{name}: {path}");
+            assert!(frames.len() < 2 || frames[frames.len() - 2] != *leaf, "{name}: {path}");
+        }
+    }
+}
+
+#[test]
+fn the_same_work_twice_shows_no_difference_and_more_of_it_does() {
+    for kernel in ["hmm", "6.12", "6.1"] {
+        let [one, two] = ["1", "2"].map(|run| recorded(&format!("{kernel}-pageout-{run}.data")));
+        for weight in [Weight::Count, Weight::Time] {
+            let same = difference_svg(&one, &two, &Basis::raw(), &style(weight)).unwrap();
+            for frame in frames(&same) {
+                assert!(frame.title.contains("within noise"), "{kernel} {}: {frame:?}", weight.name());
+            }
+            let mut more = two.clone();
+            more.merge(two.clone());
+            let more = difference_svg(&one, &more, &Basis::raw(), &style(weight)).unwrap();
+            let is_shown = frames(&more).iter().any(|frame| frame.title.starts_with("try_to_unmap +"));
+            // A few calls that took long, in a guest whose CPU is emulated, leave twice the time within noise.
+            assert!(is_shown || weight == Weight::Time, "{kernel}");
+            let runs = Basis::new("run", [1.0, 2.0]).unwrap();
+            let mut twice = two.clone();
+            twice.merge(two.clone());
+            let each = difference_svg(&one, &twice, &runs, &style(weight)).unwrap();
+            assert!(frames(&each).iter().all(|frame| frame.title.contains("within noise")));
+        }
     }
 }
 
