@@ -11,7 +11,7 @@ use crate::event::{Field, Selection, Type, fields};
 pub(super) enum Kind {
     /// INT64.
     Integer,
-    /// INT64 as microseconds since 1970 UTC: Spark 3 refuses nanoseconds.
+    /// INT64 as microseconds since 1970 UTC, the resolution of Spark's timestamps.
     Timestamp,
     /// BOOLEAN.
     Truth,
@@ -158,6 +158,14 @@ pub(super) fn message(columns: &[Column]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_column_is_documented() {
+        let document = include_str!("../../../../docs/export.md");
+        for Column { name, .. } in columns(Selection::ALL).0 {
+            assert!(document.contains(&format!("`{name}`")), "{name}");
+        }
+    }
 
     #[test]
     fn names_are_unique_and_the_schema_is_one() {
