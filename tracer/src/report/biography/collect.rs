@@ -33,6 +33,8 @@ pub struct Biography {
     about: u64,
     /// Where the page is mapped, or what is mapped at the address: address space, and address or pfn.
     places: Vec<(Option<Id>, u64)>,
+    /// The page that is being migrated to this one.
+    arrival: Option<u64>,
     /// Bounce buffers that stand for the page, or that it is a part of, with their sizes.
     bounces: FxHashMap<u64, u64>,
     has_summary: bool,
@@ -78,6 +80,7 @@ impl Biography {
             kept: Kept::new(MOST),
             about: 0,
             places: Vec::new(),
+            arrival: None,
             bounces: FxHashMap::default(),
             has_summary: false,
         }
@@ -120,6 +123,7 @@ impl Biography {
     fn of_page(&mut self, event: &Event, pfn: u64) -> Option<(Vec<Id>, bool, bool)> {
         let subject = Subject::of(event, &self.facts.decoder);
         if subject.is_about(pfn) {
+            self.leave_stale_places(event, pfn);
             let space = subject.mm.and_then(|mm| self.spaces.id(mm));
             if let (Some(_), Some(address)) = (space, subject.address) {
                 self.place(event, pfn, (space, address));
@@ -145,6 +149,32 @@ impl Biography {
             _ => {}
         }
         Some((space.into_iter().collect(), false, self.places.is_empty()))
+    }
+
+    /// Forgets places that the page cannot be mapped at any more.
+    fn leave_stale_places(&mut self, event: &Event, pfn: u64) {
+        let decoder = &self.facts.decoder;
+        match &event.body {
+            Body::TryToUnmap(walk) if walk.mapcount == 0 => self.places.clear(),
+            // A page frame to which something is migrated was free before.
+            Body::RemoveMigrationPte(visit) if decoder.pfn(visit.old_page) != Some(pfn) => {
+                if self.arrival.replace(visit.old_page) != Some(visit.old_page) {
+                    self.places.clear();
+                }
+                return;
+            }
+            // One of many in the same walk, before its visit.
+            Body::MigrationEntryRemoved(_) => return,
+            // mlock works on the caller's own pages (6.12 mm/mlock.c, mlock_fixup; mm/rmap.c for faults).
+            Body::MlockFolio(_) => {
+                let spaces = &self.spaces;
+                let owner = |space: Option<Id>| space.and_then(|space| spaces.get(space).1);
+                let pid = event.header.pid;
+                self.places.retain(|place| owner(place.0).is_none_or(|owner| owner.pid == pid));
+            }
+            _ => {}
+        }
+        self.arrival = None;
     }
 
     /// Follows where the page is mapped.

@@ -45,6 +45,8 @@ struct Going {
     pfn: Option<u64>,
     from: u64,
     seen: bool,
+    /// Whether it may have ended unseen.
+    over: bool,
     began: usize,
 }
 
@@ -60,6 +62,10 @@ struct Interpreter<'a> {
     main: Option<Going>,
     mlocked: Option<Going>,
     bounced: Option<Going>,
+    /// Address space of the page's latest event that names one.
+    space: Option<Id>,
+    /// Whether the page's latest event removed migration entries that point to it: a page has many in one walk.
+    arrived: bool,
     /// Bounce buffers of the page that live.
     bounces: Vec<u64>,
     life: Life,
@@ -96,6 +102,8 @@ pub fn interpret(
         main: None,
         mlocked: None,
         bounced: None,
+        space: None,
+        arrived: false,
         bounces: Vec::new(),
         life,
     };
@@ -160,6 +168,7 @@ impl Interpreter<'_> {
             }
         }
         self.life.events += u64::from(about);
+        self.arrives(event, about);
         let changes = if about { self.changes(event) } else { Vec::new() };
         let stack = self.names.stack(event.header.stack).map(kernel_frames).unwrap_or_default();
         let moment = Moment {
@@ -178,13 +187,45 @@ impl Interpreter<'_> {
         let place = self.life.entries.len();
         let cause = format!("{} by {} {}/{}", moment.event, moment.comm, moment.pid, moment.tid);
         self.life.entries.push(Entry::Event(moment));
+        let is_elsewhere = about && self.is_elsewhere(spaces);
+        if let Some(going) = self.main.as_mut().filter(|_| is_elsewhere) {
+            going.over = true;
+        }
         if let Some((state, seen)) = self.state(event, about, last_place) {
+            if matches!(state, State::Zapped | State::Replaced | State::Moved) {
+                // What comes next may be another use of the page frame, or another page.
+                self.known.clear();
+            }
             self.change_main(state, seen, time, place, &cause);
         }
         if about {
             self.mlock(event, time, place, &cause);
             self.bounce(event, time, place, &cause);
         }
+    }
+
+    /// A page frame to which something is migrated was free before: what was known is of another use of it.
+    fn arrives(&mut self, event: &Event, about: bool) {
+        if !about || !matches!(self.target, Target::Page { .. }) {
+            return;
+        }
+        let is_arrival = matches!(&event.body, Body::MigrationEntryRemoved(_) | Body::RemoveMigrationPte(_));
+        let was_arrival = std::mem::replace(&mut self.arrived, is_arrival);
+        if let Some(going) = &mut self.main
+            && matches!(event.body, Body::MigrationEntryRemoved(_))
+            && !was_arrival
+            && going.state != State::Migrating
+        {
+            going.over = true;
+            self.known.clear();
+        }
+    }
+
+    /// Whether another address space has the page than before. Unless a fork shares it, the one before gave it up:
+    /// only where pages were made exclusive an event tells when.
+    fn is_elsewhere(&mut self, spaces: &[Id]) -> bool {
+        let (Target::Page { .. }, [space]) = (self.target, spaces) else { return false };
+        self.space.replace(*space).is_some_and(|old| old != *space)
     }
 
     /// Fields as `script` shows them.
@@ -323,10 +364,10 @@ impl Interpreter<'_> {
                 (held(entry.entry, &self.facts.decoder).is_some()).then_some(State::Mapped)
             }
             Body::RemoveMigrationPte(visit) => {
-                let leaves = is_page
-                    && pfn_of(visit.old_page) == self.pfn
-                    && pfn_of(visit.new_page) != self.pfn
-                    && now == State::Migrating;
+                // Another page than before: the migration succeeded (6.12 mm/migrate.c, migrate_folio_done; after
+                // a failure source and destination are the same).
+                let leaves =
+                    is_page && pfn_of(visit.old_page) == self.pfn && pfn_of(visit.new_page) != self.pfn;
                 leaves.then_some(State::Replaced)
             }
             // An unmap of an exclusive page may have ended its entry or not.
@@ -351,19 +392,23 @@ impl Interpreter<'_> {
         // A page with a mapping is mapped, whatever was known: faults are no events. Since 6.15 an exclusive page
         // keeps its mapping, and a folio that is being migrated has some left.
         let is_mapped = about && self.observed(event).1.is_some_and(|count| count > 0);
-        let is_news = !matches!(now, State::Mapped | State::Exclusive | State::Migrating);
+        let is_over = self.main.as_ref().is_some_and(|going| going.over);
+        let is_news = is_over || !matches!(now, State::Mapped | State::Exclusive | State::Migrating);
         (is_mapped && is_news).then_some((State::Mapped, true))
     }
 
     fn change_main(&mut self, state: State, seen: bool, time: u64, place: usize, cause: &str) {
+        if matches!((self.target, state), (Target::Address { .. }, State::Zapped | State::Moved)) {
+            self.pfn = None;
+        }
         let pfn = self.pfn;
-        if self.main.as_ref().is_some_and(|going| going.state == state && going.pfn == pfn) {
+        if self.main.as_ref().is_some_and(|going| going.state == state && going.pfn == pfn && !going.over) {
             // Exclusive once more is a new episode: an end was not seen.
             if state != State::Exclusive {
                 return;
             }
         }
-        let old = self.main.replace(Going { state, pfn, from: time, seen, began: place });
+        let old = self.main.replace(Going { state, pfn, from: time, seen, over: false, began: place });
         self.end(old, Some(time), Some((place, cause)));
     }
 
@@ -380,6 +425,12 @@ impl Interpreter<'_> {
             to,
             lasted: to.map(|to| to.saturating_sub(going.from)),
             seen: going.seen,
+            over: to.is_some()
+                && (going.over
+                    || matches!(
+                        going.state,
+                        State::Zapped | State::Replaced | State::Unmapped | State::Moved | State::Mlocked
+                    )),
             began: going.began,
             ended: ended.map(|(place, _)| place),
             ended_by: ended.map(|(_, cause)| cause.to_owned()),
@@ -396,10 +447,21 @@ impl Interpreter<'_> {
                 None => return,
             },
         };
+        if now && observed == Some(false) {
+            // Not mlocked any more before this call: the time before ended unseen.
+            let going = self.mlocked.take();
+            self.end(going, Some(time), Some((place, cause)));
+        }
         match (now, self.mlocked.is_some()) {
             (true, false) => {
-                self.mlocked =
-                    Some(Going { state: State::Mlocked, pfn: self.pfn, from: time, seen, began: place });
+                self.mlocked = Some(Going {
+                    state: State::Mlocked,
+                    pfn: self.pfn,
+                    from: time,
+                    seen,
+                    over: false,
+                    began: place,
+                });
             }
             (false, true) => {
                 let going = self.mlocked.take();
@@ -421,6 +483,7 @@ impl Interpreter<'_> {
                     pfn,
                     from: time,
                     seen: false,
+                    over: false,
                     began: place,
                 });
             }

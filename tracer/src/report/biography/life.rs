@@ -64,8 +64,10 @@ pub struct Episode {
     pub to: Option<u64>,
     /// Nanoseconds between the two.
     pub lasted: Option<u64>,
-    /// Whether `from` is when it was seen, not when it began.
+    /// Whether `from` is when it was seen, not when it began: it lasted longer.
     pub seen: bool,
+    /// Whether `to` is when it was seen to be over, not when it ended: it did not last that long.
+    pub over: bool,
     /// Place of the entry that began it in [`Life::entries`].
     pub began: usize,
     /// Place of the entry that ended it.

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 
-use super::life::{Change, Entry, Episode, Life, Lost, Moment};
+use super::Target;
+use super::life::{Change, Entry, Episode, Life, Lost, Moment, State};
 use crate::check::formats::words::plain;
 
 const EVENT: Style = AnsiColor::Cyan.on_default();
@@ -12,25 +13,32 @@ const STATE: Style = AnsiColor::Green.on_default().bold();
 const LOSS: Style = AnsiColor::Red.on_default().bold();
 
 /// Fields that the changes tell of, or that are long and seldom asked for: `script` and JSON have them.
-const TOLD: [&str; 10] = [
+const TOLD: [&str; 13] = [
     "flags",
     "old_flags",
     "new_flags",
     "mapcount",
     "refcount",
     "vm_flags",
-    "fault_flags",
+    "old_vm_flags",
+    "new_vm_flags",
     "mm",
     "source_mm",
-    "duration_ns",
+    "source_vma",
+    "destination_vma",
+    "duration",
 ];
+
+/// Address spaces that are listed.
+const MOST_SPACES: usize = 16;
 
 /// Lines: what it is of, then every event with what changed, and an arrow line where the state changes. With
 /// `stacks` each event has its kernel stack below it.
 pub fn text(life: &Life, stacks: bool, color: bool) -> String {
     let mut out = String::new();
     head(life, &mut out);
-    for (place, entry) in life.entries.iter().enumerate() {
+    let shown = if life.events == 0 { &[] } else { life.entries.as_slice() };
+    for (place, entry) in shown.iter().enumerate() {
         match entry {
             Entry::Event(moment) => event(life, moment, stacks, color, &mut out),
             Entry::Lost(lost) => loss(lost, color, &mut out),
@@ -50,7 +58,7 @@ pub fn text(life: &Life, stacks: bool, color: bool) -> String {
 
 fn head(life: &Life, out: &mut String) {
     let _ = writeln!(out, "{}: {} of it", life.target, counted(life.events, "event", "events"));
-    for space in &life.spaces {
+    for space in life.spaces.iter().take(MOST_SPACES) {
         let _ = match space.pid {
             Some(pid) if space.is_certain => writeln!(out, "  mm {:#x} is of process {pid}", space.mm),
             Some(pid) => {
@@ -59,7 +67,10 @@ fn head(life: &Life, out: &mut String) {
             None => writeln!(out, "  mm {:#x} is of a process that is not known", space.mm),
         };
     }
-    let is_address = matches!(life.target, super::Target::Address { .. });
+    if let Some(more) = life.spaces.len().checked_sub(MOST_SPACES).filter(|more| *more > 0) {
+        let _ = writeln!(out, "  and {more} more");
+    }
+    let is_address = matches!(life.target, Target::Address { .. });
     if is_address && !life.pfns.is_empty() {
         let pfns: Vec<String> = life.pfns.iter().map(|pfn| format!("{pfn:#x}")).collect();
         let _ = writeln!(out, "  pages in order: {}", pfns.join(" "));
@@ -98,14 +109,20 @@ fn event(life: &Life, moment: &Moment, stacks: bool, color: bool, out: &mut Stri
     }
     let is_told = |name: &str, value: &str| {
         TOLD.contains(&name)
-            || matches!(life.target, super::Target::Page { pfn } if name == "pfn" && value == format!("{pfn:#x}"))
+            || matches!(life.target, Target::Page { pfn } if name == "pfn" && value == format!("{pfn:#x}"))
     };
     let mut rest: Vec<String> = Vec::new();
-    for (name, value) in moment.fields.iter().filter(|(name, value)| !is_told(name, value)) {
+    for (name, value) in moment.fields.iter().filter(|(name, value)| !is_told(name, value) && value != "?") {
         rest.push(format!("{name}={}", plain(value)));
     }
-    if let Some((_, time)) = moment.fields.iter().find(|(name, _)| *name == "duration_ns") {
+    if let Some((_, time)) = moment.fields.iter().find(|(name, _)| *name == "duration") {
         rest.push(time.parse().map_or_else(|_| time.clone(), |time| format!("took={}", duration(time))));
+    }
+    let vm_flags = |name| moment.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value);
+    if let (Some(old), Some(new)) = (vm_flags("old_vm_flags"), vm_flags("new_vm_flags")) {
+        let (old, new): (Vec<&str>, Vec<&str>) = (old.split('|').collect(), new.split('|').collect());
+        rest.extend(new.iter().filter(|flag| !old.contains(flag)).map(|flag| format!("+{flag}")));
+        rest.extend(old.iter().filter(|flag| !new.contains(flag)).map(|flag| format!("-{flag}")));
     }
     if !rest.is_empty() {
         let _ = writeln!(out, "{:18}{}", "", rest.join(" "));
@@ -127,39 +144,48 @@ fn change(change: &Change) -> String {
     }
 }
 
-/// States that began with that entry, and those that ended with it unless another one of their kind began.
+/// States that began with that entry, and those beside the mapping that ended with it.
 fn states(life: &Life, place: usize, color: bool, out: &mut String) {
-    let ended = life.states.iter().filter(|episode| episode.ended == Some(place));
-    for episode in ended {
-        let lasted = episode.lasted.map_or_else(
-            || "for a time that is not known".to_owned(),
-            |lasted| {
-                let least = if episode.seen { "at least " } else { "" };
-                format!("for {least}{}", duration(lasted))
-            },
-        );
-        let line = format!("              <== was {} {lasted}", what(episode));
-        styled(out, STATE, color, &line);
+    let mut line = |line: &str| {
+        let _ = write!(out, "{:14}", "");
+        styled(out, STATE, color, line);
         out.push('\n');
+    };
+    let is_beside = |episode: &&Episode| matches!(episode.state, State::Mlocked | State::Bounced);
+    for episode in life.states.iter().filter(is_beside).filter(|episode| episode.ended == Some(place)) {
+        line(&format!("<== {} no more{}", what(life, episode), time(episode, " after ")));
     }
     let first = life.states.partition_point(|episode| episode.began < place);
     for episode in life.states[first..].iter().take_while(|episode| episode.began == place) {
         let seen = if episode.seen { ", as is seen here" } else { "" };
-        let until = match (&episode.lasted, &episode.ended_by) {
-            (Some(lasted), Some(by)) => format!(" for {}, until {}", duration(*lasted), plain(by)),
-            (None, Some(by)) => format!(" until {}", plain(by)),
-            _ => " to the end of the trace, as far as events tell".to_owned(),
+        let until = match (&episode.ended_by, episode.over) {
+            (Some(by), false) => format!("{}, until {}", time(episode, " for "), plain(by)),
+            (Some(by), true) => {
+                let lasted = episode.lasted.map(duration).unwrap_or_default();
+                format!("; seen otherwise {lasted} later, at {}", plain(by))
+            }
+            (None, _) => ", and no event tells its end".to_owned(),
         };
-        let line = format!("              ==> {}{seen}{until}", what(episode));
-        styled(out, STATE, color, &line);
-        out.push('\n');
+        line(&format!("==> {}{seen}{until}", what(life, episode)));
     }
 }
 
-fn what(episode: &Episode) -> String {
-    match episode.pfn {
-        Some(pfn) => format!("{} (pfn {pfn:#x})", episode.state.name()),
-        None => episode.state.name().to_owned(),
+/// How long it lasted, as far as that is known.
+fn time(episode: &Episode, before: &str) -> String {
+    let Some(lasted) = episode.lasted.map(duration) else { return String::new() };
+    let bound = match (episode.seen, episode.over) {
+        (true, true) => "about ",
+        (true, false) => "at least ",
+        (false, true) => "at most ",
+        (false, false) => "",
+    };
+    format!("{before}{bound}{lasted}")
+}
+
+fn what(life: &Life, episode: &Episode) -> String {
+    match (episode.pfn, life.target) {
+        (Some(pfn), Target::Address { .. }) => format!("{} (pfn {pfn:#x})", episode.state.name()),
+        _ => episode.state.name().to_owned(),
     }
 }
 
