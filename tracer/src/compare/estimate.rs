@@ -51,7 +51,9 @@ pub fn estimate(run: &Run, kind: Kind, quantity: Quantity, basis: Basis) -> Opti
     let place = place(kind);
     match quantity {
         Quantity::Count => {
-            Some(run.count(place)).filter(|count| *count > 0).map(|count| Estimate::exact(count as f64))
+            let count = Some(run.count(place)).filter(|count| *count > 0)? as f64;
+            let up = (run.missing.of_family(kind.family()) as f64 / count).ln_1p();
+            Some(Estimate { least: 1.0 / count, up, ..Estimate::exact(count) })
         }
         Quantity::Max => run.longest.get(&place).map(|longest| Estimate::exact(*longest as f64)),
         Quantity::Rate => by_time(run, kind, basis, |slice| slice.counts[place]),
