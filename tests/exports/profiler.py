@@ -1,4 +1,4 @@
-"""The Firefox profiler's own reader and importers, by its command line `profiler-cli`, which has to be in PATH."""
+"""The Firefox profiler's own reader and importers, by its command line `profiler-cli` from `RMAPSCOPE_EXPORTS_NODE`."""
 
 import json
 import os
@@ -13,6 +13,8 @@ MOST_MARKERS = 100_000
 
 ATTEMPTS = 10
 
+PROGRAM = os.path.join(os.environ["RMAPSCOPE_EXPORTS_NODE"], ".bin", "profiler-cli")
+
 
 def markers(path):
     """Every marker of a profile, and how many there are."""
@@ -20,7 +22,7 @@ def markers(path):
         environment = os.environ | {"PROFILER_CLI_SESSION_DIR": folder}
 
         def run(*words):
-            command = ["profiler-cli", *words]
+            command = [PROGRAM, *words]
             return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
         try:

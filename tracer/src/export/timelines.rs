@@ -14,6 +14,9 @@ use crate::trace_file::FileHeader;
 
 type Counts = BTreeMap<String, usize>;
 
+/// A format and what counts its events.
+type Timeline = (Format, fn(&[u8]) -> Counts);
+
 #[derive(Clone, Default)]
 struct Shared(Arc<Mutex<Vec<u8>>>);
 
@@ -119,7 +122,7 @@ fn of_perfetto(bytes: &[u8]) -> Counts {
     counts
 }
 
-const TIMELINES: [(Format, fn(&[u8]) -> Counts); 3] =
+const TIMELINES: [Timeline; 3] =
     [(Format::Perfetto, of_perfetto), (Format::Firefox, of_firefox), (Format::Chrome, of_chrome)];
 
 #[test]
