@@ -42,6 +42,18 @@ impl Default for Filter {
 }
 
 impl Filter {
+    /// Whether it chooses everything.
+    pub fn is_open(&self) -> bool {
+        self.selection == Selection::ALL
+            && self.pids.is_empty()
+            && self.tids.is_empty()
+            && self.allowed.is_empty()
+            && self.denied.is_empty()
+            && self.min_latency == 0
+            && self.from == 0
+            && self.to == u64::MAX
+    }
+
     /// Whether the event, `since_start` nanoseconds after the start of the stream, is to be shown.
     #[inline]
     pub fn admits(&self, event: &Event, names: &Names, since_start: u64) -> bool {

@@ -13,6 +13,8 @@ mod levels;
 mod losses;
 mod moment;
 mod pages;
+#[cfg(test)]
+mod section_tests;
 mod stacks;
 mod swiotlb;
 mod tables;
@@ -107,6 +109,8 @@ fn wanted(kind: Kind) -> u8 {
 /// Sums a stream up. Its memory is bounded, whatever the length of the stream.
 pub struct Aggregator {
     options: Options,
+    /// Whether the filter admits everything.
+    is_open: bool,
     checker: Checker,
     decoder: Decoder,
     page_size: u64,
@@ -159,6 +163,7 @@ impl Aggregator {
             swiotlb: Swiotlb::default(),
             timeline: Timeline::default(),
             gaps: Gaps::default(),
+            is_open: options.filter.is_open(),
             options,
         }
     }
@@ -188,7 +193,7 @@ impl Aggregator {
         if wanted & MIGRATION != 0 {
             self.timeline.migration(event.kind());
         }
-        let admitted = self.options.filter.admits(event, names, since_start);
+        let admitted = self.is_open || self.options.filter.admits(event, names, since_start);
         if wanted & WALKS != 0 {
             self.walks.event(event, admitted);
         }

@@ -18,11 +18,6 @@ pub struct Counted<V> {
 }
 
 impl<V> Counted<V> {
-    /// Counted for certain.
-    pub const fn at_least(&self) -> u64 {
-        self.count
-    }
-
     /// The most that it can be.
     pub const fn at_most(&self) -> u64 {
         self.count.saturating_add(self.error)
@@ -32,16 +27,17 @@ impl<V> Counted<V> {
 /// Counts keys, of which there may be more than there is memory for.
 ///
 /// As long as there are at most `capacity` different keys, every count is exact. When one more comes, the half with
-/// the lower counts is forgotten, and the largest of these counts, the [error](Self::error), is what any key that is
-/// not there may have. So for every key that is there
-/// `at_least() <= true count <= at_most() <= at_least() + error()`, every key with a higher true count than
-/// `error()` is there, and `error()` is at most twice the sum of all counts divided by the capacity: the median
+/// the lower counts is forgotten, and the largest of these counts, the error, is what any key that is not there may
+/// have. So for every key that is there
+/// `at_most() - error <= true count <= at_most()`, every key with a higher true count than the error is there, and
+/// the error is at most twice the sum of all counts divided by the capacity: the median
 /// counter of "A High-Performance Algorithm for Identifying Frequent Items in Data Streams" (Anderson et al., 2017).
 /// What is kept does not depend on the order within the table, so that equal streams give equal answers.
 #[derive(Clone, Debug)]
 pub struct TopSketch<K, V> {
     capacity: usize,
     entries: FxHashMap<K, Counted<V>>,
+    /// Most that a key can have that is not there.
     error: u64,
 }
 
@@ -64,11 +60,6 @@ impl<K: Copy + Eq + Hash, V: Default> TopSketch<K, V> {
         counted
     }
 
-    /// The key, if it is there.
-    pub fn get_mut(&mut self, key: &K) -> Option<&mut Counted<V>> {
-        self.entries.get_mut(key)
-    }
-
     #[cold]
     fn forget_half(&mut self) {
         let mut counts: Vec<u64> = self.entries.values().map(Counted::at_most).collect();
@@ -77,11 +68,6 @@ impl<K: Copy + Eq + Hash, V: Default> TopSketch<K, V> {
         self.error = *median;
         let error = self.error;
         self.entries.retain(|_, counted| counted.at_most() > error);
-    }
-
-    /// Most that a key can have that is not there.
-    pub const fn error(&self) -> u64 {
-        self.error
     }
 
     /// Every key that is there, in no order.
@@ -129,7 +115,7 @@ mod tests {
         for key in [3, 1, 3, 2, 3, 2, 9] {
             sketch.add(key, 1);
         }
-        assert_eq!(sketch.get_mut(&3).map(|counted| counted.at_least()), Some(3));
+        assert_eq!(sketch.entries.get(&3).map(|counted| counted.count), Some(3));
         let top = top(sketch, 3);
         assert_eq!(top, Top { entries: vec![(3, 3), (2, 2), (1, 1)], distinct: 4, exact: true, error: 0 });
     }
@@ -163,16 +149,16 @@ mod tests {
             }
             let total: u64 = truth.values().sum();
             prop_assert!(sketch.entries.len() <= capacity);
-            prop_assert!(sketch.error() <= 2 * total / capacity as u64);
-            prop_assert!(truth.len() > capacity || sketch.error() == 0);
+            prop_assert!(sketch.error <= 2 * total / capacity as u64);
+            prop_assert!(truth.len() > capacity || sketch.error == 0);
             for (key, count) in &truth {
                 match sketch.entries.get(key) {
                     Some(counted) => {
-                        prop_assert!(counted.at_least() <= *count && *count <= counted.at_most());
-                        prop_assert!(counted.at_most() <= counted.at_least() + sketch.error());
-                        prop_assert_eq!(counted.value, counted.at_least());
+                        prop_assert!(counted.count <= *count && *count <= counted.at_most());
+                        prop_assert!(counted.at_most() <= counted.count + sketch.error);
+                        prop_assert_eq!(counted.value, counted.count);
                     }
-                    None => prop_assert!(*count <= sketch.error()),
+                    None => prop_assert!(*count <= sketch.error),
                 }
             }
         }
