@@ -24,8 +24,10 @@ pub struct Column {
 
 /// Worth of a column that never goes.
 const KEPT: u8 = u8::MAX;
-/// Fewest characters that are left for a column that takes the rest.
-const LEAST: usize = 12;
+/// Characters that are left for a column that takes the rest, as long as others can go.
+const LEAST: usize = 20;
+/// Fewest characters of it.
+const NARROWEST: usize = 8;
 /// Most characters of a name where the line is too short for all.
 const NAME: usize = 28;
 
@@ -91,8 +93,8 @@ impl Grid {
         let fixed = self.total(&shown, &widths);
         for index in &shown {
             if self.columns[*index].set == Set::Rest {
-                let room = width.saturating_sub(fixed) + LEAST.min(self.natural(*index));
-                widths[*index] = room.max(LEAST);
+                let counted = LEAST.min(widths[*index]);
+                widths[*index] = (width + counted).saturating_sub(fixed).max(NARROWEST);
             }
         }
         let titles = self.line(&shown, &widths, ellipsis, |index| self.columns[index].title);
