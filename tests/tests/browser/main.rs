@@ -138,9 +138,15 @@ fn zooms(browser: &Browser, _: &str) -> Result<()> {
     browser.frame(&browser.find("iframe")?)?;
     let widths = "return [...document.querySelectorAll('#frames g:not(.hide) rect')].map((rect) => rect.getAttribute('width')).join()";
     let whole = browser.run(widths)?;
-    // A frame in the middle of the graph: neither the root nor too narrow to be hit.
-    let middle = "#frames g:nth-of-type(3)";
-    browser.run(&format!("document.querySelector('{middle}').dataset.middle = 1"))?;
+    // Neither as wide as all, which would not grow, nor too narrow to be hit.
+    browser.run(
+        "const all = Math.max(...[...document.querySelectorAll('#frames rect')].map((rect) => Number(rect.getAttribute('fg:w'))));
+        [...document.querySelectorAll('#frames g')].find((frame) => {
+            const share = Number(frame.querySelector('rect').getAttribute('fg:w')) / all;
+            return share > 0.05 && share < 0.6;
+        }).id = 'middle'",
+    )?;
+    let middle = "#middle";
     browser.click(&browser.find(&format!("{middle} rect"))?)?;
     let zoomed = browser.run(widths)?;
     check(zoomed != whole, || "a click does not zoom".to_owned())?;

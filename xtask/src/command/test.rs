@@ -62,6 +62,7 @@ pub fn run(options: &Options) -> Result<u8> {
     tally.tests("unit tests", &["--workspace", "--exclude", GUEST_PACKAGE, "--no-fail-fast"], &[], filter)?;
     tally.tests("unit tests of the workloads", &["-p", GUEST_PACKAGE, "--lib", "--bins"], &[], filter)?;
     export_tests(filter, &mut tally)?;
+    browser_tests(filter, &mut tally)?;
     if options.quick {
         tally.skip("tests in guests: --quick");
     } else {
@@ -73,6 +74,15 @@ pub fn run(options: &Options) -> Result<u8> {
     eprintln!("xtask: tests: done in {}", process::duration(started.elapsed()));
     println!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
     Ok(u8::from(tally.failed > 0))
+}
+
+/// HTML reports of recorded traces, opened in a browser; the tests say themselves that it is missing.
+fn browser_tests(filter: Option<&str>, tally: &mut Tally) -> Result<()> {
+    if let Err(error) = setup::ensure(&[Group::Browser]) {
+        eprintln!("xtask: {error:#}");
+    }
+    let arguments = ["-p", GUEST_PACKAGE, "--test", "browser"];
+    tally.tests("HTML reports in a browser", &arguments, &[], filter)
 }
 
 /// Exports of recorded traces, read by other programs; those that cannot be installed here are skipped.

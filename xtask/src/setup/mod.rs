@@ -21,13 +21,15 @@ pub enum Group {
     Guest,
     /// Building the kernel 6.12-hmm
     Kernel,
+    /// Opening HTML reports: Chromium
+    Browser,
     /// Measuring against other tracers
     Bench,
 }
 
 impl Group {
     /// All groups.
-    pub const ALL: [Self; 4] = [Self::Toolchain, Self::Guest, Self::Kernel, Self::Bench];
+    pub const ALL: [Self; 5] = [Self::Toolchain, Self::Guest, Self::Kernel, Self::Browser, Self::Bench];
 
     /// The name on the command line.
     pub const fn name(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Group {
             Self::Toolchain => "toolchain",
             Self::Guest => "guest",
             Self::Kernel => "kernel",
+            Self::Browser => "browser",
             Self::Bench => "bench",
         }
     }

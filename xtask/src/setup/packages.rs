@@ -53,6 +53,9 @@ const KERNEL: [&str; 19] = [
     "zstd",
 ];
 
+/// A browser for the HTML report, and what drives it.
+const BROWSER: [&str; 2] = ["chromium", "chromium-driver"];
+
 const BENCH: [&str; 5] = ["bpftrace", "linux-perf", "trace-cmd", "bpftool", "time"];
 
 /// Packages that these groups want and that are not installed, each once. `bpf_linker` says whether
@@ -71,6 +74,7 @@ pub fn missing(groups: &[Group], bpf_linker: bool) -> Result<Vec<&'static str>> 
             }
             Group::Guest => wanted.extend(GUEST),
             Group::Kernel => wanted.extend(KERNEL),
+            Group::Browser => wanted.extend(BROWSER),
             Group::Bench => wanted.extend(BENCH),
         }
     }
