@@ -121,7 +121,7 @@ impl Interpreter<'_> {
     fn take(&mut self, seen: Seen) {
         match seen {
             Seen::Event { event, since_start, comm, spaces, about, last_place } => {
-                if !self.belongs(&spaces) {
+                if !self.belongs(&spaces, about) {
                     return;
                 }
                 self.event(&event, since_start, comm, &spaces, about, last_place);
@@ -135,12 +135,15 @@ impl Interpreter<'_> {
     }
 
     /// Whether an event of these address spaces is of the target's process.
-    fn belongs(&mut self, spaces: &[Id]) -> bool {
+    fn belongs(&mut self, spaces: &[Id], about: bool) -> bool {
         let Target::Address { pid, .. } = self.target else { return true };
         let owners: Vec<u32> =
             spaces.iter().map(|id| self.spaces.get(*id).1.map_or(0, |owner| owner.pid)).collect();
         if owners.contains(&pid) {
             return true;
+        }
+        if !about {
+            return false;
         }
         for owner in if owners.is_empty() { vec![0] } else { owners } {
             if !self.life.others.contains(&owner) {
