@@ -256,7 +256,7 @@ impl Checker {
         let diagnoses: Vec<Diagnosis> = found.collect();
         let summary = self.summary.as_ref();
         self.subject.started = self.realtime_offset.saturating_add_unsigned(begin);
-        self.subject.duration = summary.map_or(0, |summary| summary.end.saturating_sub(summary.begin));
+        self.subject.duration = summary.map_or(0, Summary::watched);
         self.subject.command_status = summary.and_then(|summary| summary.command_status);
         self.subject.events = self.events;
         self.subject.lost = self.losses.by_name(LossCause::Lost);

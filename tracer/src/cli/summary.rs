@@ -10,7 +10,7 @@ use super::status::Status;
 /// Says how a session went; `file` is where its events are. What is missing is told even when nothing else is.
 pub fn print(ended: &Ended, file: Option<&str>, status: Status) {
     let summary = &ended.summary;
-    let seconds = summary.end.saturating_sub(summary.begin) as f64 / 1e9;
+    let seconds = summary.watched() as f64 / 1e9;
     status.note(&format!(
         "{} events ({}) in {seconds:.1} s{}; {}",
         total(&summary.events),

@@ -184,7 +184,7 @@ impl Sample {
         let mut run = self.run;
         run.verdict = self.checker.finish(incomplete);
         let observed = self.last.saturating_sub(self.start.unwrap_or_default());
-        let session = self.summary.map_or(observed, |summary| summary.end.saturating_sub(summary.begin));
+        let session = self.summary.map_or(observed, |summary| summary.watched());
         run.duration = session.min(self.filter.to).saturating_sub(self.filter.from);
         run.slices = self.slices.finish(observed + 1);
         for (place, series) in self.series {

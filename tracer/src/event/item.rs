@@ -45,11 +45,9 @@ impl Event {
         let kind = Kind::from_number(header.kind).ok_or(MalformedRecord::UnknownKind(header.kind))?;
         match Body::decode(kind, &record[size_of::<Header>()..]) {
             Some(body) => Ok(Self { header, body }),
-            None => Err(MalformedRecord::WrongSize {
-                kind,
-                actual: record.len(),
-                expected: kind.record_size(),
-            }),
+            None => {
+                Err(MalformedRecord::WrongSize { kind, actual: record.len(), expected: kind.record_size() })
+            }
         }
     }
 
@@ -160,11 +158,29 @@ pub struct Summary {
     pub begin: u64,
     /// Last moment of the session.
     pub end: u64,
+    /// When every probe was attached, just before the command was let go; 0 in files that do not have it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attached: u64,
+    /// When the session's end was decided, before the probes were detached; 0 in files that do not have it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub decided: u64,
     /// What ended the session, for people: `command exited with status 0`, `SIGINT`, `duration`.
     pub reason: String,
     /// Status of the traced command (128 + signal when killed), when there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command_status: Option<i32>,
+}
+
+impl Summary {
+    /// Nanoseconds in which the system was watched by every probe: what rates are measured by. Attaching before and
+    /// detaching behind can take longer than a short command.
+    pub const fn watched(&self) -> u64 {
+        if self.attached == 0 {
+            self.end.saturating_sub(self.begin)
+        } else {
+            self.decided.saturating_sub(self.attached)
+        }
+    }
 }
 
 /// One thing of the stream, in the order of the stream.

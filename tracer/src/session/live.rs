@@ -1,6 +1,7 @@
 //! A live session from its first probe to its summary.
 
 use std::mem::offset_of;
+use std::ops::Range;
 use std::time::Duration;
 
 use aya::maps::{RingBuf, StackTraceMap};
@@ -158,6 +159,7 @@ impl Live {
             output.process(&process)?;
         }
         self.meter.begin();
+        let attached = clock::now();
         if let Some(command) = command.as_deref_mut() {
             command.release()?;
         }
@@ -201,6 +203,7 @@ impl Live {
                 }
             }
         };
+        let decided = clock::now();
         // A second signal ends the program at once, also while a command that was asked to end does not.
         for number in [libc::SIGINT, libc::SIGTERM] {
             // SAFETY: only puts the kernel's default back.
@@ -218,7 +221,7 @@ impl Live {
             Some(command) => command.try_wait().ok().flatten().map(exit_code),
             None => None,
         };
-        self.finish(reason, command_status, missed, output)
+        self.finish(reason, command_status, missed, attached..decided, output)
     }
 
     /// The programs' own log, when it was asked for.
@@ -274,6 +277,7 @@ impl Live {
         reason: String,
         command_status: Option<i32>,
         missed: [u64; Family::COUNT],
+        watched: Range<u64>,
         output: &mut O,
     ) -> Result<Ended, Error> {
         let totals = self.meter.totals();
@@ -303,6 +307,8 @@ impl Live {
                 .collect(),
             begin: self.begin,
             end,
+            attached: watched.start,
+            decided: watched.end,
             reason,
             command_status,
         };
