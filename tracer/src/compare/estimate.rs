@@ -96,6 +96,10 @@ fn by_time(run: &Run, kind: Kind, basis: Basis, number: impl Fn(&Slice) -> u64) 
         Basis::Kind(of) => run.slices.iter().map(|slice| slice.counts[place(of)] as f64).collect(),
     };
     let mut estimate = ratio(&numbers, &divisors)?;
+    if basis == Basis::Run {
+        // Exactly, so that equal counts are equal.
+        estimate.value = numbers.iter().sum();
+    }
     let count = run.count(place(kind)) as f64;
     // Fewer events than make a pattern are at least as uncertain as a Poisson count.
     estimate.least = 1.0 / count;
