@@ -32,6 +32,6 @@ pub(crate) use diagnoses::swiotlb_full::Reason as NoRoom;
 pub(crate) use facts::Facts;
 pub use info::{DiagnosisInfo, Need, Role, RuleInfo};
 pub use options::{OnLoss, OnMissing, Options, Selection, UnknownRule};
-pub use state::Live;
 pub(crate) use state::ExclusivePages;
+pub use state::Live;
 pub use verdict::{Actor, Diagnosis, Earlier, Evidence, Outcome, RuleVerdict, Severity, Subject, Verdict};

@@ -167,9 +167,7 @@ impl Decoder {
                 _ => "ksm",
             }),
             Type::Truth => Value::Truth(number != 0),
-            Type::Entry => {
-                self.entry(number).map_or(Value::Unknown, Value::Entry)
-            }
+            Type::Entry => self.entry(number).map_or(Value::Unknown, Value::Entry),
             // wait(2): the status lies above the signal and the core-dump bit.
             Type::ExitStatus => Value::Number(number >> 8 & 0xff),
             Type::ExitSignal => Value::Number(number & 0x7f),

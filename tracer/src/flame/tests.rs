@@ -261,7 +261,7 @@ fn a_stack_id_that_is_given_again_means_the_new_stack() {
 /// A trace that was recorded.
 fn recorded(name: &str) -> Profile {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/traces");
-    let mut reader = Reader::open(&folder.join(name)).expect("a trace");
+    let mut reader = Reader::open(folder.join(name)).expect("a trace");
     let mut profiler = Profiler::new(reader.header(), Filter::default(), Grouping::Comm);
     assert_eq!(reader.collect(&mut profiler), None);
     profiler.finish(None)

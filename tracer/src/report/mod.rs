@@ -14,7 +14,7 @@ pub mod biography;
 pub mod html;
 pub mod json;
 pub mod model;
-pub mod text;
 pub mod stack;
 pub mod subject;
+pub mod text;
 pub mod weight;
