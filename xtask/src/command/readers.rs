@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::guest::{Guest, quote};
 use crate::setup::{self, Group};
-use crate::{kernel, workspace};
+use crate::{kernel, process, workspace};
 
 /// Pages of each round: so many fit into the guest's memory.
 const PAGES: u64 = 16_384;
@@ -96,7 +96,7 @@ pub fn run(options: &Options) -> Result<u8> {
     }
     let out = folder.join("out");
     fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
-    let events = rounds * PAGES;
+    let events = recorded(&binaries.join("rmapscope"), &folder.join("rmapscope.data"))?;
     let mut figures = Vec::new();
     for reader in READERS {
         if !options.only.is_empty() && !options.only.iter().any(|word| reader.contains(word.as_str())) {
@@ -150,6 +150,15 @@ fn record(binaries: &Path, folder: &Path, rounds: u64, timeout: u64) -> Result<(
         bail!("recording ended with status {}", outcome.status);
     }
     Ok(())
+}
+
+/// Events in our own file; the others have as many, but for the few that tell who is who.
+fn recorded(program: &Path, trace: &Path) -> Result<u64> {
+    let mut counts = Command::new(program);
+    counts.args(["script", "-q", "--stats", "--separator", ",", "-e", "try_to_unmap", "-i"]).arg(trace);
+    let counts = process::output(&mut counts).with_context(|| trace.display().to_string())?;
+    let count = counts.lines().find_map(|line| line.strip_prefix("try_to_unmap,")?.split(',').next());
+    count.context("no event was recorded")?.parse().context("the number of events")
 }
 
 /// One run under time(1), which knows the peak memory of a child; its output goes nowhere.
