@@ -9,6 +9,9 @@ use super::info::{Need, Role};
 use crate::probe::{Outcome, PointReport};
 use crate::session::gaps;
 
+/// Why a probe is missing that nobody wanted.
+pub const NOT_ASKED_FOR: &str = "its events were not asked for";
+
 /// Whether events of a kind can be in the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Availability {
@@ -37,7 +40,7 @@ pub fn availability(probes: &[PointReport], kind: Kind) -> Availability {
     let is_impossible =
         |report: &PointReport| matches!(report.outcome, Outcome::Absent { impossible: true, .. });
     let reason = |report: &PointReport| match &report.outcome {
-        Outcome::NotAsked => "its events were not asked for".to_owned(),
+        Outcome::NotAsked => NOT_ASKED_FOR.to_owned(),
         outcome => gaps::reason(outcome),
     };
     // Of several points the one that the kernel could have counts.
@@ -91,7 +94,7 @@ pub fn gaps(needs: &[Need], facts: &Facts) -> Gaps {
 }
 
 fn remedy(why: &str) -> &'static str {
-    if why.contains("asked for") {
+    if why.contains(NOT_ASKED_FOR) {
         "record it, too (-e), or leave the rule out (--not-rule)"
     } else {
         "`rmapscope probes` and `rmapscope doctor` tell what this kernel gives"

@@ -135,7 +135,10 @@ impl Fork {
         if let Some(running) = self.running.remove(&tid)
             && running.is_whole
         {
-            self.time.record(running.time);
+            // 0 where latency was not recorded.
+            if running.time > 0 {
+                self.time.record(running.time);
+            }
         }
     }
 

@@ -14,7 +14,8 @@ pub fn write(report: &Report, page: &mut Page) -> Shown {
     }
     let mut remark = format!("{} copied", counted(fork.forks, "address space"));
     if let Some(time) = &fork.time {
-        remark += &format!("; each {}", quantiles(time, page));
+        let times = quantiles(time, page);
+        remark += &format!("; each {}", times.strip_prefix("each").unwrap_or(&times).trim_start());
     }
     page.heading("Fork", &remark);
     let mut grid = Grid::new([

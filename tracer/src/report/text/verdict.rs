@@ -6,7 +6,7 @@ use super::layout::{BAD, DOUBTFUL, HEADING, Page};
 use super::{Shown, counted};
 use crate::check::formats::lines::Lines;
 use crate::check::formats::words::plain;
-use crate::check::{Outcome, RuleVerdict};
+use crate::check::{NOT_ASKED_FOR, Outcome, RuleVerdict};
 use crate::report::model::Report;
 
 /// Violations of a rule that are shown here: `check` shows all that were kept.
@@ -28,8 +28,10 @@ pub fn rules(report: &Report, page: &mut Page) -> Shown {
         lines.violations(2, &shown);
         page.wrapped(anstyle::Style::new(), lines);
     }
+    let chosen_out = |rule: &RuleVerdict| rule.reasons.iter().all(|reason| reason.contains(NOT_ASKED_FOR));
+    let (unasked, open): (Vec<_>, Vec<_>) = of(Outcome::Inconclusive).partition(|rule| chosen_out(rule));
     let mut by_reasons: BTreeMap<&[String], Vec<&str>> = BTreeMap::new();
-    for rule in of(Outcome::Inconclusive) {
+    for rule in open {
         by_reasons.entry(&rule.reasons).or_default().push(rule.name);
     }
     for (reasons, names) in by_reasons {
@@ -37,6 +39,11 @@ pub fn rules(report: &Report, page: &mut Page) -> Shown {
         for reason in reasons {
             page.plain(2, &format!("because {}", plain(reason)));
         }
+    }
+    if !unasked.is_empty() {
+        let names: Vec<_> = unasked.iter().map(|rule| rule.name).collect();
+        page.prose(DOUBTFUL, 1, &format!("inconclusive: {}", names.join(", ")));
+        page.plain(2, "because events that they need were not asked for; `rmapscope check -i` says which");
     }
     Shown::Yes
 }
