@@ -50,11 +50,15 @@ Examples:
   rmapscope script -j | jq .pfn                the same for programs
   rmapscope report                             the trace, summed up
   rmapscope check -- ./hmm-tests               does the kernel keep its own rules?
+  rmapscope report --html report.html          what is in a file, summed up, as a page to open
+  rmapscope report --page 0x21d00              the story of one page
+  rmapscope diff before.data after.data        which differences are beyond noise?
+  rmapscope export -o trace.parquet            for other programs: Perfetto, DuckDB, speedscope, …
   rmapscope explain fork-restores-exclusive    what a rule, an event or a field means
 
 Exit codes:
   0  done                          3  no verdict: events lost, a probe missing
-  1  a rule is violated            4  privilege, BTF or a kernel feature is missing
+  1  a rule or budget is broken    4  privilege, BTF or a kernel feature is missing
   2  usage or run-time error       128+n  ended by signal n
 With `record -- COMMAND` the exit code is the command's, with `check -- COMMAND` the verdict's.";
 
