@@ -16,8 +16,12 @@ ATTEMPTS = 10
 PROGRAM = os.path.join(os.environ["RMAPSCOPE_EXPORTS_NODE"], ".bin", "profiler-cli")
 
 
-def markers(path):
-    """Every marker of a profile, and how many there are."""
+# Calls of which `thread samples-top-down` shows no more.
+MOST_CALLS = 1_000_000
+
+
+def ask(path, *question):
+    """The profiler's answer to a question about a file, which its importers may have to turn into a profile."""
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"PROFILER_CLI_SESSION_DIR": folder}
 
@@ -34,10 +38,21 @@ def markers(path):
                 time.sleep(1)
             else:
                 fail(f"cannot be loaded: {done.stdout}{done.stderr}")
-            done = run("profile", "markers", "--json", "--limit", str(MOST_MARKERS), "--session", str(attempt))
+            done = run(*question, "--json", "--session", str(attempt))
             if done.returncode:
-                fail(f"no markers: {done.stdout}{done.stderr}")
-            answer = json.loads(done.stdout)
+                fail(f"no answer to {question}: {done.stdout}{done.stderr}")
+            return json.loads(done.stdout)
         finally:
             run("stop", "--all")
+
+
+def markers(path):
+    """Every marker of a profile, and how many there are."""
+    answer = ask(path, "profile", "markers", "--limit", str(MOST_MARKERS))
     return answer["markers"], answer["totalCount"]
+
+
+def call_tree(path):
+    """The calls of a profile's first thread, the callers outside, with samples."""
+    answer = ask(path, "thread", "samples-top-down", "--include-idle", "--max-lines", str(MOST_CALLS))
+    return answer["regularCallTree"]
