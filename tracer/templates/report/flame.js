@@ -1,10 +1,15 @@
 "use strict";
 // A frame without an address of its own may not write to the history; the flame graph does so at each zoom.
 history.replaceState = () => {};
+// Until `init`, the graph's own `frames` is the window's list of frames, which is no sign of a start.
+let started = false;
+// The graph takes its width from this attribute. A length of 100% is that of the last layout, none at the first one.
+const fit = () => document.querySelector("svg").setAttribute("width", innerWidth);
 // Folded up, the frame has no width, of which the flame graph would make a negative one.
 addEventListener("resize", (event) => {
   if (innerWidth < 60) event.stopImmediatePropagation();
-  else if (!frames) start();
+  else if (started) fit();
+  else start();
 });
 // What the page's search looks for.
 let wanted = "";
@@ -15,10 +20,13 @@ const mark = () => {
 addEventListener("message", (event) => {
   if (typeof event.data !== "string") return;
   wanted = event.data;
-  if (frames) mark();
+  if (started) mark();
 });
 const start = () => {
+  started = true;
+  // The graph takes the width away for one of 100%, and comes back to it when the page is laid out.
   init();
+  fit();
   const groups = [...document.querySelectorAll("#frames g")];
   const place = (frame) => {
     const rect = frame.querySelector("rect");
