@@ -136,6 +136,19 @@ fn finds(browser: &Browser, _: &str) -> Result<()> {
 fn zooms(browser: &Browser, _: &str) -> Result<()> {
     browser.run("document.querySelector('iframe').scrollIntoView()")?;
     browser.frame(&browser.find("iframe")?)?;
+    // The graph starts when it is seen, and fits itself to the frame after that.
+    browser.run(
+        "return new Promise((done) => {
+            const wait = () => document.querySelector('#frames g[tabindex]') ? setTimeout(done, 0) : requestAnimationFrame(wait);
+            wait();
+        })",
+    )?;
+    expect(
+        browser,
+        "return [...document.querySelectorAll('#frames g')].filter((frame) =>
+            frame.querySelector('text').getComputedTextLength() > frame.querySelector('rect').getBoundingClientRect().width).length",
+        &json!(0),
+    )?;
     let widths = "return [...document.querySelectorAll('#frames g:not(.hide) rect')].map((rect) => rect.getAttribute('width')).join()";
     let whole = browser.run(widths)?;
     // Neither as wide as all, which would not grow, nor too narrow to be hit.

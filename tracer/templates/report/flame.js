@@ -1,15 +1,20 @@
 "use strict";
 // A frame without an address of its own may not write to the history; the flame graph does so at each zoom.
 history.replaceState = () => {};
-// Until `init`, the graph's own `frames` is the window's list of frames, which is no sign of a start.
+// A sandboxed frame that is out of sight or folded up has no layout, and its text no length: the graph starts when it
+// is seen. (Until then its own variable `frames` is the window's list of frames.)
 let started = false;
-// The graph takes its width from this attribute. A length of 100% is that of the last layout, none at the first one.
+new IntersectionObserver((entries, observer) => {
+  if (!entries.some((entry) => entry.isIntersecting)) return;
+  observer.disconnect();
+  start();
+}).observe(document.documentElement);
+// The graph takes its width from this attribute; where there is none, from the layout, which may be yet to come.
 const fit = () => document.querySelector("svg").setAttribute("width", innerWidth);
-// Folded up, the frame has no width, of which the flame graph would make a negative one.
+// Folded up again, the frame has no width, of which the flame graph would make a negative one.
 addEventListener("resize", (event) => {
   if (innerWidth < 60) event.stopImmediatePropagation();
   else if (started) fit();
-  else start();
 });
 // What the page's search looks for.
 let wanted = "";
@@ -24,7 +29,7 @@ addEventListener("message", (event) => {
 });
 const start = () => {
   started = true;
-  // The graph takes the width away for one of 100%, and comes back to it when the page is laid out.
+  // It takes the width away, and comes back to ask for it when this script is done.
   init();
   fit();
   const groups = [...document.querySelectorAll("#frames g")];
@@ -67,4 +72,3 @@ const start = () => {
   });
   mark();
 };
-if (innerWidth >= 60) start();

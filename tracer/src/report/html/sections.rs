@@ -229,7 +229,7 @@ fn fork(report: &Report) -> Section {
         return section("fork", "Fork", "", None);
     }
     let columns = ["forks", "VMAs", "pages", "time", "per page", "restored", "failed"].map(numbers);
-    let mut grid = Grid::new("By process", [vec![words("process")], columns.to_vec()].concat());
+    let mut grid = Grid::new("Forks by process", [vec![words("process")], columns.to_vec()].concat());
     let row = |name: String, cost: &ForkCost| {
         let per_page = cost.time_per_page.filter(|_| cost.time > 0);
         [
