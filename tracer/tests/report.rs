@@ -154,9 +154,9 @@ fn files_are_opened_first_and_never_the_input() {
         assert_eq!((code, text.as_str()), (2, ""), "{arguments:?}: {errors}");
         assert!(errors.contains(cause) && errors.contains("try: "), "{arguments:?}: {errors}");
     };
-    refused(&["--html", input], "is the trace file to report already");
+    refused(&["--html", input], "is a trace file and is not overwritten");
     refused(&["--flame", input], "is a trace file and is not overwritten");
-    refused(&["--html", "absent/report.html"], "cannot write the report to absent/report.html");
+    refused(&["--html", "absent/report.html"], "cannot write absent/report.html");
     refused(&["--html", "-"], "standard output is for the text");
     refused(&["--html", "a.svg", "--flame", "a.svg"], "the same file");
     assert_eq!(std::fs::read(session.path()).unwrap(), before);
@@ -168,6 +168,10 @@ fn files_are_opened_first_and_never_the_input() {
         let written = std::fs::read_to_string(session.directory.path().join(name)).unwrap();
         assert!(written.to_lowercase().starts_with(beginning) && !written.contains('\x1b'), "{name}");
     }
+
+    // Without a report there is no file of it, whatever went wrong after the file was opened.
+    refused(&["-i", "absent.data", "--html", "new.html"], "absent.data");
+    assert!(!session.directory.path().join("new.html").exists());
 }
 
 #[test]

@@ -7,10 +7,11 @@ use rmapscope::Error;
 use rmapscope::event::LossCause;
 use rmapscope::export::{Destination, Export, Exporter, Format, Partitioned};
 use rmapscope::output::{PrintError, Tally};
-use rmapscope::trace_file::{Ending, Reader};
+use rmapscope::trace_file::Ending;
 
 use super::GlobalArgs;
 use super::filter::FilterArgs;
+use super::progress;
 use super::script::print;
 use super::status::Status;
 use super::values::{EventChoice, event_list, events, unknown};
@@ -91,7 +92,7 @@ pub fn run(args: &ExportArgs, global: &GlobalArgs) -> Result<u8, Error> {
     }
     let destination = (!args.partition).then(|| Destination::open(&args.output, format.is_binary()));
     let destination = destination.transpose()?;
-    let mut reader = Reader::open(&args.input)?;
+    let mut reader = progress::open(&args.input, global.status())?;
     let header = reader.header().clone();
     let export: Box<dyn Export> = match &destination {
         Some(destination) => format.begin(&header, destination.writer()?).map_err(PrintError)?,

@@ -55,9 +55,8 @@ impl FlameArgs {
     /// # Errors
     /// When it cannot be opened or is a trace file.
     pub fn open(&self) -> Result<Option<FlameFile>, Error> {
-        let open = |path: &PathBuf| {
-            Ok(FlameFile { path: path.clone(), destination: Destination::open(path, false)? })
-        };
+        let open =
+            |path: &PathBuf| Ok(FlameFile { path: path.clone(), destination: Destination::shared(path)? });
         self.flame.as_ref().map(open).transpose()
     }
 }

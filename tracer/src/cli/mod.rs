@@ -14,6 +14,7 @@ mod filter;
 mod flame_args;
 mod output_files;
 mod probes;
+mod progress;
 mod record;
 mod report;
 mod script;

@@ -16,8 +16,8 @@ const BUFFER: usize = 128 << 10;
 
 /// An output that was opened.
 ///
-/// A regular file is written beside its place and moved there by [`commit`](Self::commit), readable by its owner
-/// only as a trace file is: it has the names of processes. Dropped before, it leaves what was there as it was.
+/// A regular file is written beside its place and moved there by [`commit`](Self::commit). Dropped before, it leaves
+/// what was there as it was.
 #[derive(Debug)]
 pub struct Destination {
     file: File,
@@ -26,11 +26,24 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// Opens an output; `-` is standard output. A pipe or a device is written to as it is.
+    /// Opens an output for a whole trace; `-` is standard output. A pipe or a device is written to as it is. A file is
+    /// readable by its owner only, as a trace file is: it has the names of processes.
     ///
     /// # Errors
     /// When it cannot be opened, is a trace file, or is a terminal and the data `is_binary`.
     pub fn open(path: &Path, is_binary: bool) -> Result<Self, Error> {
+        Self::with_mode(path, is_binary, 0o600)
+    }
+
+    /// The same for text that is made to be shown to others: who may read a file is for the umask to say.
+    ///
+    /// # Errors
+    /// When it cannot be opened or is a trace file.
+    pub fn shared(path: &Path) -> Result<Self, Error> {
+        Self::with_mode(path, false, 0o666)
+    }
+
+    fn with_mode(path: &Path, is_binary: bool, mode: u32) -> Result<Self, Error> {
         let shown = path.display().to_string().escape_debug().to_string();
         let failed = |error: io::Error| {
             let remedy = match error.kind() {
@@ -77,7 +90,7 @@ impl Destination {
         let mut part = place.clone().into_os_string();
         part.push(format!(".{}.part", std::process::id()));
         let part = PathBuf::from(part);
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(failed)?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&part).map_err(failed)?;
         Ok(Self { file, moved: Some((part, place)) })
     }
 
@@ -134,6 +147,17 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "whole");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_for_others_follows_the_umask() {
+        let folder = tempfile::tempdir().unwrap();
+        let plain = folder.path().join("plain");
+        File::create(&plain).unwrap();
+        let shared = folder.path().join("shared.svg");
+        Destination::shared(&shared).unwrap().commit().unwrap();
+        let mode = |path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&shared), mode(&plain));
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! What a report writes beside standard output: opened before the stream is read, so that a wrong path fails early.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use rmapscope::Error;
 use rmapscope::event::Filter;
+use rmapscope::export::Destination;
 use rmapscope::flame::{Grouping, Profile, Profiler, Style, svg};
 use rmapscope::report::html::{self, Flame};
 use rmapscope::report::model::Report;
@@ -14,7 +14,7 @@ use rmapscope::report::weight::Weight;
 use rmapscope::trace_file::FileHeader;
 
 use crate::cli::flame_args::{FlameArgs, FlameFile};
-use crate::cli::output_files::{OutputFiles, Reserved, shown};
+use crate::cli::output_files::shown;
 
 /// Files to be written.
 #[derive(Debug, Args)]
@@ -29,7 +29,7 @@ pub struct FileArgs {
 
 /// Files that were opened.
 pub struct Files {
-    html: Option<(File, String)>,
+    html: Option<(Destination, String)>,
     flame: Option<(FlameFile, Style)>,
 }
 
@@ -39,13 +39,11 @@ impl FileArgs {
         self.html.is_some() || self.flame.flame.is_some()
     }
 
-    /// Opens them; `input` is not overwritten.
+    /// Opens them; each appears when it is whole.
     ///
     /// # Errors
-    /// When one cannot be opened, or two are the same.
-    pub fn open(&self, input: Option<&Path>) -> Result<Files, Error> {
-        let reserved: Vec<Reserved<'_>> =
-            input.iter().map(|path| Reserved { path, what: "the trace file to report" }).collect();
+    /// When one cannot be opened or is a trace file, or two are the same.
+    pub fn open(&self) -> Result<Files, Error> {
         if let Some(path) = &self.html {
             let taken = [
                 (path == Path::new("-"), "standard output is for the text"),
@@ -55,9 +53,8 @@ impl FileArgs {
                 return Err(Error::failure(cause, "give --html its own file"));
             }
         }
-        let mut files = OutputFiles::new("the report", &reserved);
         let flame = self.flame.open()?.map(|file| (file, self.flame.style()));
-        let open = |path: &PathBuf| files.open(path).map(|file| (file, shown(path)));
+        let open = |path: &PathBuf| Destination::shared(path).map(|file| (file, shown(path)));
         Ok(Files { html: self.html.as_ref().map(open).transpose()?, flame })
     }
 
@@ -79,9 +76,12 @@ impl Files {
         let html = match (self.html, report) {
             (Some((file, name)), Some(report)) => {
                 let flames = profile.map(flames).unwrap_or_default();
-                let mut out = BufWriter::new(file);
-                let written = html::write(report, &flames, &mut out).and_then(|()| out.flush());
-                written.map_err(|error| {
+                let written = file.writer().and_then(|mut out| {
+                    html::write(report, &flames, &mut out)?;
+                    out.flush()?;
+                    Ok(())
+                });
+                written.and_then(|()| file.commit()).map_err(|error| {
                     let cause = format!("cannot write the report to {name}: {error}");
                     Error::failure(cause, "free its place, or give another file")
                 })

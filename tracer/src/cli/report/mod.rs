@@ -1,7 +1,6 @@
 //! `rmapscope report`: a trace file, or a live session, summed up.
 
 mod files;
-mod progress;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -17,17 +16,17 @@ use rmapscope::report::text::{Layout, Section};
 use rmapscope::report::weight::Weight;
 use rmapscope::report::{json, text};
 use rmapscope::session::{Collected, Live, prepare};
-use rmapscope::trace_file::{Ending, FileHeader, Reader, source};
+use rmapscope::trace_file::{Ending, FileHeader};
 
 use super::GlobalArgs;
 use super::filter::FilterArgs;
+use super::progress;
 use super::script::print;
 use super::session_args::{SessionArgs, fork, runtime};
 use super::summary;
 use super::terminal;
 use super::values::{EventChoice, event_list, events};
 use files::FileArgs;
-use progress::Progress;
 
 /// Sum up a trace file, or a live session when it ends.
 #[derive(Debug, Args)]
@@ -132,7 +131,7 @@ pub fn run(args: &ReportArgs, global: &GlobalArgs) -> Result<u8, Error> {
         by: args.content.by.clone(),
         rules: rmapscope::check::Options::default(),
     };
-    let files = args.files.open((!is_live).then_some(&args.input))?;
+    let files = args.files.open()?;
     let (sums, code) = match is_live {
         true => live(args, options, global)?,
         false => recorded(args, options, global)?,
@@ -177,11 +176,7 @@ fn recorded(
     global: &GlobalArgs,
 ) -> Result<(Sums, Result<u8, Error>), Error> {
     let status = global.status();
-    let (file, length) = source(&args.input)?;
-    let mut reader = match status.shows_progress() {
-        true => Reader::new(Box::new(Progress::new(file, length)) as _)?,
-        false => Reader::new(file)?,
-    };
+    let mut reader = progress::open(&args.input, status)?;
     let mut collectors = collectors(args, reader.header(), options);
     let incomplete = reader.collect(&mut collectors);
     let code = match (reader.ending(), &incomplete) {

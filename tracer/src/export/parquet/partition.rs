@@ -1,16 +1,19 @@
 //! A fleet's layout: `date=YYYY-MM-DD/kernel=6.12.y/kind=FAMILY/SESSION.parquet`.
 //!
 //! An engine that knows hive partitions (DuckDB, Spark, Trino, ClickHouse) opens only the files whose path fits a
-//! query. A file has the columns of its family alone. Exporting a trace once more replaces its files.
+//! query. A file has the columns of its family alone. Exporting a trace once more replaces its files;
+//! a file of another recording, or one that nobody knows, is not overwritten.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use parquet::file::metadata::ParquetMetaDataReader;
+
 use super::about;
 use super::session::Session;
-use super::table::Table;
+use super::table::{HEADER, Table};
 use crate::event::{Family, Loss, Selection, StackEntry, Summary};
 use crate::export::{Destination, Export};
 use crate::output::Line;
@@ -72,10 +75,28 @@ impl Partitioned {
             .join(format!("kind={}", family.map_or("unknown", Family::name)));
         fs::create_dir_all(&folder)?;
         let path = folder.join(format!("{}.parquet", self.session.name()));
+        self.check_replaceable(&path)?;
         let file = Destination::open(&path, false).map_err(|error| io::Error::other(error.cause))?;
         let out = file.writer().map_err(|error| error.0)?;
         self.files.push(file);
         Table::new(selection, &self.header, out)
+    }
+
+    /// Names are of the machine and the moment, which clones of a machine may share.
+    fn check_replaceable(&self, path: &Path) -> io::Result<()> {
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            file => file?,
+        };
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(&file);
+        let pairs = metadata.ok().and_then(|all| all.file_metadata().key_value_metadata().cloned());
+        let header = pairs.into_iter().flatten().find(|pair| pair.key == HEADER).and_then(|pair| pair.value);
+        if header.as_ref() == Some(&self.header) {
+            return Ok(());
+        }
+        let shown = path.display().to_string();
+        let cause = format!("{} is not of this recording and is not overwritten", shown.escape_debug());
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, cause))
     }
 
     fn finish_tables(&mut self, incomplete: Option<&str>) -> io::Result<()> {
@@ -118,5 +139,30 @@ impl Export for Partitioned {
     fn finish(mut self: Box<Self>, incomplete: Option<&str>) -> io::Result<()> {
         self.finish_tables(incomplete)?;
         self.files.into_iter().try_for_each(|file| file.commit().map_err(|error| error.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Collect, Filter, synthetic};
+    use crate::export::Exporter;
+
+    #[test]
+    fn only_files_of_the_same_recording_are_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let export = |command: &str| {
+            let mut header = FileHeader::new(synthetic::description());
+            header.command_line = vec![command.to_owned()];
+            let partitioned = Box::new(Partitioned::new(&header, folder.path()).unwrap());
+            let mut exporter = Exporter::new(partitioned, Filter::default(), &header);
+            synthetic::stream().iter().for_each(|item| exporter.item(item));
+            exporter.finish(None)
+        };
+        export("first").unwrap();
+        export("first").unwrap();
+        let refused = export("second").unwrap_err().to_string();
+        assert!(refused.contains("is not of this recording and is not overwritten"), "{refused}");
+        export("first").unwrap();
     }
 }

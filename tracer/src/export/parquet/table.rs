@@ -23,6 +23,9 @@ use crate::output::Line;
 /// Version of the columns; raised when one is renamed, removed or gets another meaning.
 const SCHEMA: &str = "1";
 
+/// Key of what the trace file says about itself.
+pub(super) const HEADER: &str = "rmapscope.header";
+
 /// Rows of a row group: what one thread of an engine reads at a time, and what is kept in memory.
 const GROUP: u32 = 122_880;
 
@@ -74,7 +77,7 @@ impl Table {
         }
         let mut writer =
             SerializedFileWriter::new(out, schema.into(), properties.build().into()).map_err(failed)?;
-        for (name, value) in [("rmapscope.schema", SCHEMA), ("rmapscope.header", header)] {
+        for (name, value) in [("rmapscope.schema", SCHEMA), (HEADER, header)] {
             writer.append_key_value_metadata(KeyValue::new(name.to_owned(), value.to_owned()));
         }
         let columns = columns.iter().map(|column| Buffer::new(column.kind)).collect();
