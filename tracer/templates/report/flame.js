@@ -16,6 +16,11 @@ addEventListener("resize", (event) => {
   if (innerWidth < 60) event.stopImmediatePropagation();
   else if (started) fit();
 });
+// The graph's own search asks by `prompt`, which a sandboxed frame may not: the page's search marks frames instead, and
+// these keys are the browser's.
+addEventListener("keydown", (event) => {
+  if (event.key === "F3" || (event.ctrlKey && event.key.toLowerCase() === "f")) event.stopImmediatePropagation();
+}, true);
 // What the page's search looks for.
 let wanted = "";
 const mark = () => {
