@@ -33,9 +33,14 @@ def validate(export, trace):
     check_equal("spans", begun, ended)
     if any(count > 1 for count in begun.values()):
         fail("a span begins twice")
+    losses = collections.Counter()
+    for event in phases["b"]:
+        if event["cat"] == "lost":
+            losses[event["args"]["cause"]] += event["args"]["count"]
+    check_equal("losses", dict(losses), trace.losses)
     _, total = markers(export)
     check_equal("markers that the profiler imports", total, len(own) + len(begun))
-    return f"{len(own)} events, {len(begun)} spans, {len(phases['C'])} counter values"
+    return f"{len(own)} events, {len(begun)} spans, {len(phases['C'])} counter values, {losses.total()} lost"
 
 
 main(validate)

@@ -26,6 +26,12 @@ def validate(export, trace):
     if total > MOST_MARKERS:
         fail(f"{total} markers are more than the reader shows; take a smaller trace")
     check_equal("markers shown", len(found), total)
+    losses = collections.Counter()
+    for marker in found:
+        if marker["name"] == "events missing":
+            fields = {field["key"]: str(field["value"]) for field in marker["fields"]}
+            losses[fields["cause"]] += int(fields["count"])
+    check_equal("losses", dict(losses), trace.losses)
     events = [marker for marker in found if marker["name"] not in OWN]
     check_equal("events", dict(collections.Counter(marker["name"] for marker in events)), trace.counts)
     with_stack = sum(1 for event in trace.events if event.get("stack") in trace.frames)
@@ -60,7 +66,7 @@ def validate(export, trace):
     if actual != expected:
         fail(f"{list((actual - expected).items())[:2]} instead of {list((expected - actual).items())[:2]}")
     states = collections.Counter(marker["name"] for marker in found if marker["name"] in STATES)
-    return f"{len(events)} markers of events with their fields, {with_stack} stacks, states {dict(states)}"
+    return f"{len(events)} markers of events with their fields, {with_stack} stacks, states {dict(states)}, {losses.total()} lost"
 
 
 main(validate)

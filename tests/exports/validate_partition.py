@@ -5,7 +5,7 @@ import re
 
 import duckdb
 
-from common import check_equal, fail, main
+from common import LOSSES, check_equal, fail, main
 from tables import DUCKDB_TYPES, check_rows
 
 
@@ -26,14 +26,15 @@ def validate(export, trace):
         check_equal("kind", row["kind"], row["family"] or "unknown")
         check_equal("date", str(row["date"]), str(row["timestamp"].date()))
     # The rows of a file are in the order of the stream; files come by family.
-    by_family = {}
+    by_family, losses = {}, []
     for row in rows:
-        by_family.setdefault(row["family"], []).append(row)
+        of_its_kind = losses if row["event"] in LOSSES else by_family.setdefault(row["family"], [])
+        of_its_kind.append(row)
     families = {row["event"]: row["family"] for row in rows}
     merged, next_of = [], {family: iter(rows) for family, rows in by_family.items()}
     for event in trace.events:
         merged.append(next(next_of[families[event["event"]]]))
-    check_rows(merged + [row for rest in next_of.values() for row in rest], types, trace)
+    check_rows(merged + [row for rest in next_of.values() for row in rest] + losses, types, trace)
     kinds = sorted({row["kind"] for row in rows})
     check_equal("files", len(files), len(kinds))
     for kind in kinds:

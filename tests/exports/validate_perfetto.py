@@ -134,7 +134,7 @@ def validate(export, trace):
         reader.packet(packet)
 
     open_slices = collections.defaultdict(list)
-    calls, states, losses = {}, [], 0
+    calls, states, losses = {}, [], collections.Counter()
     for event in sorted(reader.events, key=lambda event: event.time):
         if event.type == BEGIN:
             open_slices[event.track].append(event)
@@ -145,7 +145,7 @@ def validate(export, trace):
             if begun.category == "state":
                 states.append((begun.name, event.arguments["ended_by"]))
             elif begun.category == "lost":
-                losses += begun.arguments["count"]
+                losses[begun.arguments["cause"]] += begun.arguments["count"]
             else:
                 check_equal(f"length of {begun}", event.time - begun.time, begun.arguments["duration"])
                 calls[id(begun)] = event.time
@@ -170,11 +170,12 @@ def validate(export, trace):
         if (event.stack is None) != (frames is None) or not set(event.stack or []) <= set(frames or []):
             fail(f"stack {event.stack} of {expected}")
 
+    check_equal("losses", dict(losses), trace.losses)
     ends = collections.Counter(end for _, end in states)
     bounces = sum(1 for name, end in states if name == "bounced" and end == "swiotlb_unmap_single")
     if bounces > trace.counts.get("swiotlb_unmap_single", 0):
         fail("more bounces end than are unmapped")
-    return f"{len(own)} events, {compared} fields, {len(states)} states {dict(ends)}, {losses} lost"
+    return f"{len(own)} events, {compared} fields, {len(states)} states {dict(ends)}, {losses.total()} lost"
 
 
 main(validate)

@@ -2,8 +2,9 @@
 //!
 //! For each trace in `tests/fixtures/traces` and each `tests/exports/validate_FORMAT.py` (or `.cjs`, for Node.js):
 //! the trace is exported, and the validation compares what its reader finds with what `rmapscope script` prints
-//! (`tests/exports/common.py` says how). `validate_partition.py` gets a folder of partitions. A format without a
-//! validation is skipped, and its test says so. Exports stay in `target/exports`.
+//! (`tests/exports/common.py` says how). A copy of a trace with losses in it is one more. `validate_partition.py`
+//! gets a folder of partitions. A format without a validation is skipped, and its test says so. Exports stay in
+//! `target/tmp/exports`.
 //!
 //! The environment says where things are, as `cargo xtask test` sets it:
 //! - `RMAPSCOPE_PROGRAM`: the program;
@@ -19,10 +20,15 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
+use rmapscope::event::{Collect, Event, Item, Loss, LossCause};
+use rmapscope::trace_file::{Output, Reader, WriteError, Writer};
 
 const PROGRAM: &str = "RMAPSCOPE_PROGRAM";
 const PYTHON: &str = "RMAPSCOPE_EXPORTS_PYTHON";
 const NODE: &str = "RMAPSCOPE_EXPORTS_NODE";
+
+/// The recorded trace that a copy with losses is made of: of the fixtures, none has any.
+const WHOLE: &str = "6.12-demo";
 
 /// What `--partition` writes is no format of its own.
 const PARTITION: &str = "partition";
@@ -30,7 +36,8 @@ const PARTITION: &str = "partition";
 fn main() -> Result<()> {
     let arguments = Arguments::from_args();
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let traces = files(&tests.join("fixtures/traces"), |path| extension(path) == "data")?;
+    let mut traces = files(&tests.join("fixtures/traces"), |path| extension(path) == "data")?;
+    traces.push(with_losses(&tests.join("fixtures/traces").join(format!("{WHOLE}.data")))?);
     let validations = files(&tests.join("exports"), |path| {
         matches!(extension(path), "py" | "cjs") && stem(path).starts_with("validate_")
     })?;
@@ -47,6 +54,72 @@ fn main() -> Result<()> {
         }
     }
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// A copy of a recorded trace from which events were lost in every way, beside the exports.
+fn with_losses(whole: &Path) -> Result<PathBuf> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("exports");
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let path = folder.join(format!("{WHOLE}-with-losses.data"));
+    let _ = fs::remove_file(&path);
+    let mut reader = Reader::open(whole)?;
+    let writer = Writer::create(&path, reader.header())?;
+    let mut copy = Lossy { writer, events: 0, time: 0, failure: None };
+    let incomplete = reader.collect(&mut copy);
+    ensure!(incomplete.is_none(), "{}: {incomplete:?}", whole.display());
+    copy.failure.map_or(Ok(path), |failure| Err(failure.into()))
+}
+
+/// Events between two losses of the copy.
+const BETWEEN_LOSSES: u64 = 100;
+
+/// Writes a stream with losses of each cause, of a known and of an unknown family, in it.
+struct Lossy {
+    writer: Writer<Output>,
+    events: u64,
+    /// Of the latest event.
+    time: u64,
+    failure: Option<WriteError>,
+}
+
+impl Lossy {
+    fn event(&mut self, event: &Event) -> Result<(), WriteError> {
+        let after = std::mem::replace(&mut self.time, event.header.time);
+        let causes = [LossCause::Lost, LossCause::Missed, LossCause::Dropped];
+        if self.events > 0 && self.events.is_multiple_of(BETWEEN_LOSSES) {
+            let index = self.events / BETWEEN_LOSSES - 1;
+            if let Some(cause) = causes.into_iter().cycle().nth(index as usize % 6) {
+                let family = (index % 6 < 3).then_some(event.kind().family() as u8);
+                self.writer.loss(&Loss { cause, family, count: index + 1, after, before: self.time })?;
+            }
+        }
+        self.events += 1;
+        self.writer.event(event)
+    }
+
+    fn take(&mut self, item: &Item) -> Result<(), WriteError> {
+        match item {
+            Item::Event(event) => self.event(event),
+            Item::Loss(loss) => self.writer.loss(loss),
+            Item::Process(process) => self.writer.process(process),
+            Item::Stack(stack) => self.writer.stack(stack),
+            Item::Summary(summary) => self.writer.finish(summary),
+        }
+    }
+}
+
+impl Collect for Lossy {
+    fn record(&mut self, record: &[u8]) {
+        if let Ok(event) = Event::decode(record) {
+            self.item(&Item::Event(event));
+        }
+    }
+
+    fn item(&mut self, item: &Item) {
+        if self.failure.is_none() {
+            self.failure = self.take(item).err();
+        }
+    }
 }
 
 fn trial(validation: PathBuf, trace: PathBuf) -> Trial {
