@@ -113,15 +113,34 @@ macro_rules! kinds {
             }
         }
 
-        /// What a record says, by its [`Kind`].
+        /// What a record says, by its [`Kind`]. A discriminant without padding behind it lets the compiler copy a
+        /// record straight to where it is decoded to.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u64)]
         pub enum Body { $($(#[$doc])* $kind($body),)* }
 
         impl Body {
             /// Decodes the body of a record; `None` when `bytes` has not exactly the size of that kind's body.
             #[inline]
             pub fn decode(kind: Kind, bytes: &[u8]) -> Option<Self> {
-                Some(match kind { $(Kind::$kind => Self::$kind(read_plain(bytes)?),)* })
+                Self::decode_into(kind, bytes, Some, || None)
+            }
+
+            /// The same, made into something of which the body is a part, by `done` or `failed`. It is built in its
+            /// place: a body that is copied while it is still on its way to memory stalls the CPU.
+            #[inline]
+            pub fn decode_into<T>(
+                kind: Kind,
+                bytes: &[u8],
+                done: impl FnOnce(Self) -> T,
+                failed: impl FnOnce() -> T,
+            ) -> T {
+                match kind {
+                    $(Kind::$kind => match read_plain(bytes) {
+                        Some(body) => done(Self::$kind(body)),
+                        None => failed(),
+                    },)*
+                }
             }
 
             /// The kind of the record.

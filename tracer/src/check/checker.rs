@@ -194,7 +194,7 @@ impl Checker {
                 self.diagnoses[place - FIRST_DIAGNOSIS].event(event, &scene);
             } else {
                 let Seat { rule, ledger, .. } = &mut self.seats[place];
-                rule.event(event, &mut Bench { scene, ledger });
+                rule.event(event, &mut Bench { scene: &scene, ledger });
             }
         }
         if wanted & STATE != 0 {
@@ -248,7 +248,7 @@ impl Checker {
             .seats
             .into_iter()
             .map(|mut seat| {
-                seat.rule.finish(end, &mut Bench { scene, ledger: &mut seat.ledger });
+                seat.rule.finish(end, &mut Bench { scene: &scene, ledger: &mut seat.ledger });
                 whole.judge(&rules()[seat.place], seat.ledger)
             })
             .collect();

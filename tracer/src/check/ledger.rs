@@ -88,7 +88,7 @@ impl Ledger {
 /// A rule's place at work: what is known, and where its findings go.
 pub struct Bench<'a> {
     /// What is known.
-    pub scene: Scene<'a>,
+    pub scene: &'a Scene<'a>,
     /// The rule's accounts.
     pub ledger: &'a mut Ledger,
 }

@@ -43,12 +43,12 @@ impl Event {
     pub fn decode(record: &[u8]) -> Result<Self, MalformedRecord> {
         let header = Header::decode(record).ok_or(MalformedRecord::NoHeader(record.len()))?;
         let kind = Kind::from_number(header.kind).ok_or(MalformedRecord::UnknownKind(header.kind))?;
-        match Body::decode(kind, &record[size_of::<Header>()..]) {
-            Some(body) => Ok(Self { header, body }),
-            None => {
-                Err(MalformedRecord::WrongSize { kind, actual: record.len(), expected: kind.record_size() })
-            }
-        }
+        Body::decode_into(
+            kind,
+            &record[size_of::<Header>()..],
+            |body| Ok(Self { header, body }),
+            || Err(MalformedRecord::WrongSize { kind, actual: record.len(), expected: kind.record_size() }),
+        )
     }
 
     /// The kind of the event.

@@ -116,22 +116,27 @@ impl Swiotlb {
                 }
             }
             Body::SwiotlbSyncForCpu(sync) | Body::SwiotlbSyncForDevice(sync) if admitted => {
-                let pair = self.pair((sync.device, sync.pool), moment.names).1;
+                let pair = self.pair(self.key(sync.device, sync.pool), moment.names);
                 pair.synced = pair.synced.saturating_add(sync.size);
             }
             _ => {}
         }
     }
 
-    fn pair(&mut self, key: (u64, u64), names: &Names) -> ((u64, u64), &mut Pair) {
-        let key = if self.pairs.len() < MOST_PAIRS || self.pairs.contains_key(&key) { key } else { OTHERS };
+    /// What a device and a pool are counted as.
+    fn key(&self, device: u64, pool: u64) -> (u64, u64) {
+        let key = (device, pool);
+        if self.pairs.len() < MOST_PAIRS || self.pairs.contains_key(&key) { key } else { OTHERS }
+    }
+
+    fn pair(&mut self, key: (u64, u64), names: &Names) -> &mut Pair {
         let pair = self.pairs.entry(key).or_default();
         if let Some(name) = names.device(key.0)
             && pair.device != name
         {
             name.clone_into(&mut pair.device);
         }
-        (key, pair)
+        pair
     }
 
     fn mapped(&mut self, event: &Event, map: &SwiotlbMapSingle, moment: &Moment<'_>) {
@@ -140,7 +145,8 @@ impl Swiotlb {
             self.forget(map.bounce, moment.since_start);
         }
         let is_followed = self.live.len() < MOST_LIVE;
-        let (key, pair) = self.pair((map.device, map.pool), moment.names);
+        let key = self.key(map.device, map.pool);
+        let pair = self.pair(key, moment.names);
         pair.bounds = pair.bounds.or((map.pool_start != UNKNOWN && map.pool_end != UNKNOWN)
             .then(|| (map.pool_start, map.pool_end.saturating_sub(map.pool_start))));
         // force_bounce, or a restricted pool.
