@@ -4,7 +4,7 @@ use super::basis::Basis;
 use super::histogram::{Histogram, quantile};
 use super::quantity::Quantity;
 use super::sample::{Calls, Run, Slice};
-use crate::event::{Kind, place};
+use crate::event::{Family, Kind, place, total};
 
 /// Samples of the bootstrap. The standard error that it gives is then known to 5 %.
 const REPLICATES: usize = 200;
@@ -108,10 +108,9 @@ fn by_time(run: &Run, kind: Kind, basis: Basis, number: impl Fn(&Slice) -> u64) 
     estimate.down = match basis {
         Basis::Run | Basis::Second => 0.0,
         Basis::Event | Basis::Page => {
-            let missing: u64 =
-                crate::event::Family::ALL.iter().map(|family| run.missing.of_family(*family)).sum();
+            let missing = Family::ALL.map(|family| run.missing.of_family(family));
             let seen: u64 = run.seen.iter().sum();
-            (missing as f64 / seen as f64).ln_1p()
+            (total(missing) as f64 / seen as f64).ln_1p()
         }
         Basis::Kind(of) => (run.missing.of_family(of.family()) as f64 / run.count(place(of)) as f64).ln_1p(),
     };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::{Family, Loss, LossCause, Summary};
+use crate::event::{Family, Loss, LossCause, Summary, total};
 
 /// What is missing, by family.
 #[derive(Clone, Debug, Default)]
@@ -34,18 +34,18 @@ impl Missing {
 
     /// Events of one cause in all.
     pub fn of_cause(&self, cause: LossCause) -> u64 {
-        self.counts[cause as usize].iter().sum()
+        total(self.counts[cause as usize])
     }
 
     /// Calls of which one end was not seen.
     pub fn unpaired(&self) -> u64 {
-        self.unpaired.iter().sum()
+        total(self.unpaired)
     }
 
     /// Events of a family that are missing, at most: those of unknown family may all belong to it.
     pub fn of_family(&self, family: Family) -> u64 {
-        let of = |counts: &[u64]| counts[family as usize] + counts[Family::COUNT];
-        self.counts.iter().map(|counts| of(counts)).sum::<u64>() + of(&self.unpaired)
+        let of = |counts: &[u64]| counts[family as usize].saturating_add(counts[Family::COUNT]);
+        self.counts.iter().chain([&self.unpaired]).fold(0, |sum, counts| sum.saturating_add(of(counts)))
     }
 }
 

@@ -186,7 +186,7 @@ impl Sample {
         let observed = self.last.saturating_sub(self.start.unwrap_or_default());
         let session = self.summary.map_or(observed, |summary| summary.watched());
         run.duration = session.min(self.filter.to).saturating_sub(self.filter.from);
-        run.slices = self.slices.finish(observed + 1);
+        run.slices = self.slices.finish(observed.saturating_add(1));
         for (place, series) in self.series {
             run.calls.insert(place, series.blocks.finish(series.count));
             run.longest.insert(place, series.longest);
@@ -207,7 +207,7 @@ impl Run {
         if missing == 0 {
             return 0.0;
         }
-        missing as f64 / (missing + self.seen[family as usize]) as f64
+        missing as f64 / missing.saturating_add(self.seen[family as usize]) as f64
     }
 }
 

@@ -1,5 +1,7 @@
 //! The stream of items from a source to its sinks.
 
+use std::borrow::Borrow;
+
 use serde::{Deserialize, Serialize};
 use tracer_common::event::{Body, Header, Kind};
 use tracer_common::family::Family;
@@ -133,6 +135,11 @@ pub struct StackEntry {
     pub id: i32,
     /// Its frames.
     pub frames: Vec<Frame>,
+}
+
+/// The sum of counts, which stops at the largest number: a trace file may say anything.
+pub fn total<C: Borrow<u64>>(counts: impl IntoIterator<Item = C>) -> u64 {
+    counts.into_iter().fold(0, |sum, count| sum.saturating_add(*count.borrow()))
 }
 
 /// The last item of a session that ended in order.

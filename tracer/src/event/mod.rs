@@ -26,7 +26,7 @@ pub use fields::{Field, HeaderField, Type, duration_field, fields};
 pub use filter::Filter;
 pub use flags::FlagNames;
 pub use item::{
-    Event, Frame, Item, Loss, LossCause, MalformedRecord, ProcessEntry, Sink, StackEntry, Summary,
+    Event, Frame, Item, Loss, LossCause, MalformedRecord, ProcessEntry, Sink, StackEntry, Summary, total,
 };
 pub use names::{Comm, Names, text_of};
 pub use selection::{Selection, place};

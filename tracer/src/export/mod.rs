@@ -31,7 +31,9 @@ use std::io::{self, Write};
 pub use destination::Destination;
 pub use parquet::Partitioned;
 
-use crate::event::{Collect, Decoder, Event, Filter, Item, Loss, Names, ProcessEntry, StackEntry, Summary};
+use crate::event::{
+    Collect, Decoder, Event, Filter, Item, Loss, Names, ProcessEntry, StackEntry, Summary, total,
+};
 use crate::output::{Line, PrintError, Tally};
 use crate::report::weight::Weight;
 use crate::trace_file::FileHeader;
@@ -280,8 +282,7 @@ impl Exporter {
                 // The session's own sums have what was noticed too late for a place in the stream.
                 let sums = [&summary.lost, &summary.missed, &summary.dropped];
                 for (missing, sums) in self.tally.losses.iter_mut().zip(sums) {
-                    *missing =
-                        (*missing).max(sums.values().fold(0, |sum: u64, count| sum.saturating_add(*count)));
+                    *missing = (*missing).max(total(sums.values()));
                 }
                 self.export.summary(summary)
             }

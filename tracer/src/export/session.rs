@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::{LossCause, Summary, Value};
+use crate::event::{LossCause, Summary, Value, total};
 
 /// Name of the event that says it.
 pub const NAME: &str = "end of the recording";
@@ -16,9 +16,7 @@ pub fn values<'a>(
 ) -> [(&'static str, Value<'a>); 7] {
     let none = Summary::default();
     let summary = summary.unwrap_or(&none);
-    let sum = |counts: &BTreeMap<String, u64>| {
-        Value::Number(counts.values().fold(0, |sum: u64, count| sum.saturating_add(*count)))
-    };
+    let sum = |counts: &BTreeMap<String, u64>| Value::Number(total(counts.values()));
     [
         ("lost", sum(&summary.lost)),
         ("missed", sum(&summary.missed)),

@@ -77,7 +77,8 @@ impl Tree {
                 let start = right;
                 nodes.push(Node { name: Arc::clone(name), depth: depth + 1, start, ..root.clone() });
             }
-            let own_width = width([own[0].value, own[1].value]);
+            // What is beyond the largest number has no width.
+            let own_width = width([own[0].value, own[1].value]).min(u64::MAX - right);
             let index = callers.last().copied().unwrap_or_default();
             let node = &mut nodes[index];
             (node.sides, node.own_width, node.is_leaf) = (own, own_width, true);

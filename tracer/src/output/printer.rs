@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{Format, Line, Origin, Span};
-use crate::event::{Decoder, Event, Family, Filter, Item, Loss, LossCause, Names, Sink};
+use crate::event::{Decoder, Event, Family, Filter, Item, Loss, LossCause, Names, Sink, total};
 use crate::{Error, ExitCode};
 
 /// Bytes of lines that are collected before they are written.
@@ -157,7 +157,7 @@ impl<W: Write> Sink for Printer<W> {
                 // The session's own sums have what was noticed too late for a place in the stream.
                 let sums = [&summary.lost, &summary.missed, &summary.dropped];
                 for (count, sums) in self.tally.losses.iter_mut().zip(sums) {
-                    *count = sums.values().fold(0, |sum: u64, value| sum.saturating_add(*value)).max(*count);
+                    *count = total(sums.values()).max(*count);
                 }
                 self.format.summary(summary, &mut self.buffer);
             }

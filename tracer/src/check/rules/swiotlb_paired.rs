@@ -197,7 +197,7 @@ fn note_live(bench: &mut Bench<'_>) {
     for (_, mapping) in scene.state.swiotlb.live() {
         let (count, bytes) = devices.entry(mapping.device).or_default();
         *count += 1;
-        *bytes += mapping.size;
+        *bytes = bytes.saturating_add(mapping.size);
     }
     let mut devices: Vec<_> =
         devices.into_iter().map(|(device, (count, bytes))| (count, bytes, scene.device(device))).collect();

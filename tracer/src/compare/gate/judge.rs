@@ -8,7 +8,7 @@ use crate::compare::comparison::{Measured, Sides};
 use crate::compare::noise::{beyond, holm};
 use crate::compare::sample::Run;
 use crate::compare::text::{interval, number, percent};
-use crate::event::LossCause;
+use crate::event::{LossCause, total};
 
 /// The answer of a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -153,12 +153,12 @@ fn verdict(
 /// Budgets of the second side as a whole: plain numbers, without noise.
 fn whole(gate: &Gate, after: &[Run]) -> Finding {
     let rules = |outcome| after.iter().map(|run| run.verdict.count(outcome)).max().unwrap_or_default() as u64;
-    let lost = |cause| after.iter().map(|run| run.missing.of_cause(cause)).sum::<u64>();
+    let lost = |cause| total(after.iter().map(|run| run.missing.of_cause(cause)));
     let number = match gate.metric {
         Metric::Lost => lost(LossCause::Lost),
         Metric::Missed => lost(LossCause::Missed),
         Metric::Dropped => lost(LossCause::Dropped),
-        Metric::Unpaired => after.iter().map(|run| run.missing.unpaired()).sum(),
+        Metric::Unpaired => total(after.iter().map(|run| run.missing.unpaired())),
         Metric::Violated => rules(Outcome::Violated),
         Metric::Inconclusive | Metric::Event(..) => rules(Outcome::Inconclusive),
     };

@@ -55,22 +55,23 @@ impl Lanes {
     /// Events, what was in place, and what is missing; nothing where no time passed.
     pub fn of_events(report: &Report) -> Option<Block> {
         let timeline = &report.timeline;
-        let length = timeline.intervals.len() as u64;
-        if length < 2 {
+        if timeline.intervals.len() < 2 {
             return None;
         }
         let group = timeline.intervals.len().div_ceil(COLUMNS);
+        // The last interval of a hostile stream may end behind all time.
+        let time = |interval: usize| timeline.interval.saturating_mul(interval as u64);
         let steps = |of: &dyn Fn(&Interval) -> u64, together: fn(u64, u64) -> u64| -> Vec<Step> {
             let groups = timeline.intervals.chunks(group).enumerate();
             groups
                 .map(|(index, intervals)| {
-                    let from = index as u64 * group as u64 * timeline.interval;
+                    let from = time(index * group);
                     let value = intervals.iter().map(of).fold(0, together);
-                    Step { from, to: from + intervals.len() as u64 * timeline.interval, value }
+                    Step { from, to: time(index * group + intervals.len()), value }
                 })
                 .collect()
         };
-        let end = length * timeline.interval;
+        let end = time(timeline.intervals.len());
         let mut events: Vec<(&str, Vec<Step>)> = timeline
             .events
             .iter()
@@ -95,10 +96,8 @@ impl Lanes {
         let lost = steps(&|interval| interval.lost, u64::saturating_add);
         lanes.push(lane("events missing", true, &lost, end, count));
         lanes.retain(|lane| !lane.bars.is_empty());
-        let mut caption = format!(
-            "A bar is {}. Behind each lane is its highest bar",
-            units::time(group as u64 * timeline.interval, true)
-        );
+        let mut caption =
+            format!("A bar is {}. Behind each lane is its highest bar", units::time(time(group), true));
         if more > 0 {
             caption += &format!("; {more} more events have fewer");
         }

@@ -7,6 +7,7 @@ use super::flame::Flame;
 use super::{Section, policy, verdict};
 use crate::check::formats::lines::{counted, headline};
 use crate::check::formats::words::plain;
+use crate::event::total;
 use crate::report::model::Report;
 use crate::report::text::units;
 
@@ -86,7 +87,7 @@ fn alarms(report: &Report) -> Vec<String> {
     }
     let sums = [("lost", &losses.lost), ("missed", &losses.missed), ("dropped", &losses.dropped)];
     for (name, counts) in sums {
-        let sum: u64 = counts.values().sum();
+        let sum = total(counts.values());
         if sum > 0 {
             alarms.push(format!("{} {name}: numbers below are lower bounds.", counted(sum, "event")));
         }

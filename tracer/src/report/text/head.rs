@@ -5,6 +5,7 @@ use super::{counted, duration, units};
 use crate::check::Outcome;
 use crate::check::formats::lines::headline;
 use crate::check::formats::words::plain;
+use crate::event::total;
 use crate::report::model::Report;
 
 /// The lines above the first section.
@@ -68,7 +69,7 @@ fn losses(report: &Report) -> String {
     let mut parts: Vec<String> = sums
         .into_iter()
         .filter_map(|(name, counts)| {
-            let sum: u64 = counts.values().sum();
+            let sum = total(counts.values());
             (sum > 0).then(|| format!("{name} {sum}"))
         })
         .collect();

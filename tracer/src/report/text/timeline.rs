@@ -3,6 +3,7 @@
 use super::bars::{resampled, spark};
 use super::layout::Page;
 use super::{NO_EVENT, Shown, units};
+use crate::event::total;
 use crate::report::model::{Interval, Report};
 
 /// Events that get a line: those with the most.
@@ -37,7 +38,7 @@ pub fn write(report: &Report, page: &mut Page) -> Shown {
             show: |value| value.to_string(),
         })
         .collect();
-    events.sort_by_key(|series| std::cmp::Reverse(series.values.iter().sum::<u64>()));
+    events.sort_by_key(|series| std::cmp::Reverse(total(&series.values)));
     let more = events.len().saturating_sub(LINES);
     events.truncate(LINES);
     let count: fn(u64) -> String = |value| value.to_string();
@@ -53,7 +54,7 @@ pub fn write(report: &Report, page: &mut Page) -> Shown {
     let shown: Vec<&Series> = events.iter().chain(&others).collect();
     let name_width = shown.iter().map(|series| series.name.len()).max().unwrap_or(0);
     let width = page.layout.width.saturating_sub(2 + name_width + 2 + 2 + LARGEST).max(8);
-    let step = timeline.intervals.len().div_ceil(width) as u64 * timeline.interval;
+    let step = timeline.interval.saturating_mul(timeline.intervals.len().div_ceil(width) as u64);
     let steps = page.time(step);
     page.heading("Timeline", &format!("a character is {steps}, its highest value is behind the line"));
     for Series { name, values, together, show } in shown {
