@@ -36,7 +36,7 @@ fn number() -> impl Strategy<Value = u64> {
 #[derive(Clone, Debug)]
 enum Part {
     Record(Vec<u8>),
-    Other(Item),
+    Other(Box<Item>),
 }
 
 fn record() -> impl Strategy<Value = Part> {
@@ -72,7 +72,7 @@ fn other() -> impl Strategy<Value = Part> {
             let (lost, missed) = (sums.clone(), sums);
             Item::Summary(Summary { begin, end, attached, decided, lost, missed, ..Summary::default() })
         });
-    prop_oneof![loss, process, stack, summary].prop_map(Part::Other)
+    prop_oneof![loss, process, stack, summary].prop_map(|item| Part::Other(Box::new(item)))
 }
 
 fn stream() -> impl Strategy<Value = Vec<Part>> {

@@ -151,8 +151,10 @@ mod tests {
     #[test]
     fn only_files_of_the_same_recording_are_replaced() {
         let folder = tempfile::tempdir().unwrap();
+        // Made once: a header holds the clock of its making.
+        let recording = FileHeader::new(synthetic::description());
         let export = |command: &str| {
-            let mut header = FileHeader::new(synthetic::description());
+            let mut header = recording.clone();
             header.command_line = vec![command.to_owned()];
             let partitioned = Box::new(Partitioned::new(&header, folder.path()).unwrap());
             let mut exporter = Exporter::new(partitioned, Filter::default(), &header);
