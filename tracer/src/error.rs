@@ -17,11 +17,11 @@ pub struct Error {
 pub enum ExitCode {
     /// Done.
     Success = 0,
-    /// A rule is violated.
+    /// A rule is violated, or a budget broken.
     Violation = 1,
     /// Usage or run-time error of rmapscope itself.
     Failure = 2,
-    /// No verdict: events were lost, a probe is missing.
+    /// No verdict: events were lost, a probe is missing, a budget cannot be judged.
     Inconclusive = 3,
     /// Privilege, BTF or a kernel feature is missing.
     Prerequisite = 4,

@@ -140,7 +140,16 @@ diagnoses() {
     diagnosis exclusive-blocks-migration exclusive-obstacle
 }
 
-# The same of a guest with a small pool of bounce buffers, and memory that can go offline.
+# Sessions that are summed up as they come.
+reporting() {
+    begin live-report
+    run rmapscope report -q -j -l -g -e try_to_unmap --html "$DIR/report.html" --flame "$DIR/flame.svg" -- \
+        rmapscope-workload --facts "$FACTS" pageout --pages 64 --rounds 2
+    begin report-no-command
+    run rmapscope report --html "$DIR/report.html" -- /no/such/command
+}
+
+# Diagnoses of a guest with a small pool of bounce buffers, and memory that can go offline.
 diagnoses_of_little_room() {
     diagnosis swiotlb-full swiotlb-io --size 262144 --blocks 64 --parallel 8
     readlink -f /sys/block/nvme0n1/device/device >"$DIR/device"
@@ -181,6 +190,7 @@ healthy)
     # These do not depend on the kernel.
     [ -e /dev/hmm_dmirror0 ] && codes
     diagnoses
+    reporting
     selftests
     stress
     ;;

@@ -12,6 +12,7 @@ mod mlock_and_fork;
 mod mutant;
 mod plan;
 mod reclaim_and_migration;
+mod report;
 mod silent_pass;
 mod swiotlb;
 
@@ -78,6 +79,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         silent_pass::CHECKS,
         exit_codes::CHECKS,
         diagnoses::CHECKS,
+        report::CHECKS,
         false_alarm::CHECKS,
         mutant::CHECKS,
     ]
