@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 
 use super::Target;
-use super::life::{Change, Entry, Episode, Life, Lost, Moment, State};
+use super::life::{Change, Entry, Episode, Life, Lost, Moment, Space, State};
 use crate::check::formats::words::plain;
 
 const EVENT: Style = AnsiColor::Cyan.on_default();
@@ -56,16 +56,23 @@ pub fn text(life: &Life, stacks: bool, color: bool) -> String {
     out
 }
 
+/// Whose address space it is: certain of a process that was seen to work on its own memory, probable of one that acted.
+fn owner(space: &Space) -> String {
+    match space.pid {
+        Some(pid) if space.is_certain => pid.to_string(),
+        Some(pid) => format!("probably {pid}"),
+        None => "unknown".to_owned(),
+    }
+}
+
 fn head(life: &Life, out: &mut String) {
     let _ = writeln!(out, "{}: {} of it", life.target, counted(life.events, "event", "events"));
-    for space in life.spaces.iter().take(MOST_SPACES) {
-        let _ = match space.pid {
-            Some(pid) if space.is_certain => writeln!(out, "  mm {:#x} is of process {pid}", space.mm),
-            Some(pid) => {
-                writeln!(out, "  mm {:#x} is probably of process {pid}, which acted in it", space.mm)
-            }
-            None => writeln!(out, "  mm {:#x} is of a process that is not known", space.mm),
-        };
+    let shown = &life.spaces[..life.spaces.len().min(MOST_SPACES)];
+    // The kernel gives the memory of an mm that is gone to the next one: the same address, another address space.
+    for spaces in shown.chunk_by(|one, next| one.mm == next.mm) {
+        let of: Vec<String> = spaces.iter().map(owner).collect();
+        let turns = if of.len() == 1 { "is of process" } else { "is in turn of processes" };
+        let _ = writeln!(out, "  mm {:#x} {turns} {}", spaces[0].mm, of.join(", "));
     }
     if let Some(more) = life.spaces.len().checked_sub(MOST_SPACES).filter(|more| *more > 0) {
         let _ = writeln!(out, "  and {more} more");
