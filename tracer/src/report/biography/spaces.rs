@@ -25,14 +25,27 @@ pub struct Owner {
     pub is_certain: bool,
 }
 
+/// One address space.
+#[derive(Clone, Copy, Debug)]
+struct Space {
+    mm: u64,
+    owner: Option<Owner>,
+    /// When it was seen first.
+    first: u64,
+}
+
 /// Every address space of the stream.
 #[derive(Debug, Default)]
 pub struct Spaces {
     /// Those that live, by `mm_struct`.
     living: FxHashMap<u64, Id>,
-    all: Vec<(u64, Option<Owner>)>,
-    /// The address space that a thread fills for its child.
-    children: FxHashMap<u32, u64>,
+    all: Vec<Space>,
+    /// The address space that a thread fills for its child, and when it began to.
+    children: FxHashMap<u32, (u64, u64)>,
+    /// Since when a process has its address space, where its fork or exec was seen.
+    since: FxHashMap<u32, u64>,
+    /// Time of the event that is looked at.
+    now: u64,
 }
 
 impl Spaces {
@@ -42,56 +55,72 @@ impl Spaces {
             return Some(*id);
         }
         let id = Id::try_from(self.all.len()).ok().filter(|_| self.all.len() < MOST)?;
-        self.all.push((mm, None));
+        self.all.push(Space { mm, owner: None, first: self.now });
         self.living.insert(mm, id);
         Some(id)
     }
 
     /// Its `mm_struct` and its owner, as far as that is known.
     pub fn get(&self, id: Id) -> (u64, Option<Owner>) {
-        self.all[id as usize]
+        let Space { mm, owner, .. } = self.all[id as usize];
+        (mm, owner)
     }
 
     fn owned(&mut self, mm: u64, pid: u32, is_certain: bool) {
         let Some(id) = self.id(mm) else { return };
-        let owner = Some(Owner { pid, is_certain });
-        match &mut self.all[id as usize].1 {
-            Some(known) if known.is_certain && known.pid != pid => {
-                if is_certain {
-                    // Another process: the old address space ended unseen.
-                    self.living.remove(&mm);
-                    if let Some(id) = self.id(mm) {
-                        self.all[id as usize].1 = owner;
-                    }
-                }
+        let Space { owner: known, first, .. } = self.all[id as usize];
+        let is_older = self.since.get(&pid).is_some_and(|since| first < *since);
+        let is_anothers = known.is_some_and(|known| known.is_certain && known.pid != pid);
+        let id = match known {
+            // What was seen there belonged to another process, and its end was not seen.
+            _ if is_certain && (is_older || is_anothers) => {
+                self.living.remove(&mm);
+                self.id(mm)
             }
-            Some(known) if known.is_certain || !is_certain => {}
-            known => *known = owner,
+            _ if is_older => None,
+            Some(known) if known.is_certain || !is_certain => None,
+            _ => Some(id),
+        };
+        if let Some(id) = id {
+            self.all[id as usize].owner = Some(Owner { pid, is_certain });
+        }
+    }
+
+    /// A process has a new address space.
+    fn begun(&mut self, pid: u32, time: u64) {
+        if self.since.len() < MOST || self.since.contains_key(&pid) {
+            self.since.insert(pid, time);
         }
     }
 
     /// The address spaces of a process are gone.
     fn left(&mut self, pid: u32) {
         let all = &self.all;
-        self.living.retain(|_, id| all[*id as usize].1.is_none_or(|owner| owner.pid != pid));
+        self.living.retain(|_, id| all[*id as usize].owner.is_none_or(|owner| owner.pid != pid));
+        self.since.remove(&pid);
     }
 
     /// Takes into account what an event tells of owners, before the event itself is looked at.
     pub fn before(&mut self, event: &Event) {
         let header = &event.header;
+        self.now = header.time;
         match &event.body {
             // fork(2) copies the caller's own page tables (6.12 kernel/fork.c, dup_mm).
             Body::CopyPageRange(copy) => {
                 self.owned(copy.source_mm, header.pid, true);
-                if self.children.insert(header.tid, copy.destination_mm) != Some(copy.destination_mm) {
+                let child = self.children.get(&header.tid).filter(|(mm, _)| *mm == copy.destination_mm);
+                if child.is_none() {
+                    self.children.insert(header.tid, (copy.destination_mm, header.time));
                     self.living.remove(&copy.destination_mm);
                 }
             }
             Body::ProcessFork(fork) => {
-                if let Some(mm) = self.children.remove(&header.tid)
-                    && fork.child_pid != header.pid
-                {
-                    self.owned(mm, fork.child_pid, true);
+                let child = self.children.remove(&header.tid);
+                if fork.child_pid != header.pid {
+                    self.begun(fork.child_pid, child.map_or(header.time, |(_, since)| since));
+                    if let Some((mm, _)) = child {
+                        self.owned(mm, fork.child_pid, true);
+                    }
                 }
             }
             Body::MlockFixup(fixup) => self.owned(fixup.mm, header.pid, true),
@@ -115,8 +144,71 @@ impl Spaces {
                 self.living.remove(&exit.mm);
             }
             Body::ProcessExit(_) if event.header.tid == event.header.pid => self.left(event.header.pid),
-            Body::ProcessExec(_) => self.left(event.header.pid),
+            Body::ProcessExec(_) => {
+                self.left(event.header.pid);
+                self.begun(event.header.pid, event.header.time);
+            }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::event::{Header, MlockFixup, ProcessExec, ProcessExit, STACK_NONE};
+
+    use super::*;
+
+    const MM: u64 = 0xffff_8880_0000_1000;
+
+    fn event(time: u64, pid: u32, body: Body) -> Event {
+        let header = Header { time, tid: pid, pid, kind: body.kind() as u16, cpu: 0, stack: STACK_NONE };
+        Event { header, body }
+    }
+
+    fn take(spaces: &mut Spaces, event: &Event) {
+        spaces.before(event);
+        spaces.after(event);
+    }
+
+    fn mlock(time: u64, pid: u32) -> Event {
+        let fixup = MlockFixup {
+            mm: MM,
+            start: 0,
+            end: 4096,
+            old_vm_flags: 0,
+            new_vm_flags: 0,
+            result: 0,
+            reserved: 0,
+            duration: 0,
+        };
+        event(time, pid, Body::MlockFixup(fixup))
+    }
+
+    #[test]
+    fn a_process_does_not_own_what_was_seen_before_it_began() {
+        let mut spaces = Spaces::default();
+        take(&mut spaces, &event(1, 7, Body::ProcessExit(ProcessExit { exit_code: 0, reserved: 0 })));
+        // Something that process 7 or reclaim did there: whose it is, nobody said.
+        let earlier = spaces.id(MM).unwrap();
+        take(
+            &mut spaces,
+            &event(5, 8, Body::ProcessExec(ProcessExec { old_tid: 8, reserved: 0, comm: [0; 16] })),
+        );
+        take(&mut spaces, &mlock(6, 8));
+        let later = spaces.id(MM).unwrap();
+        assert_ne!(earlier, later);
+        assert_eq!(spaces.get(earlier), (MM, None));
+        assert_eq!(spaces.get(later).1, Some(Owner { pid: 8, is_certain: true }));
+        take(&mut spaces, &mlock(7, 8));
+        assert_eq!(spaces.id(MM), Some(later));
+    }
+
+    #[test]
+    fn a_process_that_was_there_from_the_beginning_owns_what_was_seen_before() {
+        let mut spaces = Spaces::default();
+        let seen = spaces.id(MM).unwrap();
+        take(&mut spaces, &mlock(6, 8));
+        assert_eq!(spaces.get(seen).1, Some(Owner { pid: 8, is_certain: true }));
     }
 }

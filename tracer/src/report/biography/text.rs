@@ -61,7 +61,7 @@ fn owner(space: &Space) -> String {
     match space.pid {
         Some(pid) if space.is_certain => pid.to_string(),
         Some(pid) => format!("probably {pid}"),
-        None => "unknown".to_owned(),
+        None => "one that is not known".to_owned(),
     }
 }
 
