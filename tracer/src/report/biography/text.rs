@@ -59,9 +59,9 @@ pub fn text(life: &Life, stacks: bool, color: bool) -> String {
 /// Whose address space it is: certain of a process that was seen to work on its own memory, probable of one that acted.
 fn owner(space: &Space) -> String {
     match space.pid {
-        Some(pid) if space.is_certain => pid.to_string(),
-        Some(pid) => format!("probably {pid}"),
-        None => "one that is not known".to_owned(),
+        Some(pid) if space.is_certain => format!("process {pid}"),
+        Some(pid) => format!("probably process {pid}"),
+        None => "a process that is not known".to_owned(),
     }
 }
 
@@ -71,7 +71,7 @@ fn head(life: &Life, out: &mut String) {
     // The kernel gives the memory of an mm that is gone to the next one: the same address, another address space.
     for spaces in shown.chunk_by(|one, next| one.mm == next.mm) {
         let of: Vec<String> = spaces.iter().map(owner).collect();
-        let turns = if of.len() == 1 { "is of process" } else { "is in turn of processes" };
+        let turns = if of.len() == 1 { "is of" } else { "is in turn of" };
         let _ = writeln!(out, "  mm {:#x} {turns} {}", spaces[0].mm, of.join(", "));
     }
     if let Some(more) = life.spaces.len().checked_sub(MOST_SPACES).filter(|more| *more > 0) {
