@@ -58,6 +58,8 @@ impl State {
                 | Kind::ExclusiveFault
                 | Kind::CopyPageRange
                 | Kind::MlockFixup
+                | Kind::ProcessExec
+                | Kind::ProcessExit
                 | Kind::SwiotlbMap
                 | Kind::SwiotlbMapSingle
                 | Kind::SwiotlbUnmapSingle
