@@ -213,6 +213,8 @@ impl Live {
             self.end_command(command, output).await?;
         }
         let missed = self.probes.missed(&self.plan);
+        // Counted before: while the programs are detached one after the other, calls lose one of their ends.
+        let unpaired = self.meter.unpaired(&self.meter.totals());
         self.probes.detach(&self.plan);
         drop(ready);
         while self.drain(output)? {}
@@ -221,7 +223,7 @@ impl Live {
             Some(command) => command.try_wait().ok().flatten().map(exit_code),
             None => None,
         };
-        self.finish(reason, command_status, missed, attached..decided, output)
+        self.finish(reason, command_status, missed, unpaired, attached..decided, output)
     }
 
     /// The programs' own log, when it was asked for.
@@ -277,6 +279,7 @@ impl Live {
         reason: String,
         command_status: Option<i32>,
         missed: [u64; Family::COUNT],
+        unpaired: [u64; Family::COUNT],
         watched: Range<u64>,
         output: &mut O,
     ) -> Result<Ended, Error> {
@@ -298,7 +301,7 @@ impl Live {
             lost: by_family(&totals.lost),
             missed: by_family(&missed),
             dropped: Default::default(),
-            unpaired: by_family(&self.meter.unpaired(&totals)),
+            unpaired: by_family(&unpaired),
             stacks_lost: totals.stacks_lost,
             hits: Point::ALL
                 .iter()

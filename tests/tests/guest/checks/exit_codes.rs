@@ -67,8 +67,10 @@ fn expect(run: &Run<'_>, statuses: &[(&str, i32)]) -> anyhow::Result<()> {
 
 fn interrupted(run: &Run<'_>) -> anyhow::Result<()> {
     let session = run.session("interrupted")?;
-    session.expect_status(0)?;
     let verdict = Verdict::of(&session)?;
+    // The shell that ends the session forks meanwhile: on a busy machine calls may be seen at one end only.
+    let is_whole = verdict.subject()["unpaired"].as_object().is_none_or(|families| families.is_empty());
+    session.expect_status(if is_whole { 0 } else { 3 })?;
     let evaluated = verdict.evaluated()["rmap-caller-locked"];
     ensure!(evaluated >= 64, "rmap-caller-locked was evaluated {evaluated} times:\n{}", session.said());
     session.expect_same_verdict_of_file()
