@@ -7,9 +7,6 @@ use anyhow::{Context, Result};
 
 use crate::process;
 
-/// The target of the static binaries; a target of its own keeps their flags away from the ordinary build.
-const GUEST_TARGET: &str = "x86_64-unknown-linux-gnu";
-
 /// The root of the workspace.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
@@ -23,9 +20,23 @@ pub fn target() -> PathBuf {
     }
 }
 
-/// Where the static `rmapscope` and `rmapscope-workload` for guests are.
-pub fn guest_binaries() -> PathBuf {
-    target().join(GUEST_TARGET).join("release")
+/// How `rmapscope` and `rmapscope-workload` are built for guests, which see this machine's libraries too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// The profile of the unit tests, so that tests and guests share one build.
+    Test,
+    /// As users build it: for everything that is measured.
+    Release,
+}
+
+impl Profile {
+    /// Where its programs are.
+    pub fn folder(self) -> PathBuf {
+        target().join(match self {
+            Self::Test => "debug",
+            Self::Release => "release",
+        })
+    }
 }
 
 /// cargo, as the one that runs us.
@@ -35,15 +46,15 @@ pub fn cargo() -> Command {
     command
 }
 
-/// Builds the static binaries for guests and returns their folder.
-pub fn build_guest_binaries() -> Result<PathBuf> {
+/// Builds `rmapscope` and `rmapscope-workload` and returns their folder.
+pub fn build_programs(profile: Profile) -> Result<PathBuf> {
     let mut command = cargo();
-    command
-        .args(["build", "--quiet", "--release", "--target", GUEST_TARGET])
-        .args(["-p", "rmapscope", "-p", "rmapscope-tests", "--bins"])
-        .env("RUSTFLAGS", "-Ctarget-feature=+crt-static");
-    process::run("building static binaries for guests", &mut command)?;
-    let folder = guest_binaries();
+    command.args(["build", "--quiet", "-p", "rmapscope", "-p", "rmapscope-tests", "--bins"]);
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    process::run("building the programs for guests", &mut command)?;
+    let folder = profile.folder();
     let program = folder.join("rmapscope");
     program.try_exists()?.then_some(folder).with_context(|| format!("{} was not built", program.display()))
 }

@@ -182,5 +182,5 @@ impl Boot {
 }
 
 fn programs() -> PathBuf {
-    std::env::var_os("RMAPSCOPE_PROGRAMS").map_or_else(workspace::guest_binaries, PathBuf::from)
+    std::env::var_os("RMAPSCOPE_PROGRAMS").map_or_else(|| workspace::Profile::Test.folder(), PathBuf::from)
 }

@@ -11,8 +11,7 @@
 //! The environment says where things are, as `cargo xtask test` sets it:
 //! - `RMAPSCOPE_KERNEL_6_1`, `RMAPSCOPE_KERNEL_6_12`, `RMAPSCOPE_KERNEL_6_12_HMM`: kernel images; the
 //!   tests of a kernel without one are ignored, and their names say so;
-//! - `RMAPSCOPE_PROGRAMS`: the folder of `rmapscope` and `rmapscope-workload`, both linked statically
-//!   (`target/x86_64-unknown-linux-gnu/release` if not set);
+//! - `RMAPSCOPE_PROGRAMS`: the folder of `rmapscope` and `rmapscope-workload` (`target/debug` if not set);
 //! - `RMAPSCOPE_SELFTESTS`: the folder of the kernel's selftests (`xtask::kernel::selftests`);
 //! - `RMAPSCOPE_STRESS_SECONDS`: how long each kernel is stressed under a check (60 if not set);
 //! - `RMAPSCOPE_JUDGE_LAST`: boot nothing, judge what the last boot left behind.

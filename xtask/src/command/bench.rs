@@ -123,8 +123,11 @@ pub fn run(options: &Options) -> Result<u8> {
     };
     // Before the build: the source tree may change while the guest runs.
     let source = Source::now();
-    let binaries =
-        if options.no_build { workspace::guest_binaries() } else { workspace::build_guest_binaries()? };
+    let binaries = if options.no_build {
+        workspace::Profile::Release.folder()
+    } else {
+        workspace::build_programs(workspace::Profile::Release)?
+    };
     let folder = workspace::target().join("bench");
     let programs = keep_programs(&binaries, &folder)?;
     let program = programs.join("rmapscope");

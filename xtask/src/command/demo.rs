@@ -33,7 +33,7 @@ pub fn run(options: &Options) -> Result<u8> {
     } else {
         kernel::locate(&options.kernel)?
     };
-    let binaries = workspace::build_guest_binaries()?;
+    let binaries = workspace::build_programs(workspace::Profile::Test)?;
     let folder = workspace::target().join("demo");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;

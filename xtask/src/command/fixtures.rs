@@ -44,7 +44,7 @@ const TIMEOUT: u64 = 300;
 /// Records; what was recorded before stays for kernels that are not chosen.
 pub fn run(options: &Options) -> Result<u8> {
     setup::ensure(&[Group::Toolchain, Group::Guest, Group::Kernel])?;
-    let binaries = workspace::build_guest_binaries()?;
+    let binaries = workspace::build_programs(workspace::Profile::Test)?;
     let folder = workspace::root().join("tests/fixtures/traces");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let recorded = workspace::target().join("fixtures");

@@ -95,7 +95,7 @@ struct Figure {
 pub fn run(options: &Options) -> Result<u8> {
     ensure!(options.runs > 0, "at least one run is needed");
     setup::ensure(&[Group::Toolchain, Group::Guest, Group::Bench])?;
-    let binaries = workspace::build_guest_binaries()?;
+    let binaries = workspace::build_programs(workspace::Profile::Release)?;
     let folder = workspace::target().join("readers").join(options.events.to_string());
     let rounds = (options.events * 1_000_000).div_ceil(PAGES);
     if !options.no_record {

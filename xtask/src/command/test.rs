@@ -118,7 +118,7 @@ fn guest_tests(options: &Options, tally: &mut Tally) -> Result<()> {
         let image = if name == kernel::HMM { kernel::ensure_hmm()? } else { kernel::locate(name)? };
         environment.push((kernel_variable(name), image));
     }
-    environment.push(("RMAPSCOPE_PROGRAMS".into(), workspace::build_guest_binaries()?));
+    environment.push(("RMAPSCOPE_PROGRAMS".into(), workspace::build_programs(workspace::Profile::Test)?));
     let arguments = ["-p", GUEST_PACKAGE, "--test", "guest"];
     tally.tests("tests in guests", &arguments, &environment, options.filter.as_deref())
 }

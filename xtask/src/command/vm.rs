@@ -72,8 +72,11 @@ pub fn run(options: &Options) -> Result<u8> {
     } else {
         kernel::locate(&options.kernel)?
     };
-    let binaries =
-        if options.no_build { workspace::guest_binaries() } else { workspace::build_guest_binaries()? };
+    let binaries = if options.no_build {
+        workspace::Profile::Test.folder()
+    } else {
+        workspace::build_programs(workspace::Profile::Test)?
+    };
     let outcome = guest(options, image).path(binaries).live(true).run(&shell_line(&options.command))?;
     if options.console {
         eprint!("{}", outcome.console);
