@@ -30,6 +30,9 @@ pub const RESULT_UNKNOWN: i32 = i32::MIN;
 /// A count that was not taken: nothing called for looking, or this kernel does not let the program look.
 pub const UNCOUNTED: u32 = u32::MAX;
 
+/// A few bits whose word could not be read on this kernel.
+pub const BITS_UNKNOWN: u32 = u32::MAX;
+
 /// `swiotlb_map`'s and `swiotlb_tbl_map_single`'s answer when no slot was free
 /// (`DMA_MAPPING_ERROR`, include/linux/dma-mapping.h).
 pub const MAPPING_ERROR: u64 = u64::MAX;
@@ -356,7 +359,7 @@ bodies! {
         page: u64,
         /// Raw page flags (of the head page where it is a large folio).
         flags: u64,
-        /// Low bits of `page->mapping`: 1 anonymous, 3 KSM, 0 file.
+        /// Low bits of `page->mapping` (of the head page): 1 anonymous, 3 KSM, 0 file; or [`BITS_UNKNOWN`].
         mapping_bits: u32,
         /// Mappings: 0 in 5.14 to 6.14, untouched since 6.15.
         mapcount: i32,

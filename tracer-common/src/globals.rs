@@ -121,8 +121,8 @@ layout! {
     page_refcount = "page._refcount",
     /// Address space, with the anon and KSM bits.
     page_mapping = "page.mapping",
-    /// Head page | 1 in a tail page.
-    page_compound_head = "page.compound_head",
+    /// The word by which a tail page finds its head (see [`crate::page::head`]); named `compound_info` since 7.1.
+    page_compound_head = "page.compound_head|page.compound_info",
     /// Mappings of a large folio, less 1 (6.10 on).
     folio_large_mapcount = "folio._large_mapcount",
     /// Size of `struct page`.

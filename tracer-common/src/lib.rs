@@ -3,6 +3,7 @@
 //! * [`event`]: the one definition of every event; it is the ring's format and the trace file's.
 //! * [`family`]: groups of events that are chosen, counted and lost together.
 //! * [`point`]: the probe points, one id for each kernel function or tracepoint that is watched.
+//! * [`page`]: from a page to the head of its folio.
 //! * [`globals`]: the block of constants that user space resolves and the programs read.
 //! * [`counters`]: what the programs count for each CPU.
 //! * [`glob`]: the process-name pattern that runs in the kernel and is tested in user space.
@@ -13,6 +14,7 @@ pub mod event;
 pub mod family;
 pub mod glob;
 pub mod globals;
+pub mod page;
 pub mod point;
 
 /// Version of every layout in this crate. Any change to an event, the counters or the globals

@@ -1,6 +1,7 @@
 //! State of a page, read at the moment of the event.
 
 use tracer_common::event::{MAPCOUNT_UNKNOWN, UNKNOWN};
+use tracer_common::page;
 
 use crate::globals::global;
 use crate::memory::{Memory, Probed};
@@ -29,18 +30,18 @@ pub fn state<M: Memory>(head: u64) -> PageState {
 }
 
 /// State of the folio that `page` belongs to, which may be a tail page: the flags that matter (locked,
-/// mlocked) and the address space are those of the head.
+/// mlocked) and the address space are those of the head. Nothing is known where the head is not.
 #[inline(always)]
 pub fn state_of_any(page: u64) -> PageState {
-    state::<Probed>(head(page))
+    match head(page) {
+        Some(head) => state::<Probed>(head),
+        None => PageState { flags: UNKNOWN, mapcount: MAPCOUNT_UNKNOWN },
+    }
 }
 
-/// The head of a page's folio (include/linux/page-flags.h, `_compound_head`). Not for typed pointers: the
-/// word shares its place with others, and the verifier takes it for a list.
+/// The head of a page's folio; `None` where this kernel's tails cannot be told from heads. Not for typed pointers:
+/// the word shares its place with others, and the verifier takes it for a list.
 #[inline(always)]
-pub fn head(page: u64) -> u64 {
-    match Probed::load::<u64>(page, global!(layout.page_compound_head)) {
-        Some(word) if word & 1 != 0 => word - 1,
-        _ => page,
-    }
+pub fn head(page: u64) -> Option<u64> {
+    Probed::load::<u64>(page, global!(layout.page_compound_head)).map(|word| page::head(page, word))
 }

@@ -2,7 +2,7 @@
 
 use aya_ebpf::helpers::generated::bpf_get_func_arg;
 use tracer_common::event::{
-    ExclusiveExit, ExclusiveFault, ExclusiveMove, ExclusivePage, ExclusiveZap, Kind, MAPCOUNT_UNKNOWN,
+    BITS_UNKNOWN, ExclusiveExit, ExclusiveFault, ExclusiveMove, ExclusivePage, ExclusiveZap, Kind, MAPCOUNT_UNKNOWN,
     MakeDeviceExclusive, RestoreExclusive, UNCOUNTED, UNKNOWN,
 };
 use tracer_common::point::Point;
@@ -105,15 +105,16 @@ fn send_page<C: Context>(call: &mut Call<'_, C>, mm: u64, address: u64, page: u6
     let Some(room) = call.reserve(Kind::ExclusivePage) else { return };
     let state = page::state_of_any(page);
     let head = page::head(page);
-    let mapping = Probed::load::<u64>(head, global!(layout.page_mapping)).unwrap_or(0);
+    let mapping = head.and_then(|head| Probed::load::<u64>(head, global!(layout.page_mapping)));
+    let refcount = head.and_then(|head| Probed::load(head, global!(layout.page_refcount)));
     room.send(ExclusivePage {
         mm,
         address,
         page,
         flags: state.flags,
-        mapping_bits: mapping as u32 & 3,
+        mapping_bits: mapping.map_or(BITS_UNKNOWN, |mapping| mapping as u32 & 3),
         mapcount: state.mapcount,
-        refcount: Probed::load(head, global!(layout.page_refcount)).unwrap_or(MAPCOUNT_UNKNOWN),
+        refcount: refcount.unwrap_or(MAPCOUNT_UNKNOWN),
         reserved: 0,
     });
 }

@@ -5,7 +5,7 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::bpf_loop;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::PerCpuArray;
-use tracer_common::event::UNCOUNTED;
+use tracer_common::event::{UNCOUNTED, UNKNOWN};
 
 use crate::calibrate::vmemmap_base;
 use crate::globals::global;
@@ -53,11 +53,11 @@ fn state() -> Option<&'static mut Check> {
 /// Looks at the pages of an array of source entries.
 #[inline(always)]
 pub fn check(entries: u64, count: u64) -> Locks {
-    const UNKNOWN: Locks = Locks { unlocked: UNCOUNTED, reserved: 0, first: 0 };
+    const UNREAD: Locks = Locks { unlocked: UNCOUNTED, reserved: 0, first: 0 };
     if global!(walk.loops) == 0 || vmemmap_base() == 0 || entries == 0 || count > MOST_PAGES {
-        return UNKNOWN;
+        return UNREAD;
     }
-    let Some(check) = state() else { return UNKNOWN };
+    let Some(check) = state() else { return UNREAD };
     check.entries = entries;
     check.locks = Locks { unlocked: 0, reserved: 0, first: 0 };
     // SAFETY: the callback has the type that the helper wants, and takes no context.
@@ -74,10 +74,12 @@ extern "C" fn look(number: u32, _context: *mut c_void) -> i64 {
     };
     if entry & COLLECTED == COLLECTED {
         let page = vmemmap_base() + (entry >> PFN_SHIFT) * u64::from(global!(layout.page_size));
-        let locked = Probed::load::<u64>(page::head(page), global!(layout.page_flags));
-        if let Some(flags) = locked
-            && flags & LOCKED == 0
-        {
+        let flags = page::state_of_any(page).flags;
+        if flags == UNKNOWN {
+            check.locks.unlocked = UNCOUNTED;
+            return 1;
+        }
+        if flags & LOCKED == 0 {
             if check.locks.unlocked == 0 {
                 check.locks.first = page;
             }

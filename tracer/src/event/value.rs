@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use tracer_common::event::{MAPPING_ERROR, RESULT_UNKNOWN, UNCOUNTED, UNKNOWN};
+use tracer_common::event::{BITS_UNKNOWN, MAPPING_ERROR, RESULT_UNKNOWN, UNCOUNTED, UNKNOWN};
 
 use super::entry::{Entry, EntryDecoder};
 use super::fields::{Field, Type};
@@ -125,6 +125,7 @@ impl Decoder {
         }
         match field.ty {
             Type::OptionalCount if number == u64::from(UNCOUNTED) => Value::Unknown,
+            Type::MappingBits | Type::PoolFlags if number == u64::from(BITS_UNKNOWN) => Value::Unknown,
             Type::Id | Type::Count | Type::OptionalCount | Type::Bytes | Type::Order => Value::Number(number),
             Type::Duration if number == 0 => Value::Absent,
             Type::Duration => Value::Number(number),
@@ -181,6 +182,7 @@ impl Decoder {
             return Value::Unknown;
         }
         match field.ty {
+            Type::MappingBits | Type::PoolFlags if number == u64::from(BITS_UNKNOWN) => Value::Unknown,
             Type::Result if number.cast_signed() == i64::from(RESULT_UNKNOWN) => Value::Unknown,
             Type::Result => Value::Signed(number.cast_signed()),
             Type::Direction | Type::MigrateMode | Type::MigrateReason | Type::WalkResult => {

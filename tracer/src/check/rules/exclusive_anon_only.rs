@@ -1,6 +1,6 @@
 //! Only anonymous pages outside of hugetlbfs become exclusive.
 
-use tracer_common::event::{Body, Kind};
+use tracer_common::event::{BITS_UNKNOWN, Body, Kind};
 
 use super::{Rule, stateless};
 use crate::check::Severity;
@@ -44,7 +44,9 @@ pub fn make(_: &Facts) -> Box<dyn Rule> {
 fn judge(event: &Event, bench: &mut Bench<'_>) {
     match &event.body {
         Body::ExclusivePage(page) => {
-            if page.mapping_bits & MAPPING_ANON == 0 {
+            if page.mapping_bits == BITS_UNKNOWN {
+                bench.unreadable("the page's mapping");
+            } else if page.mapping_bits & MAPPING_ANON == 0 {
                 bench.violated(event, "the page is not anonymous");
             } else {
                 bench.held();
@@ -62,7 +64,7 @@ fn judge(event: &Event, bench: &mut Bench<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use tracer_common::event::{Body, ExclusivePage, Kind, MakeDeviceExclusive, VmaVisit};
+    use tracer_common::event::{BITS_UNKNOWN, Body, ExclusivePage, Kind, MakeDeviceExclusive, VmaVisit};
 
     use super::{INFO, VM_HUGETLB};
     use crate::check::testing::*;
@@ -94,6 +96,12 @@ mod tests {
         is_open(INFO.name, "is not watched", &Session::new().without(Kind::ExclusivePage));
         let verdict = Session::new().impossible(Kind::ExclusivePage).rule(INFO.name);
         assert_eq!(verdict.outcome, crate::check::Outcome::NotExercised);
+    }
+
+    #[test]
+    fn a_mapping_that_was_not_read_is_none_of_a_file() {
+        let page = ExclusivePage { mapping_bits: BITS_UNKNOWN, ..exclusive_page() };
+        is_open(INFO.name, "mapping could not be read", &Session::new().event(Body::ExclusivePage(page)));
     }
 
     #[test]
