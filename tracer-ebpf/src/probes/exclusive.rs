@@ -2,8 +2,8 @@
 
 use aya_ebpf::helpers::generated::bpf_get_func_arg;
 use tracer_common::event::{
-    BITS_UNKNOWN, ExclusiveExit, ExclusiveFault, ExclusiveMove, ExclusivePage, ExclusiveZap, Kind, MAPCOUNT_UNKNOWN,
-    MakeDeviceExclusive, RestoreExclusive, UNCOUNTED, UNKNOWN,
+    BITS_UNKNOWN, ExclusiveExit, ExclusiveFault, ExclusiveMove, ExclusivePage, ExclusiveZap, Kind,
+    MAPCOUNT_UNKNOWN, MakeDeviceExclusive, RestoreExclusive, UNCOUNTED, UNKNOWN,
 };
 use tracer_common::point::Point;
 
