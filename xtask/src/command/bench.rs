@@ -115,12 +115,7 @@ pub fn run(options: &Options) -> Result<u8> {
     if let Err(error) = setup::ensure(&[Group::Bench]) {
         eprintln!("xtask: some tracers cannot be compared: {error:#}");
     }
-    let image = if options.kernel == kernel::HMM {
-        setup::ensure(&[Group::Kernel])?;
-        kernel::ensure_hmm()?
-    } else {
-        kernel::locate(&options.kernel)?
-    };
+    let image = kernel::ensure(&options.kernel)?;
     // Before the build: the source tree may change while the guest runs.
     let source = Source::now();
     let binaries = if options.no_build {

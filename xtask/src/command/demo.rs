@@ -27,12 +27,7 @@ pub struct Options {
 /// Records and compares; exit code 1 when a count differs.
 pub fn run(options: &Options) -> Result<u8> {
     setup::ensure(&[Group::Toolchain, Group::Guest])?;
-    let image = if options.kernel == kernel::HMM {
-        setup::ensure(&[Group::Kernel])?;
-        kernel::ensure_hmm()?
-    } else {
-        kernel::locate(&options.kernel)?
-    };
+    let image = kernel::ensure(&options.kernel)?;
     let binaries = workspace::build_programs(workspace::Profile::Test)?;
     let folder = workspace::target().join("demo");
     let _ = fs::remove_dir_all(&folder);

@@ -69,7 +69,7 @@ fn file_name(kernel: &str, fixture: &Fixture) -> String {
 }
 
 fn record(name: &str, binaries: &Path, folder: &Path) -> Result<()> {
-    let image = if name == kernel::HMM { kernel::ensure_hmm()? } else { kernel::locate(name)? };
+    let image = kernel::ensure(name)?;
     // The first page out sets up the swap, so that the recordings begin alike.
     let mut script = String::from("set -e; cd /tmp; rmapscope-workload pageout --pages 1 >/dev/null");
     for fixture in &FIXTURES {

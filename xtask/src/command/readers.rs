@@ -145,7 +145,7 @@ fn record(binaries: &Path, folder: &Path, rounds: u64, timeout: u64) -> Result<(
         place("trace.dat"),
     );
     eprintln!("xtask: recording {} events with each tool", rounds * PAGES);
-    let outcome = Guest::new(kernel::locate("6.12")?)
+    let outcome = Guest::new(kernel::ensure("6.12")?)
         .cpus(2)
         .memory("1G")
         .rwdir(folder)

@@ -115,8 +115,7 @@ fn guest_tests(options: &Options, tally: &mut Tally) -> Result<()> {
     setup::ensure(&[Group::Guest, Group::Kernel])?;
     let mut environment = vec![("RMAPSCOPE_SELFTESTS".into(), kernel::selftests::ensure()?)];
     for name in kernel::NAMES.into_iter().filter(|name| wanted(name)) {
-        let image = if name == kernel::HMM { kernel::ensure_hmm()? } else { kernel::locate(name)? };
-        environment.push((kernel_variable(name), image));
+        environment.push((kernel_variable(name), kernel::ensure(name)?));
     }
     environment.push(("RMAPSCOPE_PROGRAMS".into(), workspace::build_programs(workspace::Profile::Test)?));
     let arguments = ["-p", GUEST_PACKAGE, "--test", "guest"];

@@ -13,7 +13,8 @@ use crate::{kernel, workspace};
 /// Options of `vm`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Kernel to boot: 6.1, 6.12, 6.12-hmm, or the path of a bzImage
+    /// Kernel to boot: 6.1, 6.12, 6.12-hmm, a newer one of Debian's (6.18, 7.3, 7.3-rt, 7.3-cloud, latest, …), or
+    /// the path of a bzImage
     #[arg(long, default_value = kernel::HMM)]
     kernel: String,
     /// Added to the kernel's command line (may be given more than once)
@@ -66,12 +67,7 @@ enum DiskKind {
 /// Runs the command and returns its status.
 pub fn run(options: &Options) -> Result<u8> {
     setup::ensure(&[Group::Toolchain, Group::Guest])?;
-    let image = if options.kernel == kernel::HMM {
-        setup::ensure(&[Group::Kernel])?;
-        kernel::ensure_hmm()?
-    } else {
-        kernel::locate(&options.kernel)?
-    };
+    let image = kernel::ensure(&options.kernel)?;
     let binaries = if options.no_build {
         workspace::Profile::Test.folder()
     } else {

@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! use xtask::guest::{Disk, Guest};
-//! let kernel = xtask::kernel::locate("6.12-hmm")?;
+//! let kernel = xtask::kernel::ensure("7.3")?;
 //! let outcome = Guest::new(kernel).cpus(2).append("swiotlb=force").disk(Disk::Nvme).run("uname -r")?;
 //! assert_eq!(outcome.status, 0);
 //! # Ok::<(), anyhow::Error>(())

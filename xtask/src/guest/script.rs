@@ -44,6 +44,10 @@ pub fn script(guest: &Guest, command: &str, folder: &Path) -> String {
          mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null\n\
          mountpoint -q /sys/kernel/security || mount -t securityfs securityfs /sys/kernel/security 2>/dev/null\n",
     );
+    // xtask::kernel puts it among the modules of kernels that can have it; others have none, or have it built in.
+    text.push_str(
+        "if modprobe -q -n test_hmm; then modprobe test_hmm || cannot 'test_hmm cannot be loaded'; fi\n",
+    );
     if let Some(disk) = guest.disk {
         let (module, device) = match disk {
             Disk::Nvme => ("nvme", "/dev/nvme0n1"),

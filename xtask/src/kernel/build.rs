@@ -20,12 +20,6 @@ const KEPT: [(&str, &str); 4] = [
     ("vmlinux", "vmlinux"),
 ];
 
-/// The image, if these inputs were built before.
-pub fn cached() -> Result<Option<PathBuf>> {
-    let image = place(&Inputs::read()?).join("bzImage");
-    Ok(image.exists().then_some(image))
-}
-
 /// The image, built if it must be. A second run that comes meanwhile waits for the first.
 pub fn ensure() -> Result<PathBuf> {
     let inputs = Inputs::read()?;

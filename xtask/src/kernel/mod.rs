@@ -3,8 +3,12 @@
 mod build;
 mod inputs;
 mod progress;
+mod release;
 pub mod selftests;
 mod source;
+mod stock;
+mod suite;
+mod test_hmm;
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,6 +16,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use crate::prerequisite::Missing;
+use crate::setup::{self, Group};
+use release::{Release, ShortName};
 
 pub use build::ensure as ensure_hmm;
 
@@ -20,62 +26,48 @@ pub const NAMES: [&str; 3] = ["6.1", "6.12", HMM];
 /// The kernel with `test_hmm` that is built here.
 pub const HMM: &str = "6.12-hmm";
 
-/// The image of a kernel: `6.1` and `6.12` are Debian's newest in `/boot`, `6.12-hmm` is built by
-/// `cargo xtask setup`, anything else is the path of a bzImage. Builds nothing.
-pub fn locate(name: &str) -> Result<PathBuf> {
+/// What `--kernel` takes, for people.
+pub const KINDS: &str = "6.1, 6.12, 6.12-hmm, a newer one of Debian's (6.18, 7.3, 7.3-rt, 7.3-cloud, latest, …) or the path of a bzImage";
+
+/// The image of a kernel, made ready: `6.1` and `6.12` are Debian 12's own, installed in `/boot`; `6.12-hmm` is
+/// built here; `7.3`, `7.3-rt` or `latest` is unpacked from a newer suite of Debian's archive; anything else is the
+/// path of a bzImage.
+pub fn ensure(name: &str) -> Result<PathBuf> {
     match name {
-        "6.1" | "6.12" => newest_stock(name)?.ok_or_else(|| {
-            Missing::new(
-                format!("no Debian kernel {name} in /boot"),
-                format!("cargo xtask setup, or apt-get install {}", stock_package(name)),
-            )
+        "6.1" | "6.12" => installed(name),
+        HMM => {
+            setup::ensure(&[Group::Kernel])?;
+            ensure_hmm()
+        }
+        other => match ShortName::parse(other) {
+            Some(name) => stock::ensure(&name),
+            None => fs::canonicalize(other)
+                .with_context(|| format!("kernel {other:?}: neither a file nor one of {KINDS}")),
+        },
+    }
+}
+
+/// The image in `/boot`, installed if there is none.
+fn installed(series: &str) -> Result<PathBuf> {
+    if let Some(image) = newest_installed(series)? {
+        return Ok(image);
+    }
+    setup::ensure(&[Group::Installed])?;
+    newest_installed(series)?.ok_or_else(|| {
+        let package = if series == "6.1" { "linux-image-amd64" } else { "linux-image-6.12-amd64" };
+        Missing::new(format!("no Debian kernel {series} in /boot"), format!("apt-get install {package}"))
             .into()
-        }),
-        HMM => build::cached()?.ok_or_else(|| {
-            Missing::new(format!("the kernel {HMM} is not built"), "cargo xtask setup (about 8 minutes)")
-                .into()
-        }),
-        path => {
-            let image = fs::canonicalize(path).with_context(|| {
-                format!("kernel {path:?}: neither one of {} nor a file", NAMES.join(", "))
-            })?;
-            Ok(image)
-        }
-    }
+    })
 }
 
-/// Debian's package that always depends on the newest image.
-fn stock_package(name: &str) -> &'static str {
-    if name == "6.1" { "linux-image-amd64" } else { "linux-image-6.12-amd64" }
-}
-
-fn newest_stock(series: &str) -> Result<Option<PathBuf>> {
-    let mut best: Option<(Vec<u64>, PathBuf)> = None;
+fn newest_installed(series: &str) -> Result<Option<PathBuf>> {
+    let name = ShortName::parse(series).context("a series")?;
+    let mut releases = Vec::new();
     for entry in fs::read_dir("/boot").context("/boot")? {
-        let path = entry.context("/boot")?.path();
-        let Some(release) = path.file_name().and_then(|name| name.to_str()?.strip_prefix("vmlinuz-")) else {
-            continue;
-        };
-        if !is_stock(release, series) {
-            continue;
-        }
-        let version = numbers(release);
-        if best.as_ref().is_none_or(|(newest, _)| *newest < version) {
-            best = Some((version, path));
-        }
+        let file = entry.context("/boot")?.file_name();
+        releases.extend(file.to_str().and_then(|file| Release::parse(file.strip_prefix("vmlinuz-")?)));
     }
-    Ok(best.map(|(_, path)| path))
-}
-
-/// Debian's ordinary flavour of a series: `6.1.0-56-amd64`, `6.12.117+deb12-amd64`; no cloud or rt kernel.
-fn is_stock(release: &str, series: &str) -> bool {
-    let in_series = release.strip_prefix(series).is_some_and(|rest| rest.starts_with('.'));
-    in_series && release.ends_with("-amd64") && !release.contains("cloud") && !release.contains("rt")
-}
-
-/// The numbers of a release, for comparing.
-fn numbers(release: &str) -> Vec<u64> {
-    release.split(|letter: char| !letter.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
+    Ok(name.newest(releases).map(|release| PathBuf::from(format!("/boot/vmlinuz-{}", release.text))))
 }
 
 #[cfg(test)]
@@ -83,22 +75,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stock_kernels_are_told_from_others() {
-        assert!(is_stock("6.1.0-56-amd64", "6.1"));
-        assert!(is_stock("6.12.117+deb12-amd64", "6.12"));
-        assert!(!is_stock("6.12.117+deb12-amd64", "6.1"));
-        assert!(!is_stock("6.1.0-56-rt-amd64", "6.1"));
-        assert!(!is_stock("6.12.117+deb12-cloud-amd64", "6.12"));
-    }
-
-    #[test]
-    fn the_newest_counts_by_number() {
-        assert!(numbers("6.1.0-9-amd64") < numbers("6.1.0-56-amd64"));
-    }
-
-    #[test]
     fn an_unknown_name_is_an_error() {
-        let error = locate("6.99").expect_err("there is no such kernel").to_string();
+        let error = ensure("bzImage-of-nobody").expect_err("there is no such kernel").to_string();
         assert!(error.contains("6.12-hmm"), "{error}");
     }
 }

@@ -17,8 +17,12 @@ use crate::prerequisite::Missing as Prerequisite;
 pub enum Group {
     /// Building rmapscope: a compiler for eBPF and its linker
     Toolchain,
-    /// Booting guests: QEMU, virtme-ng, Debian's kernels
+    /// Booting guests: QEMU, virtme-ng
     Guest,
+    /// Debian 12's own kernels 6.1 and 6.12, installed in /boot
+    Installed,
+    /// Debian's newer kernels, kept in the cache: unpacking them, building test_hmm for them
+    Stock,
     /// Building the kernel 6.12-hmm
     Kernel,
     /// Opening HTML reports: Chromium
@@ -29,13 +33,23 @@ pub enum Group {
 
 impl Group {
     /// All groups.
-    pub const ALL: [Self; 5] = [Self::Toolchain, Self::Guest, Self::Kernel, Self::Browser, Self::Bench];
+    pub const ALL: [Self; 7] = [
+        Self::Toolchain,
+        Self::Guest,
+        Self::Installed,
+        Self::Stock,
+        Self::Kernel,
+        Self::Browser,
+        Self::Bench,
+    ];
 
     /// The name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Toolchain => "toolchain",
             Self::Guest => "guest",
+            Self::Installed => "installed",
+            Self::Stock => "stock",
             Self::Kernel => "kernel",
             Self::Browser => "browser",
             Self::Bench => "bench",

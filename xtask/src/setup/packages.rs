@@ -15,20 +15,16 @@ const EBPF_COMPILER: [&str; 2] = ["rustc-web", "libstd-rust-web-dev-bpf"];
 /// What building bpf-linker needs; it is linked to the shared libLLVM.
 const BPF_LINKER: [&str; 2] = ["llvm-22-dev", "g++"];
 
+/// Debian 12's own kernels 6.1 and 6.12, each by the package that depends on the newest one.
+const INSTALLED: [&str; 2] = ["linux-image-amd64", "linux-image-6.12-amd64"];
+
+/// depmod, and what a module of such a kernel is built with.
+const STOCK: [&str; 5] = ["debian-archive-keyring", "gcc", "kmod", "make", "xz-utils"];
+
 /// virtme-ng boots stock kernels from an initramfs around a static busybox (it asks file(1) whether it is one),
-/// for which it unpacks 6.12's modules (xz); udev finds the guest's devices.
-const GUEST: [&str; 10] = [
-    "qemu-system-x86",
-    "linux-image-amd64",
-    "linux-image-6.12-amd64",
-    "busybox-static",
-    "file",
-    "kmod",
-    "udev",
-    "python3-venv",
-    "util-linux",
-    "xz-utils",
-];
+/// for which it unpacks their modules (xz); udev finds the guest's devices.
+const GUEST: [&str; 8] =
+    ["qemu-system-x86", "busybox-static", "file", "kmod", "udev", "python3-venv", "util-linux", "xz-utils"];
 
 /// The kernel, and (libnuma, liburing, the C library) its selftests.
 const KERNEL: [&str; 19] = [
@@ -73,6 +69,8 @@ pub fn missing(groups: &[Group], bpf_linker: bool) -> Result<Vec<&'static str>> 
                 }
             }
             Group::Guest => wanted.extend(GUEST),
+            Group::Installed => wanted.extend(INSTALLED),
+            Group::Stock => wanted.extend(STOCK),
             Group::Kernel => wanted.extend(KERNEL),
             Group::Browser => wanted.extend(BROWSER),
             Group::Bench => wanted.extend(BENCH),
