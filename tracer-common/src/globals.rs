@@ -18,6 +18,15 @@ pub const MAX_PATTERNS: usize = 4;
 /// a walk over very many VMAs shows, at a thousandth of its cost.
 pub const VISITS_STEP: i32 = 1024;
 
+/// Process ids of a 64-bit kernel are below this (6.12 include/linux/threads.h, PID_MAX_LIMIT).
+pub const PROCESS_IDS: u32 = 1 << 22;
+
+/// First argument of the program `watch`: a process, with all its threads.
+pub const WATCH_PROCESS: u32 = 1;
+
+/// First argument of the program `watch`: a thread.
+pub const WATCH_THREAD: u32 = 2;
+
 /// Constants of one session on one kernel.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -61,11 +70,11 @@ pub struct Options {
     pub pattern_count: u32,
     /// A process's name must match one of them.
     pub patterns: [Glob; MAX_PATTERNS],
-    /// Only processes in the map `PROCESSES`.
+    /// Only processes that the program `watch` was told of, and their children.
     pub filter_process: u8,
-    /// Only threads in the map `THREADS`.
+    /// Only threads that the program `watch` was told of.
     pub filter_thread: u8,
-    /// A child of a process in `PROCESSES` joins it.
+    /// A child of a watched process is watched too.
     pub follow_children: u8,
     /// Measure the time in functions.
     pub latency: u8,

@@ -7,8 +7,6 @@ use core::ptr::read_volatile;
 
 use aya_ebpf::helpers::generated::bpf_get_current_ancestor_cgroup_id;
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid};
-use aya_ebpf::macros::map;
-use aya_ebpf::maps::HashMap;
 use tracer_common::event::COMM_LEN;
 use tracer_common::family::Family;
 use tracer_common::glob::{self, Glob};
@@ -16,14 +14,7 @@ use tracer_common::globals::MAX_PATTERNS;
 use tracer_common::point::Point;
 
 use crate::globals::{block, global};
-
-/// Process ids that are watched, with the number of their live threads.
-#[map]
-pub static PROCESSES: HashMap<u32, u64> = HashMap::with_max_entries(16384, 0);
-
-/// Thread ids that are watched.
-#[map]
-static THREADS: HashMap<u32, u64> = HashMap::with_max_entries(1024, 0);
+use crate::watched;
 
 /// The task that runs on this CPU; in an interrupt the one that it interrupted.
 #[derive(Clone, Copy)]
@@ -75,8 +66,8 @@ pub fn admits(point: Point, task: Task) -> bool {
 #[inline(always)]
 pub fn watches(task: Task) -> bool {
     task.pid() != global!(options.tracer_pid)
-        && (global!(options.filter_process) == 0 || PROCESSES.get_ptr(task.pid()).is_some())
-        && (global!(options.filter_thread) == 0 || THREADS.get_ptr(task.tid()).is_some())
+        && is_watched(task.pid())
+        && (global!(options.filter_thread) == 0 || watched::has_thread(task))
         && in_cgroup()
         && has_name()
 }
@@ -84,7 +75,7 @@ pub fn watches(task: Task) -> bool {
 /// Whether a process is watched, when only some are.
 #[inline(always)]
 pub fn is_watched(pid: u32) -> bool {
-    global!(options.filter_process) == 0 || PROCESSES.get_ptr(pid).is_some()
+    global!(options.filter_process) == 0 || watched::has_process(pid)
 }
 
 #[inline(always)]

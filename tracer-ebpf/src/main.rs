@@ -6,7 +6,8 @@
 //!
 //! * [`context`]: arguments and results, the same for every way to attach;
 //! * [`memory`]: reads through BTF-typed pointers or `bpf_probe_read_kernel`;
-//! * [`filter`], [`pairing`], [`emit`]: who is watched, which end belongs to which beginning, the ring;
+//! * [`watched`], [`filter`]: the processes and threads that are watched, and what else decides it;
+//! * [`pairing`], [`emit`]: which end belongs to which beginning, the ring;
 //! * [`page`], [`entry`], [`table`]: state of a page, raw page-table entries, page tables;
 //! * [`spaces`]: the address spaces with exclusive pages;
 //! * [`probes`]: one file a family.
@@ -28,6 +29,7 @@ mod probes;
 mod programs;
 mod spaces;
 mod table;
+mod watched;
 
 /// The kernel gives GPL-only helpers (probe reads, stacks) to programs that say they are compatible.
 #[unsafe(link_section = "license")]

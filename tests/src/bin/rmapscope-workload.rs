@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use rmapscope_tests::workload::{
     AttachTarget, BlockIo, Children, Cost, Demo, DeviceMemory, Exclusive, ExclusiveObstacle, ExclusiveShared,
-    Facts, Fork, LockedFork, Marked, Mlock, MovePages, Pageout, Stress, WideMapping, pin_to_current_cpu,
+    Facts, Fork, LockedFork, Marked, Mlock, MovePages, Pageout, Ring, Stress, Tasks, WideMapping, pin_to_current_cpu,
 };
 
 /// Do an exactly known number of kernel operations and say which, one JSON object a line
@@ -41,6 +41,8 @@ enum Workload {
     Children(Children),
     SleepLoop(AttachTarget),
     Stress(Stress),
+    Ring(Ring),
+    Tasks(Tasks),
     Demo(Demo),
 }
 
@@ -63,6 +65,8 @@ impl Workload {
             Self::Children(_) => "children",
             Self::SleepLoop(_) => "sleep-loop",
             Self::Stress(_) => "stress",
+            Self::Ring(_) => "ring",
+            Self::Tasks(_) => "tasks",
             Self::Demo(_) => "demo",
         }
     }
@@ -92,6 +96,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Workload::Children(workload) => workload.run(facts, path),
         Workload::SleepLoop(workload) => workload.run(facts),
         Workload::Stress(workload) => workload.run(facts),
+        Workload::Ring(workload) => workload.run(facts),
+        Workload::Tasks(workload) => workload.run(facts, path),
         Workload::Demo(workload) => workload.run(facts, path.map(PathBuf::as_path)),
     }
 }

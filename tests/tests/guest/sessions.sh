@@ -118,6 +118,33 @@ filters() {
     fi
 }
 
+# Who is watched stays watched, whatever its tasks do; and nobody else is, also when ids are used again.
+tasks() {
+    record_work tasks-ring -e rmap -- ring --pages 64
+    local story
+    for story in churn crowd exec-by-thread leader-exits daemon; do
+        record_work "tasks-$story" -e mlock -- tasks "$story" --threads 400
+    done
+
+    begin tasks-reuse
+    local most
+    most=$(cat /proc/sys/kernel/pid_max)
+    echo 400 >/proc/sys/kernel/pid_max
+    background rmapscope record --attach "$ATTACH" -o "$DIR/trace.data" -e mlock -- sh -c '
+        for child in $(seq 120); do (:); done
+        touch "$0/ours"
+        until [ -e "$0/strangers" ]; do sleep 0.2; done
+        exec rmapscope-workload --facts "$FACTS" mlock --pages 20' "$DIR"
+    until [ -e "$DIR/ours" ]; do sleep 0.2; done
+    for stranger in $(seq 40); do
+        (:) && (:) && rmapscope-workload --facts "$FACTS" --label noise mlock --pages 3
+    done
+    touch "$DIR/strangers"
+    wait "$BACKGROUND"
+    echo $? >"$DIR/status"
+    echo "$most" >/proc/sys/kernel/pid_max
+}
+
 loss() {
     record_work loss -m 4K -e rmap -- pageout --pages 4096 --rounds 3
 }
@@ -177,6 +204,7 @@ else
     exclusive
     swiotlb
     filters
+    tasks
     loss
     endings
     if [ "$METHOD" = auto ]; then

@@ -4,10 +4,10 @@ use tracer_common::event::{COMM_LEN, Kind, ProcessExec, ProcessExit, ProcessFork
 
 use crate::call::{Call, field};
 use crate::context::Context;
-use crate::filter::{PROCESSES, is_watched, watches};
+use crate::filter::{is_watched, watches};
 use crate::globals::global;
 use crate::memory::Memory;
-use crate::pairing;
+use crate::{pairing, watched};
 
 /// Process and thread id of a task.
 #[inline(always)]
@@ -28,32 +28,18 @@ fn comm<C: Context>(task: u64) -> [u8; COMM_LEN] {
     ]
 }
 
-/// A watched process gained (`+1`) or lost (`-1`) a thread.
-#[inline(always)]
-fn count_threads(pid: u32, change: i64) {
-    if let Some(threads) = PROCESSES.get_ptr_mut(pid) {
-        // SAFETY: the value stays allocated while the program runs. Two threads that come and go on two
-        // CPUs at once can make the count wrong by one; it only decides when the entry is dropped.
-        let left = unsafe { *threads }.wrapping_add_signed(change);
-        unsafe { *threads = left };
-        if left == 0 {
-            let _ = PROCESSES.remove(pid);
-        }
-    }
-}
-
-/// Tracepoint `sched:sched_process_fork`; `current` is the parent.
+/// Tracepoint `sched:sched_process_fork`; `current` is the parent, and the child does not run yet.
 #[inline(always)]
 pub fn forked<C: Context>(call: &mut Call<'_, C>) {
     let (parent, child) = (call.argument(0), call.argument(1));
     let (parent_pid, _) = ids::<C>(parent);
     let (child_pid, child_tid) = ids::<C>(child);
-    if global!(options.filter_process) != 0 && PROCESSES.get_ptr(parent_pid).is_some() {
-        if child_pid == parent_pid {
-            count_threads(child_pid, 1);
-        } else if global!(options.follow_children) != 0 {
-            let _ = PROCESSES.insert(child_pid, 1, 0);
-        }
+    if global!(options.filter_process) != 0 && child_pid != parent_pid {
+        let follow = global!(options.follow_children) != 0 && watched::has_process(parent_pid);
+        watched::set_process(child_pid, follow);
+    }
+    if global!(options.filter_thread) != 0 {
+        watched::forget_thread(child_tid);
     }
     if !watches(call.task) {
         return;
@@ -66,6 +52,9 @@ pub fn forked<C: Context>(call: &mut Call<'_, C>) {
 #[inline(always)]
 pub fn executed<C: Context>(call: &mut Call<'_, C>) {
     let (task, old_tid) = (call.argument(0), call.argument(1));
+    if global!(options.filter_thread) != 0 {
+        watched::renumber_thread(call.task, old_tid as u32);
+    }
     if !watches(call.task) {
         return;
     }
@@ -77,7 +66,6 @@ pub fn executed<C: Context>(call: &mut Call<'_, C>) {
 #[inline(always)]
 pub fn exited<C: Context>(call: &mut Call<'_, C>) {
     let task = call.argument(0);
-    let (pid, _) = ids::<C>(task);
     if watches(call.task)
         && let Some(room) = call.reserve(Kind::ProcessExit)
     {
@@ -85,9 +73,6 @@ pub fn exited<C: Context>(call: &mut Call<'_, C>) {
             exit_code: field::<C, u32>(task, global!(layout.task_exit_code)),
             reserved: 0,
         });
-    }
-    if global!(options.filter_process) != 0 {
-        count_threads(pid, -1);
     }
     pairing::forget(call.task);
 }

@@ -147,9 +147,11 @@ impl Losses {
                 let count = counts[family as usize];
                 sentences.push(format!("{count} {} events were {verb}; {why}", family.name()));
             }
-            if counts[Family::COUNT] > 0 {
-                sentences
-                    .push(format!("{} events of unknown kind were {verb}; {why}", counts[Family::COUNT]));
+            let unknown = counts[Family::COUNT];
+            if unknown > 0 && cause == LossCause::Missed {
+                sentences.push(format!("{unknown} forks were missed: events of these children may be missing; {why}"));
+            } else if unknown > 0 {
+                sentences.push(format!("{unknown} events of unknown kind were {verb}; {why}"));
             }
         }
         for family in wanted().filter(|family| self.unpaired[*family as usize] > 0) {

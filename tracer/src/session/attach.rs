@@ -11,7 +11,7 @@ use tracer_common::globals::Globals;
 use tracer_common::point::Point;
 
 use super::filters::Filters;
-use super::{calibrate, missed, object};
+use super::{calibrate, gaps, missed, object};
 use crate::Error;
 use crate::probe::{FallBack, Plan, Program, ProgramKind};
 
@@ -57,12 +57,32 @@ pub fn attach(
         let ebpf = object::load(globals, options.ring_bytes, options.log_level)
             .map_err(|error| object_error(&error, options.ring_bytes))?;
         let mut probes = Probes { ebpf, vmemmap_base: None, links: Vec::new() };
-        filters.fill_maps(&mut probes.ebpf)?;
         probes.vmemmap_base = calibrate::run(&mut probes.ebpf);
         if attach_points(&mut probes, plan, btf.as_ref()) == Done::Attached {
+            if filters.name_tasks() {
+                sees_forks(plan)?;
+                filters.watch(&mut probes.ebpf)?;
+            }
             return Ok(probes);
         }
     }
+}
+
+/// Tasks can be named only where forks are seen: children would be missing, and an id with a new owner would stay
+/// watched.
+fn sees_forks(plan: &Plan) -> Result<(), Error> {
+    let report = &plan.point(Point::ProcessFork).report;
+    if report.outcome.is_attached() {
+        return Ok(());
+    }
+    Err(Error::prerequisite(
+        format!(
+            "processes and threads cannot be watched on this kernel: {}: {}",
+            report.point,
+            gaps::reason(&report.outcome)
+        ),
+        "trace the whole system (-a), or by name (-n)",
+    ))
 }
 
 /// What one pass over the points came to.
@@ -178,14 +198,23 @@ impl Probes {
     pub fn missed(&self, plan: &Plan) -> [u64; Family::COUNT] {
         let mut missed = [0; Family::COUNT];
         for (point, program) in plan.programs() {
-            if let Some(fd) = self.ebpf.program(&program.name).and_then(|program| program.fd().ok()) {
-                missed[point.family() as usize] += missed::by_program(fd.as_fd());
-            }
+            missed[point.family() as usize] += self.missed_by(&program);
         }
         for link in &self.links {
             missed[link.family as usize] += link.fd.as_ref().map_or(0, |fd| missed::by_link(fd.as_fd()));
         }
         missed
+    }
+
+    /// New processes that the kernel skipped the program for: nobody knows whether they were to be watched.
+    pub fn missed_forks(&self, plan: &Plan) -> u64 {
+        let forks = plan.programs().filter(|(point, _)| *point == Point::ProcessFork);
+        forks.map(|(_, program)| self.missed_by(&program)).sum()
+    }
+
+    fn missed_by(&self, program: &Program) -> u64 {
+        let fd = self.ebpf.program(&program.name).and_then(|program| program.fd().ok());
+        fd.map_or(0, |fd| missed::by_program(fd.as_fd()))
     }
 
     /// Detaches everything; the maps stay. Each kprobe waits for the kernel's grace periods, so they go side

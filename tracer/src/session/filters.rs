@@ -8,11 +8,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use aya::Ebpf;
-use aya::maps::HashMap;
 use tracer_common::glob::Glob;
-use tracer_common::globals::{MAX_PATTERNS, Options};
+use tracer_common::globals::{MAX_PATTERNS, Options, WATCH_PROCESS, WATCH_THREAD};
 
-use super::processes;
+use super::{processes, watched};
 use crate::Error;
 
 /// Which tasks are watched. Those that are named in several ways must fit all of them. The swiotlb family is
@@ -78,26 +77,20 @@ impl Filters {
         Ok(())
     }
 
-    /// Fills in the programs' maps.
+    /// Whether some processes or threads are named: their ids get new owners, which only forks tell.
+    pub fn name_tasks(&self) -> bool {
+        !self.pids.is_empty() || !self.tids.is_empty()
+    }
+
+    /// Tells the programs of the processes and threads; to be done when forks are seen already.
     ///
     /// # Errors
-    /// When there are more processes or threads than the maps hold.
-    pub fn fill_maps(&self, ebpf: &mut Ebpf) -> Result<(), Error> {
-        let pids: Vec<(u32, u64)> =
-            self.pids.iter().map(|pid| (*pid, processes::thread_count(*pid).max(1))).collect();
-        let tids: Vec<(u32, u64)> = self.tids.iter().map(|tid| (*tid, 1)).collect();
-        for (map, entries) in [("PROCESSES", pids), ("THREADS", tids)] {
-            let Some(map) = ebpf.map_mut(map) else { continue };
-            let failed = |error| {
-                Error::failure(
-                    format!("the list of watched tasks cannot be filled: {error}"),
-                    "name fewer tasks",
-                )
-            };
-            let mut map: HashMap<_, u32, u64> = HashMap::try_from(map).map_err(failed)?;
-            for (id, threads) in entries {
-                map.insert(id, threads, 0).map_err(failed)?;
-            }
+    /// When one has ended, or the kernel does not run the program that takes them.
+    pub fn watch(&self, ebpf: &mut Ebpf) -> Result<(), Error> {
+        let processes = self.pids.iter().map(|pid| (WATCH_PROCESS, *pid));
+        let threads = self.tids.iter().map(|tid| (WATCH_THREAD, *tid));
+        for (what, id) in processes.chain(threads) {
+            watched::watch(ebpf, what, id)?;
         }
         Ok(())
     }

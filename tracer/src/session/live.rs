@@ -66,6 +66,7 @@ pub struct Live {
     tally: Tally,
     begin: u64,
     duration: Option<Duration>,
+    names_tasks: bool,
     log: bool,
 }
 
@@ -123,6 +124,7 @@ impl Live {
             tally: Tally::new(),
             begin,
             duration: options.duration,
+            names_tasks: options.filters.name_tasks(),
             log: options.log_level > 0,
         })
     }
@@ -213,6 +215,12 @@ impl Live {
             self.end_command(command, output).await?;
         }
         let missed = self.probes.missed(&self.plan);
+        let missed_forks = if self.names_tasks { self.probes.missed_forks(&self.plan) } else { 0 };
+        if missed_forks > 0 {
+            // Whether the children were to be watched nobody knows: anything of theirs may be missing.
+            let (cause, before) = (LossCause::Missed, clock::now());
+            output.loss(&Loss { cause, family: None, count: missed_forks, after: self.begin, before })?;
+        }
         // Counted before: while the programs are detached one after the other, calls lose one of their ends.
         let unpaired = self.meter.unpaired(&self.meter.totals());
         self.probes.detach(&self.plan);

@@ -23,6 +23,7 @@ mod program_log;
 mod ring;
 mod stacks;
 mod tally;
+mod watched;
 
 pub use clock::now as monotonic_now;
 pub use command::Command;

@@ -15,6 +15,7 @@ mod reclaim_and_migration;
 mod report;
 mod silent_pass;
 mod swiotlb;
+mod tasks;
 
 use crate::recording::Session;
 
@@ -72,6 +73,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         mlock_and_fork::CHECKS,
         swiotlb::CHECKS,
         filters::CHECKS,
+        tasks::CHECKS,
         loss::CHECKS,
         endings::CHECKS,
         plan::CHECKS,

@@ -1,0 +1,44 @@
+//! Who is watched stays watched: every event of theirs, none of anybody else.
+
+use anyhow::ensure;
+
+use super::{Check, Run, always};
+
+pub const CHECKS: &[Check] = &[
+    Check { name: "a process that had an io_uring stays watched", applies: always, judge: ring },
+    Check { name: "a process stays watched whatever its tasks do", applies: always, judge: stories },
+    Check { name: "a process id that is used again is another process", applies: always, judge: reuse },
+];
+
+/// Every event of that name is of the workload that is no noise, and none of its are missing. By the total, because
+/// ids may be used again.
+fn exactly(run: &Run<'_>, name: &str, event: &str) -> anyhow::Result<()> {
+    let session = run.session(name)?;
+    session.expect_status(0)?;
+    let recording = session.recording()?;
+    recording.check_complete()?;
+    let counts = session.counts()?;
+    let ours = counts.iter().filter(|count| count.event == event && count.label != "noise");
+    let (expected, seen) = (ours.map(|count| count.expected).sum(), recording.of(event).count() as u64);
+    ensure!(expected > 0, "{name}: no workload stated a count of {event}; it said:\n{}", session.said());
+    ensure!(seen == expected, "{name}: {seen} {event} events instead of {expected}");
+    Ok(())
+}
+
+fn ring(run: &Run<'_>) -> anyhow::Result<()> {
+    exactly(run, "tasks-ring", "try_to_unmap")
+}
+
+fn stories(run: &Run<'_>) -> anyhow::Result<()> {
+    for story in ["churn", "crowd", "exec-by-thread", "leader-exits", "daemon"] {
+        exactly(run, &format!("tasks-{story}"), "mlock_folio")?;
+    }
+    Ok(())
+}
+
+fn reuse(run: &Run<'_>) -> anyhow::Result<()> {
+    exactly(run, "tasks-reuse", "mlock_folio")?;
+    let noise = run.session("tasks-reuse")?.counts()?.into_iter().filter(|count| count.label == "noise").count();
+    ensure!(noise >= 40, "only {noise} strangers ran");
+    Ok(())
+}
