@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use rmapscope_tests::workload::{
     AttachTarget, BlockIo, Children, Cost, Demo, DeviceMemory, Exclusive, ExclusiveObstacle, ExclusiveShared,
-    Facts, Fork, LockedFork, Marked, Mlock, MovePages, Pageout, Ring, Stress, Tasks, WideMapping, pin_to_current_cpu,
+    Facts, Fork, LockedFork, Marked, Mlock, MovePages, Pageout, Ring, Stress, Tasks, WideMapping,
+    pin_to_current_cpu,
 };
 
 /// Do an exactly known number of kernel operations and say which, one JSON object a line

@@ -149,7 +149,9 @@ impl Losses {
             }
             let unknown = counts[Family::COUNT];
             if unknown > 0 && cause == LossCause::Missed {
-                sentences.push(format!("{unknown} forks were missed: events of these children may be missing; {why}"));
+                sentences.push(format!(
+                    "{unknown} forks were missed: events of these children may be missing; {why}"
+                ));
             } else if unknown > 0 {
                 sentences.push(format!("{unknown} events of unknown kind were {verb}; {why}"));
             }

@@ -19,7 +19,8 @@ fn exactly(run: &Run<'_>, name: &str, event: &str) -> anyhow::Result<()> {
     recording.check_complete()?;
     let counts = session.counts()?;
     let ours = counts.iter().filter(|count| count.event == event && count.label != "noise");
-    let (expected, seen) = (ours.map(|count| count.expected).sum(), recording.of(event).count() as u64);
+    let expected: u64 = ours.map(|count| count.expected).sum();
+    let seen = recording.of(event).count() as u64;
     ensure!(expected > 0, "{name}: no workload stated a count of {event}; it said:\n{}", session.said());
     ensure!(seen == expected, "{name}: {seen} {event} events instead of {expected}");
     Ok(())
@@ -38,7 +39,8 @@ fn stories(run: &Run<'_>) -> anyhow::Result<()> {
 
 fn reuse(run: &Run<'_>) -> anyhow::Result<()> {
     exactly(run, "tasks-reuse", "mlock_folio")?;
-    let noise = run.session("tasks-reuse")?.counts()?.into_iter().filter(|count| count.label == "noise").count();
+    let noise =
+        run.session("tasks-reuse")?.counts()?.into_iter().filter(|count| count.label == "noise").count();
     ensure!(noise >= 40, "only {noise} strangers ran");
     Ok(())
 }
