@@ -146,10 +146,18 @@ layout! {
     vma_flags = "vm_area_struct.vm_flags",
     /// Page table of an address space.
     mm_pgd = "mm_struct.pgd",
-    /// A zap takes private pages of file mappings too (5.18 on).
+    /// A zap spares private pages of file mappings (7.1 on).
+    zap_skip_cows = "zap_details.skip_cows",
+    /// A zap takes private pages of file mappings too (5.18 to 7.0).
     zap_even_cows = "zap_details.even_cows",
     /// A zap takes pages of this mapping only (to 5.17).
     zap_check_mapping = "zap_details.check_mapping|zap_details.zap_mapping",
+    /// The old VMA in the arguments of a move of page tables, where they are in a structure (6.16 on).
+    move_vma = "pagetable_move_control.old",
+    /// The address in it; advances during the call.
+    move_old_address = "pagetable_move_control.old_addr",
+    /// The new address; advances, too.
+    move_new_address = "pagetable_move_control.new_addr",
     /// VMA of a fault.
     fault_vma = "vm_fault.vma",
     /// Its address.
@@ -198,8 +206,8 @@ layout! {
     pool_force_bounce = "io_tlb_mem.force_bounce",
     /// Serves coherent memory too.
     pool_for_alloc = "io_tlb_mem.for_alloc",
-    /// Other pools are added when it is full (CONFIG_SWIOTLB_DYNAMIC).
-    pool_dynamic = "io_tlb_mem.can_grow",
+    /// Other pools are added when it is full (CONFIG_SWIOTLB_DYNAMIC): whatever of that is there.
+    pool_dynamic = "io_tlb_mem.can_grow|io_tlb_mem.pools|io_tlb_mem.dyn_alloc",
     /// Where the default pool is in it (6.6 on).
     pool_default = "io_tlb_mem.defpool",
     /// Its used slots, where they are counted at one place (to 5.19).
@@ -259,8 +267,12 @@ pub struct EntryFormat {
     pub exclusive_first: u32,
     /// Highest swap type of a device-exclusive entry.
     pub exclusive_last: u32,
-    /// Number of the PG_head bit.
+    /// Number of the PG_head bit; [`OFFSET_ABSENT`] when unknown.
     pub head_bit: u32,
+    /// Number of the PG_locked bit; [`OFFSET_ABSENT`] when unknown.
+    pub locked_bit: u32,
+    /// log2 of the pages of a huge page that one entry of a directory maps.
+    pub huge_order: u32,
     /// Address of the kernel's variable `vmemmap_base`; 0 when unknown.
     pub vmemmap_symbol: u64,
 }
@@ -352,7 +364,9 @@ impl Globals {
             invert: 0,
             exclusive_first: 1,
             exclusive_last: 0,
-            head_bit: 0,
+            head_bit: OFFSET_ABSENT,
+            locked_bit: OFFSET_ABSENT,
+            huge_order: 0,
             vmemmap_symbol: 0,
         },
         walk: WalkFormat::NONE,

@@ -13,6 +13,9 @@ pub const MAX_ARGUMENTS: usize = 7;
 /// Position of an argument that this kernel's function does not have or that cannot be reached.
 pub const ARGUMENT_ABSENT: u8 = 0xff;
 
+/// Set in a position: the argument there is a pointer, and what is wanted lies behind it.
+pub const BEHIND: u8 = 0x80;
+
 macro_rules! points {
     ($($(#[$doc:meta])* $point:ident: $family:ident, [$($argument:literal),*];)*) => {
         /// A probe point. Its number indexes the hit counters and the argument positions.
@@ -63,9 +66,9 @@ points! {
     RestoreExclusivePte: Exclusive, ["vma", "page", "address", "ptep", "orig_pte", "folio"];
     /// `do_swap_page`.
     DoSwapPage: Exclusive, ["vmf"];
-    /// `unmap_page_range`.
+    /// `unmap_page_range`, `__zap_vma_range` since 7.1.
     UnmapPageRange: Exclusive, ["vma", "addr", "end", "details"];
-    /// `move_page_tables`.
+    /// `move_page_tables`; its arguments are members of one structure since 6.16.
     MovePageTables: Exclusive, ["vma", "old_addr", "new_addr"];
     /// `exit_mmap`.
     ExitMmap: Exclusive, ["mm"];
@@ -83,6 +86,10 @@ points! {
     SetMigrationPte: Migrate, ["addr", "pte", "order"];
     /// Tracepoint `migrate:remove_migration_pte`.
     MigrationPteRemoved: Migrate, ["addr", "pte", "order"];
+    /// Tracepoint `thp:set_migration_pmd`.
+    SetMigrationPmd: Migrate, ["addr", "pmd"];
+    /// Tracepoint `thp:remove_migration_pmd`.
+    MigrationPmdRemoved: Migrate, ["addr", "pmd"];
     /// The function `remove_migration_pte`. `old` is the source page (5.15), the source folio (6.1), or a
     /// structure whose first member it is (6.12, `struct rmap_walk_arg`).
     RemoveMigrationPte: Migrate, ["folio", "vma", "address", "old"];
@@ -101,7 +108,7 @@ points! {
     MlockFolio: Mlock, ["folio"];
     /// `munlock_folio`, `munlock_page`, or `munlock_vma_page` before 5.18.
     MunlockFolio: Mlock, ["folio"];
-    /// `mlock_fixup`.
+    /// `mlock_fixup`; the flags are behind a pointer since 7.3.
     MlockFixup: Mlock, ["vma", "start", "end", "newflags"];
 
     /// `copy_page_range`.
@@ -111,7 +118,7 @@ points! {
 
     /// `swiotlb_map`.
     SwiotlbMap: Swiotlb, ["dev", "paddr", "size", "dir", "attrs"];
-    /// `swiotlb_tbl_map_single`.
+    /// `swiotlb_tbl_map_single`; the attributes are behind a pointer since 7.3.
     SwiotlbTblMapSingle: Swiotlb, ["dev", "orig_addr", "mapping_size", "alloc_size", "dir", "attrs", "align_mask"];
     /// `swiotlb_tbl_unmap_single`, `__swiotlb_tbl_unmap_single` since 6.11.
     SwiotlbTblUnmapSingle: Swiotlb, ["dev", "tlb_addr", "mapping_size", "dir", "attrs", "pool"];

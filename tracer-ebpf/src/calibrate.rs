@@ -4,6 +4,8 @@ use aya_ebpf::macros::{map, raw_tracepoint};
 use aya_ebpf::maps::Array;
 use aya_ebpf::programs::RawTracePointContext;
 
+use tracer_common::globals::OFFSET_ABSENT;
+
 use crate::globals::global;
 use crate::memory::{Memory, Probed};
 
@@ -41,10 +43,10 @@ fn value(slot: u32) -> u64 {
     CALIBRATION.get(slot).copied().unwrap_or(0)
 }
 
-/// Address of the `struct page` of pfn 0; 0 while unknown.
+/// Address of the `struct page` of pfn 0; 0 while unknown, and where the size of one is not known.
 #[inline(always)]
 pub fn vmemmap_base() -> u64 {
-    value(VMEMMAP_BASE)
+    if global!(layout.page_size) == OFFSET_ABSENT { 0 } else { value(VMEMMAP_BASE) }
 }
 
 /// Start of the direct map; 0 while unknown.

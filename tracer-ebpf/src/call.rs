@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::emit::{self, Room, counters, now};
 use crate::filter::{Task, admits};
 use crate::globals::{argument_position, global};
-use crate::memory::{Memory, Plain};
+use crate::memory::{Memory, Readable};
 use crate::pairing::{self, Begun, Ended};
 
 /// One call of a probed function.
@@ -64,10 +64,11 @@ impl<C: Context> Call<'_, C> {
     }
 }
 
-/// A field of an object that an argument points to; 0 where it cannot be read.
+/// A field of an object that an argument points to; [`Readable::UNREAD`] where this kernel has none, or it cannot be
+/// read.
 #[inline(always)]
-pub fn field<C: Context, T: Plain + Default>(base: u64, offset: u32) -> T {
-    C::Memory::load(base, offset).unwrap_or_default()
+pub fn field<C: Context, T: Readable>(base: u64, offset: u32) -> T {
+    C::Memory::load(base, offset).unwrap_or(T::UNREAD)
 }
 
 /// Runs a handler that knows all at the entry.

@@ -7,9 +7,9 @@ use aya_ebpf::programs::tracing::{StackIdContext, StackTraceMap};
 use aya_ebpf::programs::{
     BtfTracePointContext, FEntryContext, FExitContext, ProbeContext, RawTracePointContext, RetProbeContext,
 };
-use tracer_common::point::{ARGUMENT_ABSENT, Point};
+use tracer_common::point::{ARGUMENT_ABSENT, BEHIND, Point};
 
-use crate::globals::{argument_position, arity};
+use crate::globals::{argument_position, arity, is_behind};
 use crate::memory::{Direct, Memory, Probed};
 
 /// One 8-byte word of the context, at a constant offset. In assembly, because the compiler merges loads at
@@ -50,7 +50,14 @@ pub trait Context: EbpfContext + StackIdContext {
     #[inline(always)]
     fn argument(&self, point: Point, index: usize) -> Option<u64> {
         let position = argument_position(point, index);
-        if position == ARGUMENT_ABSENT { None } else { Some(self.at(position)) }
+        if position == ARGUMENT_ABSENT { None } else { Some(self.at(position & !BEHIND)) }
+    }
+
+    /// The same where some kernels have it behind a pointer, there at that offset.
+    #[inline(always)]
+    fn argument_or_member(&self, point: Point, index: usize, offset: u32) -> Option<u64> {
+        let argument = self.argument(point, index)?;
+        if is_behind(point, index) { Self::Memory::load(argument, offset) } else { Some(argument) }
     }
 
     /// Kernel stack id in `map`, or a negative errno.

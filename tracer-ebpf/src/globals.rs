@@ -5,7 +5,7 @@
 
 use aya_ebpf::Global;
 use tracer_common::globals::Globals;
-use tracer_common::point::Point;
+use tracer_common::point::{ARGUMENT_ABSENT, BEHIND, Point};
 
 #[unsafe(no_mangle)]
 static GLOBALS: Global<Globals> = Global::new(Globals::EMPTY);
@@ -32,6 +32,13 @@ pub fn argument_position(point: Point, index: usize) -> u8 {
     unsafe {
         core::ptr::read_volatile((&raw const (*block()).arguments[point as usize]).cast::<u8>().add(index))
     }
+}
+
+/// Whether that argument is a pointer to what `point` wants.
+#[inline(always)]
+pub fn is_behind(point: Point, index: usize) -> bool {
+    let position = argument_position(point, index);
+    position != ARGUMENT_ABSENT && position & BEHIND != 0
 }
 
 /// Number of arguments of the running kernel's function.

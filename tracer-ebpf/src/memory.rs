@@ -3,6 +3,7 @@
 use core::mem::MaybeUninit;
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use tracer_common::event::{BITS_UNKNOWN, UNKNOWN};
 use tracer_common::globals::OFFSET_ABSENT;
 
 use crate::globals::global;
@@ -14,6 +15,18 @@ impl Plain for u16 {}
 impl Plain for u32 {}
 impl Plain for i32 {}
 impl Plain for u64 {}
+
+/// A number that has a value for what could not be read.
+pub trait Readable: Plain {
+    /// That value.
+    const UNREAD: Self;
+}
+impl Readable for u32 {
+    const UNREAD: Self = BITS_UNKNOWN;
+}
+impl Readable for u64 {
+    const UNREAD: Self = UNKNOWN;
+}
 
 /// A way to read a field of a kernel object.
 pub trait Memory {

@@ -1,6 +1,7 @@
 //! State of a page, read at the moment of the event.
 
 use tracer_common::event::{MAPCOUNT_UNKNOWN, UNKNOWN};
+use tracer_common::globals::OFFSET_ABSENT;
 use tracer_common::page;
 
 use crate::globals::global;
@@ -20,7 +21,9 @@ pub fn state<M: Memory>(head: u64) -> PageState {
     let Some(flags) = M::load::<u64>(head, global!(layout.page_flags)) else {
         return PageState { flags: UNKNOWN, mapcount: MAPCOUNT_UNKNOWN };
     };
-    let mapcount = if flags >> (global!(entry.head_bit) & 63) & 1 == 0 {
+    let mapcount = if global!(entry.head_bit) == OFFSET_ABSENT {
+        None
+    } else if flags >> (global!(entry.head_bit) & 63) & 1 == 0 {
         M::load::<i32>(head, global!(layout.page_mapcount))
     } else {
         // Behind the first `struct page` of the folio, where a typed `struct page *` does not reach.

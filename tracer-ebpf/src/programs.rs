@@ -186,7 +186,7 @@ at_return!(DoSwapPage, ForLatency, nothing:
     fentry_do_swap_page, fexit_do_swap_page, kprobe_do_swap_page, kretprobe_do_swap_page
     => exclusive::faulted);
 at_entry!(UnmapPageRange: fentry_unmap_page_range, kprobe_unmap_page_range => exclusive::zapped);
-at_return!(MovePageTables, ForArguments, nothing:
+at_return!(MovePageTables, Always, exclusive::keep_move:
     fentry_move_page_tables, fexit_move_page_tables, kprobe_move_page_tables, kretprobe_move_page_tables
     => exclusive::moved);
 at_return!(ExitMmap, ForArguments, nothing:
@@ -210,6 +210,10 @@ tracepoint!(SetMigrationPte: tp_set_migration_pte, raw_tp_set_migration_pte
     => |call| migrate::entry(call, Kind::MigrationEntrySet));
 tracepoint!(MigrationPteRemoved: tp_migration_pte_removed, raw_tp_migration_pte_removed
     => |call| migrate::entry(call, Kind::MigrationEntryRemoved));
+tracepoint!(SetMigrationPmd: tp_set_migration_pmd, raw_tp_set_migration_pmd
+    => |call| migrate::huge_entry(call, Kind::MigrationEntrySet));
+tracepoint!(MigrationPmdRemoved: tp_migration_pmd_removed, raw_tp_migration_pmd_removed
+    => |call| migrate::huge_entry(call, Kind::MigrationEntryRemoved));
 at_return!(RemoveMigrationPte, Always, migrate::keep_source:
     fentry_remove_migration_pte, fexit_remove_migration_pte,
     kprobe_remove_migration_pte, kretprobe_remove_migration_pte

@@ -20,6 +20,7 @@ const STRUCTS: &[&str] = &[
     "mm_struct",
     "scatterlist",
     "zap_details",
+    "pagetable_move_control",
     "device",
     "kobject",
     "io_tlb_area",
@@ -74,6 +75,7 @@ const FUNCTIONS: &[&str] = &[
     "swiotlb_alloc",
     "swiotlb_free",
     "unmap_page_range",
+    "__zap_vma_range",
     "move_page_tables",
     "exit_mmap",
     "move_to_new_folio",
@@ -94,6 +96,8 @@ const TYPEDEFS: &[&str] = &[
     "btf_trace_set_migration_pte",
     "btf_trace_remove_migration_pte",
     "btf_trace_mm_migrate_pages",
+    "btf_trace_set_migration_pmd",
+    "btf_trace_remove_migration_pmd",
 ];
 
 const POINTER: u32 = 2;
@@ -118,7 +122,7 @@ struct Type {
 
 impl Type {
     fn kind(&self) -> u32 {
-        self.info >> 24 & 31
+        self.info >> 24 & 0x7f
     }
 
     fn has_members(&self) -> bool {
@@ -128,7 +132,7 @@ impl Type {
     /// The same type without its items.
     fn emptied(mut self) -> Self {
         self.items.clear();
-        self.info &= !0xffff;
+        self.info &= !0xff_ffff;
         self
     }
 }
@@ -169,7 +173,7 @@ fn read(bytes: &[u8]) -> Option<Vec<Type>> {
     while at < end {
         let (name, info, third) = (string(word(at)?)?, word(at + 4)?, word(at + 8)?);
         at += 12;
-        let (words, item_words) = match info >> 24 & 31 {
+        let (words, item_words) = match info >> 24 & 0x7f {
             1 | 14 | 17 => (1, 0),
             ARRAY => (3, 0),
             STRUCT | UNION | 15 | ENUM64 => (0, 3),
@@ -179,7 +183,7 @@ fn read(bytes: &[u8]) -> Option<Vec<Type>> {
         let own: Option<Vec<u32>> = (0..words).map(|index| word(at + index * 4)).collect();
         at += words * 4;
         let mut items = Vec::new();
-        for _ in 0..if item_words > 0 { info & 0xffff } else { 0 } {
+        for _ in 0..if item_words > 0 { info & 0xff_ffff } else { 0 } {
             let rest: Option<Vec<u32>> = (1..item_words).map(|index| word(at + index * 4)).collect();
             items.push((string(word(at)?)?, rest?));
             at += item_words * 4;

@@ -8,6 +8,8 @@ use tracer_common::globals::{Layout, OFFSET_ABSENT};
 const DEBIAN_6_1: &str = "linux-6.1.0-debian-amd64.btf";
 const DEBIAN_6_12: &str = "linux-6.12.117-debian-amd64.btf";
 const TEST_HMM: &str = "linux-6.12-test-hmm.btf";
+const DEBIAN_6_18: &str = "linux-6.18.15-debian-amd64.btf";
+const DEBIAN_7_3: &str = "linux-7.3.4-debian-amd64.btf";
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/btf").join(name)
@@ -36,57 +38,62 @@ fn facts(name: &str, configuration: Option<&str>) -> Facts {
 
 #[test]
 fn offsets_of_each_kernel() {
-    // Name in the layout; Debian 6.1, Debian 6.12, 6.12 with test_hmm.
+    // Name in the layout; Debian 6.1, Debian 6.12, 6.12 with test_hmm, Debian 6.18 and 7.3.
     const ABSENT: u32 = OFFSET_ABSENT;
     let expected = [
-        ("page_flags", [0, 0, 0]),
-        ("page_mapcount", [48, 48, 48]),
-        ("page_refcount", [52, 52, 52]),
-        ("page_mapping", [24, 24, 24]),
-        ("page_compound_head", [8, 8, 8]),
-        ("page_size", [64, 64, 64]),
-        ("folio_large_mapcount", [ABSENT, 80, 80]),
-        ("vma_start", [0, 0, 0]),
-        ("vma_end", [8, 8, 8]),
-        ("vma_mm", [16, 16, 16]),
-        ("vma_flags", [32, 32, 32]),
-        ("mm_pgd", [72, 120, 104]),
-        ("zap_even_cows", [8, 8, 8]),
-        ("zap_check_mapping", [ABSENT, ABSENT, ABSENT]),
-        ("fault_vma", [0, 0, 0]),
-        ("fault_address", [24, 24, 24]),
-        ("fault_flags", [40, 40, 40]),
-        ("fault_entry", [64, 64, 64]),
-        ("device_name", [0, 0, 0]),
-        ("device_init_name", [80, 80, 80]),
-        ("device_io_tlb_mem", [632, 648, 360]),
-        ("device_dma_ops", [568, 584, ABSENT]),
-        ("device_iommu_group", [712, 728, 440]),
-        ("pool_start", [0, 0, 0]),
-        ("pool_end", [8, 8, 8]),
-        ("pool_slots", [72, 56, 56]),
-        ("pool_force_bounce", [49, 80, 80]),
-        ("pool_for_alloc", [50, 81, 81]),
-        ("pool_dynamic", [ABSENT, ABSENT, ABSENT]),
-        ("pool_default", [ABSENT, 0, 0]),
-        ("pool_used", [32, ABSENT, ABSENT]),
-        ("pool_areas", [64, 48, 48]),
-        ("pool_area_count", [52, 36, 36]),
-        ("area_size", [16, 16, 16]),
-        ("area_used", [0, 0, 0]),
-        ("argument_pool_start", [ABSENT, 0, 0]),
-        ("argument_pool_slots", [ABSENT, 56, 56]),
-        ("slot_size", [24, 24, 24]),
-        ("slot_original", [0, 0, 0]),
-        ("slot_alloc_size", [8, 8, 8]),
-        ("sg_page", [0, 0, 0]),
-        ("sg_offset", [8, 8, 8]),
-        ("sg_length", [12, 12, 12]),
-        ("sg_dma_address", [16, 16, 16]),
-        ("sg_dma_flags", [ABSENT, 28, ABSENT]),
-        ("sg_size", [32, 32, 32]),
+        ("page_flags", [0, 0, 0, 0, 0]),
+        ("page_mapcount", [48, 48, 48, 48, 48]),
+        ("page_refcount", [52, 52, 52, 52, 52]),
+        ("page_mapping", [24, 24, 24, 24, 24]),
+        ("page_compound_head", [8, 8, 8, 8, 8]),
+        ("folio_large_mapcount", [ABSENT, 80, 80, 80, 80]),
+        ("page_size", [64, 64, 64, 64, 64]),
+        ("vma_start", [0, 0, 0, 0, 0]),
+        ("vma_end", [8, 8, 8, 8, 8]),
+        ("vma_mm", [16, 16, 16, 16, 16]),
+        ("vma_flags", [32, 32, 32, 32, 32]),
+        ("mm_pgd", [72, 120, 104, 120, 120]),
+        ("zap_skip_cows", [ABSENT, ABSENT, ABSENT, ABSENT, 8]),
+        ("zap_even_cows", [8, 8, 8, 8, ABSENT]),
+        ("zap_check_mapping", [ABSENT, ABSENT, ABSENT, ABSENT, ABSENT]),
+        ("move_vma", [ABSENT, ABSENT, ABSENT, 0, 0]),
+        ("move_old_address", [ABSENT, ABSENT, ABSENT, 16, 16]),
+        ("move_new_address", [ABSENT, ABSENT, ABSENT, 32, 32]),
+        ("fault_vma", [0, 0, 0, 0, 0]),
+        ("fault_address", [24, 24, 24, 24, 24]),
+        ("fault_flags", [40, 40, 40, 40, 40]),
+        ("fault_entry", [64, 64, 64, 64, 64]),
+        ("device_name", [0, 0, 0, 0, 0]),
+        ("device_init_name", [80, 80, 80, 80, 80]),
+        ("device_io_tlb_mem", [632, 648, 360, 640, 672]),
+        ("device_dma_ops", [568, 584, ABSENT, 576, 600]),
+        ("device_iommu_group", [712, 728, 440, 720, 752]),
+        ("pool_start", [0, 0, 0, 0, 0]),
+        ("pool_end", [8, 8, 8, 8, 8]),
+        ("pool_slots", [72, 56, 56, 56, 56]),
+        ("pool_force_bounce", [49, 80, 80, 80, 80]),
+        ("pool_for_alloc", [50, 81, 81, 81, 81]),
+        ("pool_dynamic", [ABSENT, ABSENT, ABSENT, ABSENT, ABSENT]),
+        ("pool_default", [ABSENT, 0, 0, 0, 0]),
+        ("pool_used", [32, ABSENT, ABSENT, ABSENT, ABSENT]),
+        ("pool_areas", [64, 48, 48, 48, 48]),
+        ("pool_area_count", [52, 36, 36, 36, 36]),
+        ("area_size", [16, 16, 16, 16, 16]),
+        ("area_used", [0, 0, 0, 0, 0]),
+        ("argument_pool_start", [ABSENT, 0, 0, 0, 0]),
+        ("argument_pool_slots", [ABSENT, 56, 56, 56, 56]),
+        ("slot_size", [24, 24, 24, 24, 24]),
+        ("slot_original", [0, 0, 0, 0, 0]),
+        ("slot_alloc_size", [8, 8, 8, 8, 8]),
+        ("sg_page", [0, 0, 0, 0, 0]),
+        ("sg_offset", [8, 8, 8, 8, 8]),
+        ("sg_length", [12, 12, 12, 12, 12]),
+        ("sg_dma_address", [16, 16, 16, 16, 16]),
+        ("sg_dma_flags", [ABSENT, 28, ABSENT, 28, 28]),
+        ("sg_size", [32, 32, 32, 32, 32]),
     ];
-    for (column, name) in [DEBIAN_6_1, DEBIAN_6_12, TEST_HMM].into_iter().enumerate() {
+    for (column, name) in [DEBIAN_6_1, DEBIAN_6_12, TEST_HMM, DEBIAN_6_18, DEBIAN_7_3].into_iter().enumerate()
+    {
         let (layout, missing) = resolve_layout(&load(name));
         for (field, offsets) in expected {
             assert_eq!(layout.get(field), Some(offsets[column]), "{field} of {name}");
@@ -106,6 +113,8 @@ fn page_flags_moved_between_kernels() {
         (DEBIAN_6_1, [0, 15, 2, 16, 17, 20, 21]),
         (DEBIAN_6_12, [0, 1, 3, 6, 11, 18, 19]),
         (TEST_HMM, [0, 1, 3, 6, 11, 18, 19]),
+        (DEBIAN_6_18, [0, 1, 3, 6, 11, 18, 20]),
+        (DEBIAN_7_3, [0, 1, 3, 6, 11, 18, 20]),
     ] {
         let btf = load(name);
         let flags = [
@@ -123,7 +132,7 @@ fn page_flags_moved_between_kernels() {
 
 #[test]
 fn enumerations_have_the_kernels_values() {
-    for name in [DEBIAN_6_1, DEBIAN_6_12, TEST_HMM] {
+    for name in [DEBIAN_6_1, DEBIAN_6_12, TEST_HMM, DEBIAN_6_18, DEBIAN_7_3] {
         let facts = facts(name, None);
         let value = |table: &str, wanted: &str| {
             let values = &facts.description.enums[table];

@@ -6,11 +6,13 @@ use rmapscope::kernel::{Btf, Symbols, resolve_layout};
 use rmapscope::probe::{AttachMethod, KnownKernel, Outcome, Plan, Preference, Request};
 use tracer_common::event::Kind;
 use tracer_common::globals::Globals;
-use tracer_common::point::{ARGUMENT_ABSENT, Point};
+use tracer_common::point::{ARGUMENT_ABSENT, BEHIND, Point};
 
 const DEBIAN_6_1: &str = "linux-6.1.0-debian-amd64.btf";
 const DEBIAN_6_12: &str = "linux-6.12.117-debian-amd64.btf";
 const TEST_HMM: &str = "linux-6.12-test-hmm.btf";
+const DEBIAN_6_18: &str = "linux-6.18.15-debian-amd64.btf";
+const DEBIAN_7_3: &str = "linux-7.3.4-debian-amd64.btf";
 
 /// Functions that say what a kernel can attach; the pruned BTF does not have them.
 const ABILITIES: [&str; 3] =
@@ -45,7 +47,7 @@ fn symbol(plan: &Plan, point: Point) -> Option<&str> {
 
 #[test]
 fn every_function_of_real_kernels_is_understood() {
-    for name in [DEBIAN_6_1, DEBIAN_6_12, TEST_HMM] {
+    for name in [DEBIAN_6_1, DEBIAN_6_12, TEST_HMM, DEBIAN_6_18, DEBIAN_7_3] {
         for attach in [Preference::Auto, Preference::Kprobe] {
             for planned in &plan(name, attach).points {
                 let outcome = &planned.report.outcome;
@@ -92,6 +94,31 @@ fn points_of_each_kernel() {
     let old = plan(DEBIAN_6_1, Preference::Auto);
     assert_eq!(symbol(&old, Point::MunlockFolio), Some("munlock_page"));
     assert_eq!(symbol(&old, Point::SwiotlbTblUnmapSingle), Some("swiotlb_tbl_unmap_single"));
+}
+
+#[test]
+fn what_became_of_functions_since_6_12() {
+    let new = plan(DEBIAN_7_3, Preference::Auto);
+    let expected: Vec<Point> = [Point::MakeDeviceExclusiveRange, Point::PageMakeDeviceExclusiveOne]
+        .into_iter()
+        .chain([Point::PageMlock, Point::PageMlockOne, Point::CopyPteRange])
+        .chain([Point::SwiotlbAlloc, Point::SwiotlbFree])
+        .collect();
+    for name in [DEBIAN_6_18, DEBIAN_7_3] {
+        let plan = plan(name, Preference::Auto);
+        let absent = plan.points.iter().filter(|planned| planned.candidate.is_none());
+        assert_eq!(absent.map(|planned| planned.point).collect::<Vec<_>>(), expected, "{name}");
+        assert_eq!(symbol(&plan, Point::DmaMapPage), Some("dma_map_phys"), "{name}");
+        assert_eq!(symbol(&plan, Point::SetMigrationPmd), Some("thp:set_migration_pmd"), "{name}");
+    }
+    assert_eq!(symbol(&new, Point::UnmapPageRange), Some("__zap_vma_range"));
+    let mut globals = Globals::EMPTY;
+    new.write_arguments(&mut globals);
+    let arguments = |point: Point| &globals.arguments[point as usize];
+    assert_eq!(arguments(Point::UnmapPageRange)[..4], [1, 2, 3, 4]);
+    assert_eq!(arguments(Point::MovePageTables)[..3], [BEHIND; 3]);
+    assert_eq!(arguments(Point::MlockFixup)[..4], [1, 3, 4, 5 | BEHIND]);
+    assert_eq!(arguments(Point::SwiotlbTblMapSingle)[..6], [0, 1, 2, ARGUMENT_ABSENT, 4, 5 | BEHIND]);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! kernel/dma/direct.h): an address that is the buffer's own did not. Devices behind an IOMMU or with DMA
 //! operations of their own do not go there.
 
-use tracer_common::event::{DmaMapDirect, Kind, MAPPING_ERROR};
+use tracer_common::event::{DmaMapDirect, Kind, MAPPING_ERROR, UNKNOWN};
 use tracer_common::globals::OFFSET_ABSENT;
 use tracer_common::point::Point;
 
@@ -33,11 +33,14 @@ const BUS_ADDRESS: u32 = 1;
 #[inline(always)]
 pub fn must_bounce<C: Context>(context: &C, point: Point) -> bool {
     let device = context.argument(point, 0).unwrap_or(0);
-    let pool = pool_of::<C>(device);
-    field::<C, u8>(pool, global!(layout.pool_force_bounce)) & 1 != 0
-        && global!(layout.device_iommu_group) != OFFSET_ABSENT
+    // Kernels whose devices have no operations of their own have no field for them (CONFIG_ARCH_HAS_DMA_OPS); the
+    // plan makes sure of the others.
+    let has_operations = global!(layout.device_dma_ops) != OFFSET_ABSENT
+        && field::<C, u64>(device, global!(layout.device_dma_ops)) != 0;
+    let Some(pool) = pool_of::<C>(device) else { return false };
+    C::Memory::load::<u8>(pool, global!(layout.pool_force_bounce)).is_some_and(|force| force & 1 != 0)
         && field::<C, u64>(device, global!(layout.device_iommu_group)) == 0
-        && field::<C, u64>(device, global!(layout.device_dma_ops)) == 0
+        && !has_operations
 }
 
 /// `dma_map_page_attrs` or `dma_map_phys` at return.
@@ -123,7 +126,7 @@ fn send<C: Context>(call: &mut Call<'_, C>, device: u64, dma_address: u64, size:
     let Some(room) = call.reserve(Kind::DmaMapDirect) else { return };
     room.send(DmaMapDirect {
         device,
-        pool,
+        pool: pool.unwrap_or(UNKNOWN),
         original: dma_address,
         dma_address,
         size,

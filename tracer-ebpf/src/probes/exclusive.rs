@@ -1,6 +1,6 @@
 //! Device-exclusive entries: made, restored, revoked by a fault.
 
-use aya_ebpf::helpers::generated::bpf_get_func_arg;
+use aya_ebpf::helpers::generated::{bpf_get_func_arg, bpf_get_func_ret};
 use tracer_common::event::{
     BITS_UNKNOWN, ExclusiveExit, ExclusiveFault, ExclusiveMove, ExclusivePage, ExclusiveZap, Kind,
     MAPCOUNT_UNKNOWN, MakeDeviceExclusive, RestoreExclusive, UNCOUNTED, UNKNOWN,
@@ -80,7 +80,7 @@ fn pages_argument<C: Context>(call: &Call<'_, C>) -> u64 {
 #[inline(always)]
 pub fn made_single<C: Context>(call: &mut Call<'_, C>) {
     let (mm, start, owner) = (call.argument(0), call.argument(1), call.argument(2));
-    let (page, duration) = (call.result(), call.duration);
+    let (page, duration) = (page_result(call), call.duration);
     let failed = page == 0 || page >= FIRST_ERRNO;
     spaces::note(mm);
     if !failed {
@@ -97,6 +97,19 @@ pub fn made_single<C: Context>(call: &mut Call<'_, C>) {
         unchecked: 0,
         duration,
     });
+}
+
+/// The result as a number: the verifier lets no program mask the address in a typed pointer, which is how a tail
+/// page leads to its head. The helper came with 5.17, long before the function.
+#[inline(always)]
+fn page_result<C: Context>(call: &Call<'_, C>) -> u64 {
+    if !C::Memory::IS_DIRECT {
+        return call.result();
+    }
+    let mut page = 0;
+    // SAFETY: the helper writes one word.
+    unsafe { bpf_get_func_ret(call.context.as_ptr().cast(), &raw mut page) };
+    page
 }
 
 /// One page handed to the driver; its address is a plain number here.
@@ -169,7 +182,7 @@ pub fn restored<C: Context>(call: &mut Call<'_, C>) {
 
 #[inline(always)]
 fn entry_at<C: Context>(pointer: u64) -> u64 {
-    C::Memory::load(pointer, 0).unwrap_or(UNKNOWN)
+    field::<C, u64>(pointer, 0)
 }
 
 /// VM_FAULT_RETRY (include/linux/mm_types.h, `enum vm_fault_reason`): the lock that kept the VMA is gone.
@@ -208,34 +221,60 @@ pub fn mlocked<C: Context>(call: &Call<'_, C>) {
     }
 }
 
-/// `unmap_page_range` at entry. A zap that spares private pages of file mappings spares exclusive ones, which are
-/// all private (6.12 mm/memory.c, zap_pte_range and should_zap_cows).
+/// `unmap_page_range` (`__zap_vma_range` since 7.1) at entry. A zap that spares private pages of file mappings spares
+/// exclusive ones, which are all private (6.12 mm/memory.c, zap_pte_range and should_zap_cows).
 #[inline(always)]
 pub fn zapped<C: Context>(call: &mut Call<'_, C>) {
-    let (vma, start, end, details) =
-        (call.argument(0), call.argument(1), call.argument(2), call.find(3).unwrap_or(0));
+    let (vma, start, end, details) = (call.argument(0), call.argument(1), call.argument(2), call.argument(3));
     let mm = field::<C, u64>(vma, global!(layout.vma_mm));
-    if !spaces::is_noted(mm) {
-        return;
-    }
-    // There may be no details, which reads as nothing.
-    let spares_private = match Probed::load::<u8>(details, global!(layout.zap_even_cows)) {
-        Some(even_cows) => even_cows == 0,
-        None => matches!(Probed::load::<u64>(details, global!(layout.zap_check_mapping)), Some(1..)),
-    };
-    if spares_private {
+    if !spaces::is_noted(mm) || spares_private(details) {
         return;
     }
     let Some(room) = call.reserve(Kind::ExclusiveZap) else { return };
     room.send(ExclusiveZap { mm, start, end });
 }
 
+/// Whether the details of a zap say so. There may be none, which is read in vain: then it spares nothing. One of the
+/// fields is there (the plan made sure).
+#[inline(always)]
+fn spares_private(details: u64) -> bool {
+    if let Some(skip_cows) = Probed::load::<u8>(details, global!(layout.zap_skip_cows)) {
+        return skip_cows != 0;
+    }
+    if let Some(even_cows) = Probed::load::<u8>(details, global!(layout.zap_even_cows)) {
+        return even_cows == 0;
+    }
+    matches!(Probed::load::<u64>(details, global!(layout.zap_check_mapping)), Some(1..))
+}
+
+/// Of [`Begun::kept`] of a move: the address space and both addresses. Since 6.16 they are in a structure that goes
+/// along with the move (mm/mremap.c, pmc_next).
+const MOVE_MM: usize = 0;
+const MOVE_OLD: usize = 1;
+const MOVE_NEW: usize = 2;
+
+/// `move_page_tables` at entry.
+#[inline(always)]
+pub fn keep_move<C: Context>(context: &C, begun: &mut Begun) {
+    const POINT: Point = Point::MovePageTables;
+    let unread = UNKNOWN;
+    begun.kept[MOVE_MM] = match context.argument_or_member(POINT, 0, global!(layout.move_vma)) {
+        Some(vma) => field::<C, u64>(vma, global!(layout.vma_mm)),
+        None => unread,
+    };
+    begun.kept[MOVE_OLD] =
+        context.argument_or_member(POINT, 1, global!(layout.move_old_address)).unwrap_or(unread);
+    begun.kept[MOVE_NEW] =
+        context.argument_or_member(POINT, 2, global!(layout.move_new_address)).unwrap_or(unread);
+}
+
 /// `move_page_tables` at return: bytes moved.
 #[inline(always)]
 pub fn moved<C: Context>(call: &mut Call<'_, C>) {
-    let (vma, old_address, new_address) = (call.argument(0), call.argument(1), call.argument(2));
+    let Some([mm, old_address, new_address, ..]) = call.begun.as_ref().map(|begun| begun.kept) else {
+        return;
+    };
     let length = call.result();
-    let mm = field::<C, u64>(vma, global!(layout.vma_mm));
     if !spaces::is_noted(mm) {
         return;
     }

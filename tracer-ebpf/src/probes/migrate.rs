@@ -21,11 +21,24 @@ use crate::probes::migrate_locks;
 /// to is looked up while the page-table lock is held.
 #[inline(always)]
 pub fn entry<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
-    let (address, entry, order) = (call.argument(0), call.argument(1), call.argument(2));
+    let order = call.argument(2) as u32;
+    send_entry(call, kind, order);
+}
+
+/// Tracepoints `thp:set_migration_pmd` and `thp:remove_migration_pmd`: an entry of a directory, laid out as any other
+/// (6.12 arch/x86/include/asm/pgtable_64.h, __pmd_to_swp_entry).
+#[inline(always)]
+pub fn huge_entry<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
+    send_entry(call, kind, global!(entry.huge_order));
+}
+
+#[inline(always)]
+fn send_entry<C: Context>(call: &mut Call<'_, C>, kind: Kind, order: u32) {
+    let (address, entry) = (call.argument(0), call.argument(1));
     let Some(room) = call.reserve(kind) else { return };
     let page = page_of_swap(entry);
     let flags = if page == UNKNOWN { UNKNOWN } else { page::state_of_any(page).flags };
-    room.send(MigrationEntry { address, entry, page, flags, order: order as u32, reserved: 0 });
+    room.send(MigrationEntry { address, entry, page, flags, order, reserved: 0 });
 }
 
 /// `remove_migration_pte` at entry: the source page and its flags. 5.15 and 6.1 hand it over as the walk's

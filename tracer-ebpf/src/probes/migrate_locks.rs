@@ -6,6 +6,7 @@ use aya_ebpf::helpers::generated::bpf_loop;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::PerCpuArray;
 use tracer_common::event::{UNCOUNTED, UNKNOWN};
+use tracer_common::globals::OFFSET_ABSENT;
 
 use crate::calibrate::vmemmap_base;
 use crate::globals::global;
@@ -19,8 +20,6 @@ const MOST_PAGES: u64 = 64 << 10;
 const COLLECTED: u64 = 3;
 /// MIGRATE_PFN_SHIFT.
 const PFN_SHIFT: u64 = 6;
-/// PG_locked is the first of `enum pageflags`.
-const LOCKED: u64 = 1;
 
 /// What was found.
 #[derive(Clone, Copy)]
@@ -54,7 +53,8 @@ fn state() -> Option<&'static mut Check> {
 #[inline(always)]
 pub fn check(entries: u64, count: u64) -> Locks {
     const UNREAD: Locks = Locks { unlocked: UNCOUNTED, reserved: 0, first: 0 };
-    if global!(walk.loops) == 0 || vmemmap_base() == 0 || entries == 0 || count > MOST_PAGES {
+    let is_readable = vmemmap_base() != 0 && global!(entry.locked_bit) != OFFSET_ABSENT;
+    if global!(walk.loops) == 0 || !is_readable || entries == UNKNOWN || count > MOST_PAGES {
         return UNREAD;
     }
     let Some(check) = state() else { return UNREAD };
@@ -79,7 +79,7 @@ extern "C" fn look(number: u32, _context: *mut c_void) -> i64 {
             check.locks.unlocked = UNCOUNTED;
             return 1;
         }
-        if flags & LOCKED == 0 {
+        if flags >> (global!(entry.locked_bit) & 63) & 1 == 0 {
             if check.locks.unlocked == 0 {
                 check.locks.first = page;
             }

@@ -1,6 +1,6 @@
 //! mlock and munlock of folios and of VMA ranges.
 
-use tracer_common::event::{FolioMlock, Kind, MlockFixup};
+use tracer_common::event::{FolioMlock, Kind, MlockFixup, UNKNOWN};
 use tracer_common::point::Point;
 
 use crate::call::{Call, field};
@@ -29,23 +29,27 @@ pub fn folio<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
     room.send(FolioMlock { page, flags: state.flags, mapcount: state.mapcount, reserved: 0 });
 }
 
-/// `mlock_fixup` may merge or split the VMA: what it was is kept from the beginning.
+/// `mlock_fixup` may merge or split the VMA, and writes to the flags that 7.3 hands over by a pointer: what they were
+/// is kept from the beginning.
 #[inline(always)]
 pub fn keep_vma<C: Context>(context: &C, begun: &mut Begun) {
     let vma = context.argument(Point::MlockFixup, 0).unwrap_or(0);
     begun.kept = [
         field::<C, u64>(vma, global!(layout.vma_flags)),
         field::<C, u64>(vma, global!(layout.vma_mm)),
-        context.argument(Point::MlockFixup, 1).unwrap_or(0),
-        context.argument(Point::MlockFixup, 2).unwrap_or(0),
+        context.argument_or_member(Point::MlockFixup, 3, 0).unwrap_or(UNKNOWN),
+        0,
     ];
 }
 
 /// `mlock_fixup` at return.
 #[inline(always)]
 pub fn fixed_up<C: Context>(call: &mut Call<'_, C>) {
-    let Some([old_vm_flags, mm, start, end]) = call.begun.as_ref().map(|begun| begun.kept) else { return };
-    let (new_vm_flags, result, duration) = (call.argument(3), call.result() as i32, call.duration);
+    let Some([old_vm_flags, mm, new_vm_flags, _]) = call.begun.as_ref().map(|begun| begun.kept) else {
+        return;
+    };
+    let (start, end, result, duration) =
+        (call.argument(1), call.argument(2), call.result() as i32, call.duration);
     let Some(room) = call.reserve(Kind::MlockFixup) else { return };
     room.send(MlockFixup { mm, start, end, old_vm_flags, new_vm_flags, result, reserved: 0, duration });
 }

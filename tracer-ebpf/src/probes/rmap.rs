@@ -41,7 +41,7 @@ pub fn walked<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
 /// VMA is locked, and the caller does not ignore it.
 #[inline(always)]
 fn is_protected(vm_flags: u64, ttu_flags: u64) -> bool {
-    vm_flags & VM_LOCKED != 0 && ttu_flags & TTU_IGNORE_MLOCK == 0
+    vm_flags != UNKNOWN && vm_flags & VM_LOCKED != 0 && ttu_flags & TTU_IGNORE_MLOCK == 0
 }
 
 /// The same at the function's entry.
@@ -92,7 +92,10 @@ pub fn visited_by_unmap<C: Context>(call: &mut Call<'_, C>) {
 /// `page_make_device_exclusive_one` at return: the walk reaches address spaces that the caller did not name.
 #[inline(always)]
 pub fn visited_for_exclusive<C: Context>(call: &mut Call<'_, C>) {
-    spaces::note(field::<C, u64>(call.argument(1), global!(layout.vma_mm)));
+    let mm = field::<C, u64>(call.argument(1), global!(layout.vma_mm));
+    if mm != UNKNOWN {
+        spaces::note(mm);
+    }
     visited(call, Kind::ExclusiveVma);
 }
 

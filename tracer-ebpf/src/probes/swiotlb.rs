@@ -4,15 +4,15 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::LruHashMap;
 use tracer_common::event::{
-    DEVICE_NAME_LEN, DeviceName, Kind, MAPPING_ERROR, SwiotlbMap, SwiotlbMapSingle, SwiotlbPages,
-    SwiotlbSlotKept, SwiotlbSync, SwiotlbUnmapSingle, UNKNOWN,
+    BITS_UNKNOWN, DEVICE_NAME_LEN, DeviceName, Kind, MAPPING_ERROR, SwiotlbMap, SwiotlbMapSingle,
+    SwiotlbPages, SwiotlbSlotKept, SwiotlbSync, SwiotlbUnmapSingle, UNKNOWN,
 };
 use tracer_common::globals::OFFSET_ABSENT;
 use tracer_common::point::Point;
 
 use crate::call::{Call, field};
 use crate::context::Context;
-use crate::globals::global;
+use crate::globals::{global, is_behind};
 use crate::memory::{Memory, Probed};
 use crate::pairing::Begun;
 
@@ -30,10 +30,11 @@ pub fn introduce<C: Context>(call: &mut Call<'_, C>, device: u64) {
         return;
     }
     // dev_name(), include/linux/device.h: the initial name while there is one, else the kobject's.
-    let mut name = field::<C, u64>(device, global!(layout.device_init_name));
-    if name == 0 {
-        name = field::<C, u64>(device, global!(layout.device_name));
-    }
+    let name = match C::Memory::load::<u64>(device, global!(layout.device_init_name)) {
+        Some(name) if name != 0 => Some(name),
+        _ => C::Memory::load::<u64>(device, global!(layout.device_name)),
+    };
+    let Some(name) = name else { return };
     let Some(room) = call.reserve(Kind::DeviceName) else { return };
     let mut body = DeviceName { device, name: [0; DEVICE_NAME_LEN] };
     // SAFETY: the helper checks the source, and stops at the NUL or at the destination's end.
@@ -64,18 +65,38 @@ pub fn mapped<C: Context>(call: &mut Call<'_, C>) {
     });
 }
 
-/// The pool that a device bounces through.
+/// The pool that a device bounces through; `None` where this kernel does not tell.
 #[inline(always)]
-pub fn pool_of<C: Context>(device: u64) -> u64 {
-    field::<C, u64>(device, global!(layout.device_io_tlb_mem))
+pub fn pool_of<C: Context>(device: u64) -> Option<u64> {
+    C::Memory::load(device, global!(layout.device_io_tlb_mem))
+}
+
+/// The same for an event.
+#[inline(always)]
+fn pool_or_unknown<C: Context>(device: u64) -> u64 {
+    pool_of::<C>(device).unwrap_or(UNKNOWN)
 }
 
 /// What the pool does: every mapping bounces (1), coherent memory comes from it (2).
 #[inline(always)]
-pub fn pool_bits<C: Context>(pool: u64) -> u32 {
-    let force: u8 = field::<C, u8>(pool, global!(layout.pool_force_bounce));
-    let for_alloc: u8 = field::<C, u8>(pool, global!(layout.pool_for_alloc));
+pub fn pool_bits<C: Context>(pool: Option<u64>) -> u32 {
+    let Some(pool) = pool else { return BITS_UNKNOWN };
+    let Some(force) = C::Memory::load::<u8>(pool, global!(layout.pool_force_bounce)) else {
+        return BITS_UNKNOWN;
+    };
+    let Some(for_alloc) = C::Memory::load::<u8>(pool, global!(layout.pool_for_alloc)) else {
+        return BITS_UNKNOWN;
+    };
     u32::from(force & 1) | u32::from(for_alloc & 1) << 1
+}
+
+/// A word of the pool, or [`UNKNOWN`].
+#[inline(always)]
+fn pool_word<C: Context>(pool: Option<u64>, offset: u32) -> u64 {
+    match pool {
+        Some(pool) => field::<C, u64>(pool, offset),
+        None => UNKNOWN,
+    }
 }
 
 /// Most areas whose counters are added up: the kernel makes one for each CPU. More, and the verifier gives up.
@@ -87,7 +108,9 @@ fn used_slots(device: u64) -> u64 {
     let pool = Probed::load::<u64>(device, global!(layout.device_io_tlb_mem)).unwrap_or(0);
     let areas = Probed::load::<u64>(pool, global!(layout.pool_areas));
     let count = Probed::load::<u32>(pool, global!(layout.pool_area_count));
-    let (Some(areas), Some(count)) = (areas, count) else {
+    let has_counters =
+        global!(layout.area_used) != OFFSET_ABSENT && global!(layout.area_size) != OFFSET_ABSENT;
+    let (Some(areas), Some(count), true) = (areas, count, has_counters) else {
         return Probed::load::<u64>(pool, global!(layout.pool_used)).unwrap_or(UNKNOWN);
     };
     if count > MOST_AREAS {
@@ -104,21 +127,34 @@ fn used_slots(device: u64) -> u64 {
     used
 }
 
+/// The attributes of a mapping. Since 7.3 the function gets their address and may add DMA_ATTR_CC_SHARED
+/// (kernel/dma/swiotlb.c); they are its caller's, which waits.
+#[inline(always)]
+fn attributes<C: Context>(call: &Call<'_, C>) -> u64 {
+    const ATTRIBUTES: usize = 5;
+    let Some(argument) = call.find(ATTRIBUTES) else { return UNKNOWN };
+    if is_behind(Point::SwiotlbTblMapSingle, ATTRIBUTES) {
+        Probed::load::<u64>(argument, 0).unwrap_or(UNKNOWN)
+    } else {
+        argument
+    }
+}
+
 /// `swiotlb_tbl_map_single` at return: slots were taken, or there were none.
 #[inline(always)]
 pub fn slots_taken<C: Context>(call: &mut Call<'_, C>) {
     let device = call.argument(0);
     introduce(call, device);
     let (original, size, alloc_size) = (call.argument(1), call.argument(2), call.find(3).unwrap_or(UNKNOWN));
-    let (direction, attributes) = (call.argument(4), call.find(5).unwrap_or(UNKNOWN));
+    let (direction, attributes) = (call.argument(4), attributes(call));
     let (bounce, align_mask, duration) = (call.result(), call.find(6).unwrap_or(0), call.duration);
     let Some(room) = call.reserve(Kind::SwiotlbMapSingle) else { return };
     let pool = pool_of::<C>(device);
     room.send(SwiotlbMapSingle {
         device,
-        pool,
-        pool_start: C::Memory::load(pool, global!(layout.pool_start)).unwrap_or(UNKNOWN),
-        pool_end: C::Memory::load(pool, global!(layout.pool_end)).unwrap_or(UNKNOWN),
+        pool: pool.unwrap_or(UNKNOWN),
+        pool_start: pool_word::<C>(pool, global!(layout.pool_start)),
+        pool_end: pool_word::<C>(pool, global!(layout.pool_end)),
         original,
         bounce,
         size,
@@ -144,7 +180,7 @@ pub fn slots_released<C: Context>(call: &mut Call<'_, C>) {
     let (slot_original, slot_size) = slot(device, argument_pool, bounce);
     room.send(SwiotlbUnmapSingle {
         device,
-        pool: pool_of::<C>(device),
+        pool: pool_or_unknown::<C>(device),
         bounce,
         size,
         slot_original,
@@ -178,8 +214,8 @@ pub fn slot_kept<C: Context>(call: &mut Call<'_, C>) {
         return;
     }
     let pool = Probed::load::<u64>(device, global!(layout.device_io_tlb_mem)).unwrap_or(0);
+    // The plan made sure that the field is there where functions get a pool.
     if let Some(argument_pool) = argument_pool
-        && global!(layout.pool_default) != OFFSET_ABSENT
         && argument_pool != pool + u64::from(global!(layout.pool_default))
     {
         return;
@@ -206,7 +242,7 @@ fn slot(device: u64, argument_pool: Option<u64>, bounce: u64) -> (u64, u64) {
         start = Probed::load::<u64>(pool, global!(layout.pool_start)).unwrap_or(UNKNOWN);
         slots = Probed::load::<u64>(pool, global!(layout.pool_slots)).unwrap_or(0);
     }
-    if start == UNKNOWN || slots == 0 {
+    if start == UNKNOWN || slots == 0 || global!(layout.slot_size) == OFFSET_ABSENT {
         return (UNKNOWN, UNKNOWN);
     }
     let slot = slots + (bounce.wrapping_sub(start) >> SLOT_SHIFT) * u64::from(global!(layout.slot_size));
@@ -225,7 +261,7 @@ pub fn synced<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
     let Some(room) = call.reserve(kind) else { return };
     room.send(SwiotlbSync {
         device,
-        pool: pool_of::<C>(device),
+        pool: pool_or_unknown::<C>(device),
         bounce,
         size,
         direction: direction as u32,
@@ -242,7 +278,7 @@ pub fn pages_taken<C: Context>(call: &mut Call<'_, C>) {
     let Some(room) = call.reserve(Kind::SwiotlbAlloc) else { return };
     room.send(SwiotlbPages {
         device,
-        pool: pool_of::<C>(device),
+        pool: pool_or_unknown::<C>(device),
         page,
         size,
         result: u32::from(page != 0),
@@ -257,5 +293,5 @@ pub fn pages_released<C: Context>(call: &mut Call<'_, C>) {
     introduce(call, device);
     let (page, size, result) = (call.argument(1), call.argument(2), call.result() as u32 & 1);
     let Some(room) = call.reserve(Kind::SwiotlbFree) else { return };
-    room.send(SwiotlbPages { device, pool: pool_of::<C>(device), page, size, result, reserved: 0 });
+    room.send(SwiotlbPages { device, pool: pool_or_unknown::<C>(device), page, size, result, reserved: 0 });
 }

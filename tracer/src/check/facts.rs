@@ -9,7 +9,7 @@ use crate::event::{Decoder, Entry, EntryDecoder, EntryState};
 use crate::kernel::{NamedValue, PresentEntryFormat, SwapKind};
 use crate::trace_file::FileHeader;
 
-/// `VM_LOCKED` and what else rules ask of VMAs (5.15 to 6.12, include/linux/mm.h).
+/// `VM_LOCKED` and what else rules ask of VMAs (5.15 to 7.3, include/linux/mm.h).
 pub const VM_WRITE: u64 = 0x2;
 /// The VMA's pages are to stay in memory.
 pub const VM_LOCKED: u64 = 0x2000;
@@ -100,19 +100,24 @@ impl Facts {
         test(flags, self.mlocked)
     }
 
-    /// Whether the flags are those of a large folio's head, as far as is known.
+    /// Whether the flags are those of a large folio's head; so they are taken to be where that is not known.
     #[inline]
     pub fn is_head(&self, flags: u64) -> bool {
-        test(flags, self.head) != Some(false)
+        self.knows_head(flags) != Some(false)
     }
 
-    /// The mask of TTU flags of these names; `None` when the kernel's own values are not known.
+    /// The same; `None` when it is not known.
+    #[inline]
+    pub fn knows_head(&self, flags: u64) -> Option<bool> {
+        test(flags, self.head)
+    }
+
+    /// The mask of TTU flags of these names; `None` when the kernel's own value of any is not known.
     pub fn ttu_mask(&self, names: &[&str]) -> Option<u32> {
-        if self.ttu_flags.is_empty() {
-            return None;
-        }
-        let known = self.ttu_flags.iter().filter(|flag| names.contains(&flag.name.as_str()));
-        Some(known.fold(0, |mask, flag| mask | flag.value as u32))
+        names.iter().try_fold(0, |mask, name| {
+            let flag = self.ttu_flags.iter().find(|flag| flag.name == *name)?;
+            Some(mask | flag.value as u32)
+        })
     }
 
     /// A page-table entry taken apart; `None` when it was not read or such entries are not known.

@@ -72,7 +72,7 @@ pub struct SessionArgs {
     /// Symbols of the running kernel, in the form of /proc/kallsyms, when it hides them.
     #[arg(long, value_name = "FILE")]
     pub kallsyms: Option<PathBuf>,
-    /// Take this function or tracepoint to be missing, to try out what that means.
+    /// Take this function, tracepoint or field to be missing, to try out what that means.
     #[arg(long, hide = true, value_name = "NAME")]
     pub without_symbol: Vec<String>,
 }

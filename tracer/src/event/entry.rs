@@ -1,7 +1,7 @@
 //! Raw page-table entries taken apart.
 
 use tracer_common::event::UNKNOWN;
-use tracer_common::globals::EntryFormat;
+use tracer_common::globals::{EntryFormat, Globals};
 
 use crate::kernel::{Description, EntryFormatRecord, PresentEntryFormat, SwapKind};
 
@@ -78,10 +78,7 @@ impl EntryDecoder {
                 up: record.up,
                 down: record.down,
                 invert: u32::from(record.invert),
-                exclusive_first: 1,
-                exclusive_last: 0,
-                head_bit: 0,
-                vmemmap_symbol: 0,
+                ..Globals::EMPTY.entry
             },
             soft_dirty_mask,
             uffd_wp_mask,

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use tracer_common::globals::{EntryFormat, WalkFormat};
+use tracer_common::globals::{EntryFormat, OFFSET_ABSENT, WalkFormat};
 
 use super::{Configuration, EntryFormatRecord, PresentEntryFormat, Symbols, SystemFiles};
 
@@ -152,7 +152,8 @@ impl EntryFormatRecord {
     pub fn for_programs(
         &self,
         exclusive: Option<RangeInclusive<u32>>,
-        head_bit: u32,
+        [head_bit, locked_bit]: [Option<u32>; 2],
+        page_size: u64,
         vmemmap_symbol: Option<u64>,
     ) -> EntryFormat {
         let (exclusive_first, exclusive_last) = exclusive.map_or((1, 0), RangeInclusive::into_inner);
@@ -166,7 +167,10 @@ impl EntryFormatRecord {
             invert: u32::from(self.invert),
             exclusive_first,
             exclusive_last,
-            head_bit,
+            head_bit: head_bit.unwrap_or(OFFSET_ABSENT),
+            locked_bit: locked_bit.unwrap_or(OFFSET_ABSENT),
+            // A directory is a page of entries of eight bytes.
+            huge_order: page_size.trailing_zeros().saturating_sub(3),
             vmemmap_symbol: vmemmap_symbol.unwrap_or(0),
         }
     }
@@ -215,7 +219,7 @@ mod tests {
 
     /// Type and pfn of a raw entry.
     fn decode(paging: Paging, raw: u64) -> (Option<u32>, u64) {
-        let format = paging.entry_format(None).for_programs(None, 0, None);
+        let format = paging.entry_format(None).for_programs(None, [None; 2], 4096, None);
         (format.swap_type(raw), format.pfn(raw))
     }
 

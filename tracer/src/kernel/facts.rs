@@ -6,7 +6,7 @@ use tracer_common::globals::{EntryFormat, Globals, Layout, WalkFormat};
 
 use super::btf::RUNNING_KERNEL_BTF;
 use super::entry::Paging;
-use super::layout::{MissingField, resolve_layout};
+use super::layout::{MissingField, hide, resolve_layout};
 use super::swap_types::{KernelEvidence, SwapTypes};
 use super::symbols::RUNNING_KERNEL_SYMBOLS;
 use super::{Btf, BtfError, Configuration, Description, NameSet, Symbols, SystemFiles};
@@ -19,7 +19,8 @@ pub struct FactsOptions {
     pub btf: Option<PathBuf>,
     /// Symbols in the form of `/proc/kallsyms`, for one that hides them.
     pub kallsyms: Option<PathBuf>,
-    /// Functions and tracepoints (without category) that are taken to be missing, to try out what that means.
+    /// Functions, tracepoints (without category) and fields (their names in [`Layout`]) that are taken to be missing,
+    /// to try out what that means.
     pub hidden: Vec<String>,
 }
 
@@ -70,7 +71,8 @@ impl Facts {
         let btf = load_btf(system, options.btf.as_deref())?;
         let symbols = load_symbols(system, options.kallsyms.as_deref())?;
         let configuration = Configuration::find(system);
-        let (layout, mut missing) = resolve_layout(&btf);
+        let (mut layout, mut missing) = resolve_layout(&btf);
+        missing.extend(hide(&mut layout, &options.hidden));
         let evidence = Evidence { btf: &btf, symbols: &symbols };
         let swap_types = SwapTypes::derive(&evidence, configuration.as_ref());
         let page_size = page_size();
@@ -81,16 +83,15 @@ impl Facts {
             page_size,
         );
         let format = paging.map(|paging| paging.entry_format(configuration.as_ref()));
-        let head_bit = btf.enumerator("PG_head").and_then(|bit| u32::try_from(bit).ok());
-        if head_bit.is_none() {
-            missing.push(MissingField { name: "head_bit", path: "PG_head" });
-        }
+        let bits = [("head_bit", "PG_head"), ("locked_bit", "PG_locked")].map(|(name, path)| {
+            let bit = btf.enumerator(path).and_then(|bit| u32::try_from(bit).ok());
+            if bit.is_none() {
+                missing.push(MissingField { name, path });
+            }
+            bit
+        });
         let entry = format.map_or(Globals::EMPTY.entry, |format| {
-            format.for_programs(
-                swap_types.exclusive(),
-                head_bit.unwrap_or(0),
-                symbols.address("vmemmap_base"),
-            )
+            format.for_programs(swap_types.exclusive(), bits, page_size, symbols.address("vmemmap_base"))
         });
         let walk = paging.map_or(WalkFormat::NONE, |paging| {
             let mut walk = paging.walk_format(&symbols);

@@ -1,6 +1,6 @@
 //! Where the fields that the programs read are in this kernel's types.
 
-use tracer_common::globals::Layout;
+use tracer_common::globals::{Layout, OFFSET_ABSENT};
 
 use super::Btf;
 
@@ -27,6 +27,18 @@ pub fn resolve_layout(btf: &Btf) -> (Layout, Vec<MissingField>) {
         }
     }
     (layout, missing)
+}
+
+/// Takes the fields of these names out of the layout; other names are of something else.
+pub(super) fn hide(layout: &mut Layout, names: &[String]) -> Vec<MissingField> {
+    let hidden = |name: &&str| names.iter().any(|hidden| hidden == name);
+    let fields = Layout::PATHS.iter().filter(|(name, _)| hidden(name));
+    fields
+        .map(|&(name, path)| {
+            layout.set(name, OFFSET_ABSENT);
+            MissingField { name, path }
+        })
+        .collect()
 }
 
 /// One path: the offset of a member, or `sizeof(type)`.

@@ -74,8 +74,10 @@ pub(super) struct Choices {
 /// Looks through the candidates of an entry.
 pub(super) fn choose(view: &dyn KernelView, request: &Request, entry: &Entry) -> Choices {
     let mut choices = Choices { viable: Vec::new(), attempts: Vec::new(), gap: absence(view, entry) };
-    let mut missing: Vec<String> =
-        entry.fields.iter().filter(|field| !view.has_field(field)).map(|field| path(field)).collect();
+    let mut missing: Vec<String> = without(view, entry.fields);
+    if !entry.any_field.is_empty() && !entry.any_field.iter().any(|field| view.has_field(field)) {
+        missing.push(without(view, entry.any_field).join(" or "));
+    }
     if !entry.only_with.is_empty() && !entry.only_with.iter().any(|symbol| exists(view, symbol)) {
         return choices;
     }
@@ -94,6 +96,11 @@ pub(super) fn choose(view: &dyn KernelView, request: &Request, entry: &Entry) ->
 fn path(field: &str) -> String {
     let known = Layout::PATHS.iter().find(|(name, _)| *name == field);
     known.map_or(field, |(_, path)| *path).to_owned()
+}
+
+/// The paths of those fields that the kernel lacks.
+fn without(view: &dyn KernelView, fields: &[&str]) -> Vec<String> {
+    fields.iter().filter(|field| !view.has_field(field)).map(|field| path(field)).collect()
 }
 
 fn exists(view: &dyn KernelView, symbol: &str) -> bool {
@@ -239,6 +246,11 @@ fn attempt(
         None => return Err(Obstacle::Unresolved(vec![format!("the signature of {symbol} in BTF")])),
     };
     let resolved = signature::resolve(entry, known, method).map_err(Obstacle::Unresolved)?;
+    let mut missing = without(view, candidate.fields);
+    missing.extend(without(view, &resolved.fields));
+    if !missing.is_empty() {
+        return Err(Obstacle::Unresolved(missing));
+    }
     let (on_entry, on_exit) = program::needed(entry.moment, method, request);
     let mut lost: Vec<String> = candidate.lost.map(str::to_owned).into_iter().collect();
     if !resolved.unreached.is_empty() {

@@ -1,7 +1,7 @@
 //! Where a point's arguments are in the running kernel's function.
 
 use tracer_common::globals::Globals;
-use tracer_common::point::{ARGUMENT_ABSENT, MAX_ARGUMENTS, Point};
+use tracer_common::point::{ARGUMENT_ABSENT, BEHIND, MAX_ARGUMENTS, Point};
 
 use super::AttachMethod;
 use super::catalogue::{Argument, Entry, Holds, Place};
@@ -28,9 +28,16 @@ impl Positions {
         globals.arity[point as usize] = self.arity;
     }
 
-    /// Position of the argument that the point calls number `index`; `None` where it cannot be had.
+    /// Position of the argument that the point calls number `index`, or of the pointer that it is behind; `None`
+    /// where it cannot be had.
     pub fn get(&self, index: usize) -> Option<usize> {
-        self.arguments.get(index).filter(|position| **position != ARGUMENT_ABSENT).map(|p| usize::from(*p))
+        let position = self.arguments.get(index).filter(|position| **position != ARGUMENT_ABSENT)?;
+        Some(usize::from(*position & !BEHIND))
+    }
+
+    /// Whether that argument is behind a pointer.
+    pub fn is_behind(&self, index: usize) -> bool {
+        self.get(index).is_some() && self.arguments[index] & BEHIND != 0
     }
 
     /// Number of the function's arguments.
@@ -46,6 +53,8 @@ pub struct Resolved {
     pub positions: Positions,
     /// Arguments that the function has, but that this way to attach does not reach.
     pub unreached: Vec<&'static str>,
+    /// Fields by which arguments are found behind pointers.
+    pub fields: Vec<&'static str>,
 }
 
 /// Finds the entry's arguments in a signature.
@@ -58,7 +67,7 @@ pub fn resolve(
     method: AttachMethod,
 ) -> Result<Resolved, Vec<String>> {
     let mut positions = Positions { arguments: [ARGUMENT_ABSENT; MAX_ARGUMENTS], arity: 0 };
-    let (mut missing, mut unreached) = (Vec::new(), Vec::new());
+    let (mut missing, mut unreached, mut fields) = (Vec::new(), Vec::new(), Vec::new());
     let parameters = &signature.parameters;
     let reach = if method == AttachMethod::Kprobe { REGISTERS } else { CONTEXT_WORDS };
     // The result comes after the last argument.
@@ -70,10 +79,14 @@ pub fn resolve(
     for ((argument, name), slot) in wanted.zip(&mut positions.arguments) {
         match find(argument, parameters) {
             Found::At(position) if position < reach => *slot = position as u8,
-            Found::At(_) if argument.needed => {
+            Found::Behind(position, field) if position < reach => {
+                *slot = position as u8 | BEHIND;
+                fields.extend(field);
+            }
+            Found::At(_) | Found::Behind(..) if argument.needed => {
                 missing.push(format!("argument {name} (beyond the registers)"))
             }
-            Found::At(_) => unreached.push(*name),
+            Found::At(_) | Found::Behind(..) => unreached.push(*name),
             Found::OfType(actual) if argument.needed => {
                 missing.push(format!("argument {name} (it is `{actual}` in this kernel)"));
             }
@@ -81,20 +94,31 @@ pub fn resolve(
             Found::OfType(_) | Found::Nowhere => {}
         }
     }
-    if missing.is_empty() { Ok(Resolved { positions, unreached }) } else { Err(missing) }
+    if missing.is_empty() { Ok(Resolved { positions, unreached, fields }) } else { Err(missing) }
 }
 
 enum Found<'a> {
     At(usize),
+    /// Behind the pointer there, at that field.
+    Behind(usize, Option<&'static str>),
     OfType(&'a str),
     Nowhere,
 }
 
+/// The first of these names that a parameter has.
+fn named(names: &[&str], parameters: &[Parameter]) -> Option<usize> {
+    names.iter().find_map(|name| parameters.iter().position(|parameter| parameter.name == *name))
+}
+
 fn find<'a>(argument: &Argument, parameters: &'a [Parameter]) -> Found<'a> {
+    if let Some(behind) = argument.behind
+        && let Some(position) = named(behind.names, parameters)
+        && fits(Holds::Pointer(behind.types), &parameters[position].type_name)
+    {
+        return Found::Behind(position, behind.field);
+    }
     let position = match argument.place {
-        Place::Named(names) => {
-            names.iter().find_map(|name| parameters.iter().position(|parameter| parameter.name == *name))
-        }
+        Place::Named(names) => named(names, parameters),
         Place::FromStart(before) => (before < parameters.len()).then_some(before),
         Place::FromEnd(after) => parameters.len().checked_sub(after + 1),
     };
@@ -158,6 +182,32 @@ mod tests {
         let six = signature(entry.candidates[0].signatures[1]);
         let fentry = resolve(entry, &six, AttachMethod::Fentry).unwrap();
         assert_eq!((fentry.positions.get(3), fentry.positions.get(5)), (None, Some(5)));
+    }
+
+    #[test]
+    fn arguments_move_behind_pointers() {
+        let resolved = |point, parameters| {
+            let found =
+                resolve(catalogue::entry(point), &signature(parameters), AttachMethod::Fentry).unwrap();
+            let places = (0..point.arguments().len())
+                .map(|index| (found.positions.get(index).unwrap(), found.positions.is_behind(index)));
+            (places.collect::<Vec<_>>(), found.fields)
+        };
+        let move_control = "struct pagetable_move_control *pmc";
+        let fields = vec!["move_vma", "move_old_address", "move_new_address"];
+        assert_eq!(resolved(Point::MovePageTables, move_control), (vec![(0, true); 3], fields));
+        let fixup = "struct vma_iterator *vmi, struct vm_area_struct *vma, struct vm_area_struct **prev, \
+                     unsigned long start, unsigned long end, ";
+        let places = |is_behind| vec![(1, false), (3, false), (4, false), (5, is_behind)];
+        let old = format!("{fixup}vm_flags_t newflags");
+        assert_eq!(resolved(Point::MlockFixup, &old), (places(false), vec![]));
+        let new = format!("{fixup}vma_flags_t *new_vma_flags");
+        assert_eq!(resolved(Point::MlockFixup, &new), (places(true), vec![]));
+        let map = "struct device *dev, phys_addr_t orig_addr, size_t mapping_size, unsigned int alloc_align_mask, \
+                   enum dma_data_direction dir, unsigned long *attrs";
+        let entry = catalogue::entry(Point::SwiotlbTblMapSingle);
+        let found = resolve(entry, &signature(map), AttachMethod::Fentry).unwrap();
+        assert_eq!((found.positions.get(5), found.positions.is_behind(5)), (Some(5), true));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Only anonymous pages outside of hugetlbfs become exclusive.
 
-use tracer_common::event::{BITS_UNKNOWN, Body, Kind};
+use tracer_common::event::{BITS_UNKNOWN, Body, Kind, UNKNOWN};
 
 use super::{Rule, stateless};
 use crate::check::Severity;
@@ -9,7 +9,7 @@ use crate::check::info::{Need, RuleInfo};
 use crate::check::ledger::Bench;
 use crate::event::Event;
 
-/// `PAGE_MAPPING_ANON`, set for KSM pages too (5.15 to 6.12, include/linux/page-flags.h).
+/// `PAGE_MAPPING_ANON`, set for KSM pages too (5.15 to 6.12; `FOLIO_MAPPING_ANON` in 7.3, include/linux/page-flags.h).
 const MAPPING_ANON: u32 = 1;
 
 pub const INFO: RuleInfo = RuleInfo {
@@ -18,9 +18,11 @@ pub const INFO: RuleInfo = RuleInfo {
     severity: Severity::Broken,
     statement: "Writeback and the page cache know nothing of exclusive entries, and hugetlb page tables cannot hold \
                 them: the kernel refuses both. Looked at: the low bits of page->mapping of every page that was made \
-                exclusive, and VM_HUGETLB of every VMA that was visited for it.",
+                exclusive (of its folio's head, for since 6.15 it may be any page of a large folio), and to 6.14 \
+                VM_HUGETLB of every VMA that was visited for it.",
     citations: &[
         "6.12 mm/rmap.c, folio_make_device_exclusive: !folio_test_anon(folio) || folio_test_hugetlb(folio)",
+        "7.3 mm/rmap.c, make_device_exclusive: -EOPNOTSUPP for what is not anonymous or of hugetlbfs",
         "6.12 mm/gup.c, check_vma_flags: FOLL_SPLIT_PMD is refused in hugetlb VMAs (CVE-2025-22034)",
     ],
     kernels: "5.14 on, with CONFIG_DEVICE_PRIVATE",
@@ -52,6 +54,7 @@ fn judge(event: &Event, bench: &mut Bench<'_>) {
                 bench.held();
             }
         }
+        Body::ExclusiveVma(visit) if visit.vm_flags == UNKNOWN => bench.unreadable("the flags of a VMA"),
         Body::ExclusiveVma(visit) if visit.vm_flags & VM_HUGETLB != 0 => {
             bench.violated(event, "a VMA of hugetlbfs was visited to make its page exclusive");
         }

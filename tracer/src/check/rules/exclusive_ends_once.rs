@@ -23,6 +23,8 @@ pub const INFO: RuleInfo = RuleInfo {
         "6.12 mm/memory.c, restore_exclusive_pte and its caller remove_device_exclusive_entry (pte_same under the lock)",
         "6.12 mm/memory.c, zap_pte_range: is_device_exclusive_entry",
         "6.12 mm/rmap.c, page_make_device_exclusive_one: the reference of the mapping becomes that of the entry",
+        "7.3 mm/rmap.c, try_to_unmap_one and try_to_migrate_one (6.15 on): an exclusive entry is swapped out or migrated \
+         as the mapping that it still is, without a restore",
     ],
     kernels: "5.14 on, with CONFIG_DEVICE_PRIVATE",
     needs: &[
@@ -42,7 +44,7 @@ pub const INFO: RuleInfo = RuleInfo {
     exceptions: &[
         "Entries made before the session, by attempts that failed, or in other processes that map the page (to 6.14) \
          have no beginning in the stream: their restore is legal.",
-        "mremap moves entries as they are; mprotect turns writable ones into read-only ones.",
+        "mremap moves entries as they are; mprotect turns writable ones into read-only ones (to 6.14).",
         "MADV_DONTNEED of another thread may drop an entry while it is made.",
         "Made again and restored again are judged only when every task is watched: another one may have been at it.",
         "An attempt that failed may make entries anew: what was restored before it is not called restored again.",

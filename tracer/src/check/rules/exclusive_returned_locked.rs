@@ -1,6 +1,6 @@
 //! Exclusive pages are handed out locked and referenced.
 
-use tracer_common::event::{Body, ExclusivePage, Kind, MAPCOUNT_UNKNOWN, UNKNOWN};
+use tracer_common::event::{Body, ExclusivePage, Kind, MAPCOUNT_UNKNOWN};
 
 use super::{Rule, stateless};
 use crate::check::Severity;
@@ -20,7 +20,7 @@ pub const INFO: RuleInfo = RuleInfo {
     citations: &[
         "6.12 mm/rmap.c, make_device_exclusive_range: locks them; the driver drops the page lock and reference",
         "6.12 mm/rmap.c, folio_make_device_exclusive: return args.valid && !folio_mapcount(folio)",
-        "6.15 mm/rmap.c, make_device_exclusive: the folio is locked and referenced, the mapping kept",
+        "7.3 mm/rmap.c, make_device_exclusive (6.15 on): the folio is locked and referenced, the mapping kept",
     ],
     kernels: "5.14 on, with CONFIG_DEVICE_PRIVATE",
     needs: &[
@@ -30,7 +30,9 @@ pub const INFO: RuleInfo = RuleInfo {
     ],
     exceptions: &[
         "MADV_DONTNEED of another thread may drop the entry, and its reference, before the call returns.",
-        "The mapcount of large folios counts other pages too and is not judged.",
+        "The mapcount of large folios counts other pages, too: to 6.14 it is not judged, later it must not be 0; before \
+         6.10 the kernel keeps none that is cheap to read.",
+        "Since 6.15 the page may be any page of a large folio: lock, references and mappings are the folio's.",
     ],
     example: "exclusive_page: the page is not locked; address=0x7f1234567000 pfn=0x12345 flags=uptodate|swapbacked \
               mapcount=0 refcount=2",
@@ -54,24 +56,24 @@ fn judge(event: &Event, bench: &mut Bench<'_>) {
 fn judge_page(event: &Event, page: &ExclusivePage, bench: &mut Bench<'_>) {
     let facts = bench.scene.facts;
     let is_zapped = || bench.scene.state.exclusive.may_be_zapped(&event.header, page.mm, page.address);
-    let is_single = page.flags != UNKNOWN && !facts.is_head(page.flags) && page.mapcount != MAPCOUNT_UNKNOWN;
-    if facts.is_locked(page.flags) == Some(false) {
+    let (Some(is_locked), Some(is_head)) = (facts.is_locked(page.flags), facts.knows_head(page.flags)) else {
+        return bench.unreadable("the page's flags");
+    };
+    let has_mapcount = page.mapcount != MAPCOUNT_UNKNOWN;
+    if !is_locked {
         bench.violated(event, "the page is not locked");
+    } else if page.refcount == MAPCOUNT_UNKNOWN {
+        bench.unreadable("the page's references");
     } else if page.refcount < 2 && !is_zapped() {
-        // MAPCOUNT_UNKNOWN stands for an unread count here, too.
-        if page.refcount == MAPCOUNT_UNKNOWN {
-            bench.unreadable("the page's references");
-        } else {
-            bench.violated(event, format!("the page has {} references instead of 2 or more", page.refcount));
-        }
-    } else if is_single && facts.maker == Some(Maker::Range) && page.mapcount != 0 {
+        bench.violated(event, format!("the page has {} references instead of 2 or more", page.refcount));
+    } else if facts.maker == Some(Maker::Range) && !is_head && has_mapcount && page.mapcount != 0 {
         bench.violated(event, format!("the page still has {} mappings", page.mapcount));
-    } else if is_single && facts.maker == Some(Maker::Single) && page.mapcount < 1 && !is_zapped() {
+    } else if facts.maker == Some(Maker::Single) && has_mapcount && page.mapcount < 1 && !is_zapped() {
         bench.violated(event, "the page has lost its mapping");
-    } else if facts.is_locked(page.flags).is_some() {
-        bench.held();
+    } else if !has_mapcount && !is_head {
+        bench.unreadable("the page's mappings");
     } else {
-        bench.unreadable("the page's flags");
+        bench.held();
     }
 }
 
@@ -107,18 +109,25 @@ mod tests {
     }
 
     #[test]
-    fn mapcounts_of_large_folios_are_not_judged() {
-        passes(
-            INFO.name,
-            2,
-            [
-                page(|page| (page.flags, page.mapcount) = (FLAGS | HEAD, 3)),
-                page(|page| {
-                    (page.mapcount, page.page, page.address) =
-                        (MAPCOUNT_UNKNOWN, PAGE + 64, ADDRESS + 0x1000);
-                }),
-            ],
-        );
+    fn mapcounts_of_large_folios_count_other_pages_too() {
+        let large = |mapcount| page(move |page| (page.flags, page.mapcount) = (FLAGS | HEAD, mapcount));
+        for mapcount in [3, MAPCOUNT_UNKNOWN] {
+            passes(INFO.name, 1, [large(mapcount)]);
+        }
+        let single = |mapcount| Session::new().single().event(large(mapcount)).rule(INFO.name);
+        assert_eq!(counts(&single(512)), (Outcome::Pass, 1, 0));
+        assert_eq!(counts(&single(0)), (Outcome::Violated, 1, 1));
+    }
+
+    #[test]
+    fn what_was_not_read_is_not_guessed() {
+        let open = |why, body| is_open(INFO.name, why, &Session::new().event(body));
+        open("mappings could not be read", page(|page| page.mapcount = MAPCOUNT_UNKNOWN));
+        open("references could not be read", page(|page| page.refcount = MAPCOUNT_UNKNOWN));
+        let headless = Session::new()
+            .header(|header| header.kernel.page_flags.retain(|flag| flag.name != "PG_head"))
+            .event(page(|_| {}));
+        is_open(INFO.name, "flags could not be read", &headless);
     }
 
     #[test]

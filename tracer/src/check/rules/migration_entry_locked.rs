@@ -20,6 +20,8 @@ pub const INFO: RuleInfo = RuleInfo {
                 migrate_vma_setup collected.",
     citations: &[
         "6.12 include/linux/swapops.h, swap_entry_migration_sync: BUG_ON(!folio_test_locked(folio))",
+        "7.3 include/linux/leafops.h, softleaf_migration_sync (6.19 on): the same, as VM_WARN_ON_ONCE, which distributions \
+         build without",
         "6.12 mm/migrate.c, move_to_new_folio: source and destination are locked",
         "6.12 mm/migrate_device.c, migrate_vma_setup: destination pages must be locked",
     ],
@@ -40,6 +42,7 @@ pub const INFO: RuleInfo = RuleInfo {
     ],
     exceptions: &[
         "Any task may hold the lock: PG_locked has no owner.",
+        "The entry of a tail page is judged by its folio's head, which has the lock of all.",
         "A visit that removes entries may find none in that VMA; the locks are held all the same.",
         "Entries that fork copies, mremap moves or munmap drops are not told one by one.",
     ],

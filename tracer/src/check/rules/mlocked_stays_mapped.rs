@@ -26,6 +26,8 @@ pub const INFO: RuleInfo = RuleInfo {
         "An entry that is gone is the work of munmap or MADV_DONTNEED at the same moment.",
         "Migration ignores mlock always; so do truncation, memory failure and the splitting of file folios.",
         "A folio that is not mapped at that address is no evaluation.",
+        "Huge pages of hugetlbfs are not swapped; since 7.3 their visits are those of another function \
+         (try_to_unmap_poisoned_hugetlb_one).",
     ],
     example: "try_to_unmap_one: a page in a locked VMA was swapped out; address=0x7f1234567000 pfn=0x12345 \
               vm_flags=VM_READ|VM_WRITE|VM_LOCKED entry_before=present entry_after=swap(type=0)",
@@ -39,7 +41,7 @@ pub fn make(facts: &Facts) -> Box<dyn Rule> {
     Box::new(StaysMapped { ignore_mlock: facts.ttu_mask(&["TTU_IGNORE_MLOCK"]).unwrap_or(IGNORE_MLOCK) })
 }
 
-/// `TTU_IGNORE_MLOCK` in 5.15 to 6.12 (include/linux/rmap.h).
+/// `TTU_IGNORE_MLOCK` in 5.15 to 7.3 (include/linux/rmap.h).
 const IGNORE_MLOCK: u32 = 8;
 
 struct StaysMapped {
@@ -50,6 +52,9 @@ impl Rule for StaysMapped {
     #[inline]
     fn event(&mut self, event: &Event, bench: &mut Bench<'_>) {
         let Body::TryToUnmapOne(visit) = &event.body else { return };
+        if visit.vm_flags == UNKNOWN {
+            return bench.unreadable("the flags of the VMA");
+        }
         if visit.vm_flags & VM_LOCKED != 0 && visit.ttu_flags & self.ignore_mlock == 0 {
             judge(event, visit, bench);
         }

@@ -1,6 +1,6 @@
 //! A restore keeps what the exclusive entry remembered.
 
-use tracer_common::event::{Body, Kind, RestoreExclusive};
+use tracer_common::event::{Body, Kind, RestoreExclusive, UNKNOWN};
 
 use super::{Rule, stateless};
 use crate::check::Severity;
@@ -22,12 +22,16 @@ pub const INFO: RuleInfo = RuleInfo {
     citations: &[
         "6.12 mm/memory.c, restore_exclusive_pte: pte_mksoft_dirty, pte_mkuffd_wp, maybe_mkwrite",
         "6.12 include/linux/mm.h, maybe_mkwrite: only with VM_WRITE",
+        "7.3 mm/memory.c, restore_exclusive_pte (6.15 on): writable only with VM_WRITE and can_change_pte_writable; \
+         PAGE_NONE with VM_UFFD_RWP",
     ],
     kernels: "5.14 on, with CONFIG_DEVICE_PRIVATE, on x86-64",
     needs: &[Need::required(Kind::RestoreExclusive, "the entry before and after")],
     exceptions: &[
         "Soft-dirty may appear: making an entry dirty sets it on x86.",
-        "Since 6.15 exclusive entries have one type, which does not tell whether the page was writable.",
+        "Since 6.15 exclusive entries have one type, which does not tell whether the page was writable; a restored \
+         entry need not be writable.",
+        "An entry without access (PROT_NONE, which 7.3 gives read protection by userfaultfd) is a present one.",
         "A restore that left no present entry is judged by exclusive-ends-once alone when nothing was exclusive.",
     ],
     example: "restore_exclusive: soft-dirty was lost; address=0x7f1234567000 pfn=0x12345 \
@@ -49,6 +53,9 @@ fn judge(event: &Event, bench: &mut Bench<'_>) {
     else {
         return bench.unreadable("the entry before or after the restore");
     };
+    if restore.vm_flags == UNKNOWN {
+        return bench.unreadable("the flags of the VMA");
+    }
     // What was no exclusive entry has no bits to keep; exclusive-ends-once speaks of it.
     let Ok(old) = old else { return };
     let page = facts.decoder.pfn(restore.page);

@@ -1,6 +1,6 @@
 //! A page restored into a locked VMA is mlocked again.
 
-use tracer_common::event::{Body, Kind, UNCOUNTED};
+use tracer_common::event::{Body, Kind, UNCOUNTED, UNKNOWN};
 
 use super::{Rule, stateless};
 use crate::check::Severity;
@@ -45,11 +45,21 @@ pub fn make(_: &Facts) -> Box<dyn Rule> {
 fn judge(event: &Event, bench: &mut Bench<'_>) {
     let Body::RestoreExclusive(restore) = &event.body else { return };
     let facts = bench.scene.facts;
-    let is_locked = restore.vm_flags & (VM_LOCKED | VM_SPECIAL) == VM_LOCKED;
     // Since 6.15 the mapping was never removed, and mlock_count may legally undercount (6.12 mm/mlock.c,
     // __munlock_folio): nothing can be said.
-    if !is_locked || facts.is_head(restore.flags) || facts.maker == Some(Maker::Single) {
+    if facts.maker == Some(Maker::Single) {
         return;
+    }
+    if restore.vm_flags == UNKNOWN {
+        return bench.unreadable("the flags of the VMA");
+    }
+    if restore.vm_flags & (VM_LOCKED | VM_SPECIAL) != VM_LOCKED {
+        return;
+    }
+    match facts.knows_head(restore.flags) {
+        Some(false) => {}
+        Some(true) => return,
+        None => return bench.unreadable("the page's flags"),
     }
     match (restore.mlocks, facts.is_mlocked(restore.flags)) {
         (UNCOUNTED, Some(true)) => bench.held(),

@@ -101,7 +101,8 @@ impl InPool {
     #[inline]
     fn mapped(&mut self, event: &Event, map: &SwiotlbMapSingle, bench: &mut Bench<'_>) {
         let end = map.bounce.saturating_add(map.size);
-        let has_bounds = self.judges_bounds && map.pool_start != UNKNOWN && map.pool_end != UNKNOWN;
+        let is_bounded = map.pool_start != UNKNOWN && map.pool_end != UNKNOWN;
+        let has_bounds = self.judges_bounds && is_bounded;
         let is_outside = has_bounds && (map.bounce < map.pool_start || end > map.pool_end);
         let overlaps = bench.scene.state.swiotlb.overlaps(map.bounce, map.size);
         if is_outside {
@@ -109,6 +110,8 @@ impl InPool {
             bench.violated(event, what);
         } else if overlaps {
             self.overlaps(event, map, bench);
+        } else if self.judges_bounds && !is_bounded {
+            bench.unreadable("the bounds of the device's pool");
         } else {
             bench.held();
         }
@@ -181,7 +184,7 @@ mod tests {
         let verdict = dynamic.rule(INFO.name);
         assert_eq!((verdict.outcome, verdict.notes.len()), (Outcome::Pass, 1));
         let unknown = SwiotlbMapSingle { pool_start: UNKNOWN, pool_end: UNKNOWN, bounce: 1, ..map(0) };
-        passes(INFO.name, 1, [single(unknown)]);
+        is_open(INFO.name, "bounds of the device's pool", &Session::new().event(single(unknown)));
     }
 
     #[test]

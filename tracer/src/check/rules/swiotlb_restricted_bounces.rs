@@ -1,6 +1,6 @@
 //! A device whose pool is forced never maps directly.
 
-use tracer_common::event::{Body, Kind};
+use tracer_common::event::{BITS_UNKNOWN, Body, Kind};
 
 use super::{Rule, stateless};
 use crate::check::Severity;
@@ -19,6 +19,8 @@ pub const INFO: RuleInfo = RuleInfo {
                 force_bounce.",
     citations: &[
         "6.12 kernel/dma/direct.h, dma_direct_map_page: if (is_swiotlb_force_bounce(dev)) return swiotlb_map()",
+        "7.3 kernel/dma/direct.c, dma_direct_map_phys: the same, and an error for DMA_ATTR_MMIO and \
+         DMA_ATTR_REQUIRE_COHERENT",
         "6.12 kernel/dma/swiotlb.c, rmem_swiotlb_device_init: force_bounce = true",
     ],
     kernels: "5.15 on, with CONFIG_SWIOTLB",
@@ -44,6 +46,9 @@ pub fn make(_: &Facts) -> Box<dyn Rule> {
 
 fn judge(event: &Event, bench: &mut Bench<'_>) {
     match &event.body {
+        Body::SwiotlbMapSingle(map) if map.pool_bits == BITS_UNKNOWN => {
+            bench.unreadable("whether the device's pool makes every mapping bounce");
+        }
         Body::SwiotlbMapSingle(map) if map.pool_bits & FORCE_BOUNCE != 0 => bench.held(),
         Body::DmaMapDirect(_) => {
             bench.violated(event, "mapped without a bounce");
@@ -54,7 +59,7 @@ fn judge(event: &Event, bench: &mut Bench<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use tracer_common::event::{Body, DmaMapDirect, Kind, SwiotlbMapSingle};
+    use tracer_common::event::{BITS_UNKNOWN, Body, DmaMapDirect, Kind, SwiotlbMapSingle};
 
     use super::INFO;
     use crate::check::testing::*;
@@ -75,6 +80,8 @@ mod tests {
         });
         let verdict = violates(INFO.name, "without a bounce", [forced, direct]);
         assert_eq!(verdict.evidence[0].device.as_deref(), Some("0xffff8880020010c8"));
+        let unread = Body::SwiotlbMapSingle(SwiotlbMapSingle { pool_bits: BITS_UNKNOWN, ..map(0) });
+        is_open(INFO.name, "every mapping bounce could not be read", &Session::new().event(unread));
         is_open(INFO.name, "not watched", &Session::new().event(forced).without(Kind::DmaMapDirect));
     }
 }

@@ -1,4 +1,5 @@
-//! The bytes of BTF: header, type records, strings (6.12 include/uapi/linux/btf.h).
+//! The bytes of BTF: header, type records, strings, and since 7.x a table of the kinds' lengths (7.3
+//! include/uapi/linux/btf.h).
 
 use std::ops::Range;
 
@@ -10,6 +11,12 @@ const VERSION: u8 = 1;
 /// Bytes of the header that version 1 defines.
 const HEADER_BYTES: usize = 24;
 
+/// Bytes of a header that tells where the table of lengths is, too.
+const HEADER_WITH_LAYOUT: usize = 32;
+
+/// Bytes of that table for each kind: of what follows the record, of each item, and flags.
+const LAYOUT_BYTES: usize = 4;
+
 /// Bytes of a record before its items: name, info, size or type.
 const RECORD_BYTES: usize = 12;
 
@@ -18,6 +25,8 @@ const RECORD_BYTES: usize = 12;
 pub(super) struct Header {
     pub(super) types: Range<usize>,
     pub(super) strings: Range<usize>,
+    /// Lengths of the kinds, by number; empty where the writer gave none.
+    pub(super) layout: Range<usize>,
 }
 
 impl Header {
@@ -46,6 +55,11 @@ impl Header {
         let header = Self {
             types: section(8, 12).ok_or(truncated("the type section"))?,
             strings: section(16, 20).ok_or(truncated("the string section"))?,
+            layout: if header_length >= HEADER_WITH_LAYOUT {
+                section(24, 28).ok_or(truncated("the layout section"))?
+            } else {
+                0..0
+            },
         };
         // The last string ends in NUL, the first is empty: every offset below the length is a string.
         let strings = &data[header.strings.clone()];
@@ -91,6 +105,8 @@ pub(super) enum Kind {
     DeclarationTag,
     TypeTag,
     Enum64,
+    /// One that came later; the layout section tells how long it is.
+    Later,
 }
 
 impl Kind {
@@ -169,17 +185,28 @@ pub(super) struct Record<'btf> {
 }
 
 impl<'btf> Record<'btf> {
-    /// The record at an offset of the type section.
-    pub(super) fn at(types: &'btf [u8], start: usize) -> Result<Self, BtfError> {
+    /// The record at an offset of the type section; `layout` has the lengths of kinds that are not known here.
+    pub(super) fn at(types: &'btf [u8], layout: &[u8], start: usize) -> Result<Self, BtfError> {
         let truncated = BtfError::Truncated { what: "a type" };
         let Some(rest) = types.get(start..).filter(|rest| rest.len() >= RECORD_BYTES) else {
             return Err(truncated);
         };
         let info = word(rest, 4);
-        let number = info >> 24 & 0x1f;
-        let kind = Kind::from_number(number).ok_or(BtfError::UnknownKind { kind: number, offset: start })?;
-        let (item_bytes, many) = kind.items();
-        let length = RECORD_BYTES + item_bytes * if many { (info & 0xffff) as usize } else { 1 };
+        // To 7.0 the kind had 5 bits and the number of items 16; those above were 0.
+        let (number, items) = (info >> 24 & 0x7f, (info & 0xff_ffff) as usize);
+        let (kind, own_bytes) = match Kind::from_number(number) {
+            Some(kind) => {
+                let (item_bytes, many) = kind.items();
+                (kind, item_bytes * if many { items } else { 1 })
+            }
+            None => {
+                match layout.get(number as usize * LAYOUT_BYTES..).filter(|rest| rest.len() >= LAYOUT_BYTES) {
+                    Some(lengths) => (Kind::Later, usize::from(lengths[0]) + usize::from(lengths[1]) * items),
+                    None => return Err(BtfError::UnknownKind { kind: number, offset: start }),
+                }
+            }
+        };
+        let length = RECORD_BYTES + own_bytes;
         rest.get(..length).map(|bytes| Self { bytes, kind }).ok_or(truncated)
     }
 

@@ -62,7 +62,7 @@ impl Btf {
 
     fn from_vec(data: Vec<u8>) -> Result<Self, BtfError> {
         let header = Header::parse(&data)?;
-        let types = &data[header.types.clone()];
+        let (types, layout) = (&data[header.types.clone()], &data[header.layout.clone()]);
         let mut btf = Self {
             starts: Vec::with_capacity(types.len() / 24),
             names: NameIndex::with_capacity(types.len() / 24),
@@ -73,7 +73,7 @@ impl Btf {
         let strings = &data[btf.header.strings.clone()];
         let mut start = 0;
         while start < types.len() {
-            let record = Record::at(types, start)?;
+            let record = Record::at(types, layout, start)?;
             let name = format::string(strings, record.name_offset())
                 .ok_or(BtfError::BadName { type_id: btf.starts.len() as u32 + 1 })?;
             if matches!(record.kind(), Kind::Enum | Kind::Enum64) {
@@ -149,7 +149,8 @@ impl Btf {
     }
 
     fn record_at(&self, start: u32) -> Record<'_> {
-        Record::at(&self.data[self.header.types.clone()], start as usize)
+        let (types, layout) = (self.header.types.clone(), self.header.layout.clone());
+        Record::at(&self.data[types], &self.data[layout], start as usize)
             .expect("parse has read every record that has a start")
     }
 

@@ -170,6 +170,35 @@ fn signatures_read_as_in_c() {
 }
 
 #[test]
+fn later_kinds_and_long_lists_of_7_x() {
+    const LATER: u32 = 0x55;
+    let mut builder = Builder::new();
+    builder.record("later", LATER, false, 2, 0).words(&[1, 2, 3, 4, 5]);
+    builder.record("wide", ENUM, false, 70_000, 4);
+    for value in 0..70_000 {
+        builder.item(if value == 69_999 { "LAST" } else { "" }, &[value]);
+    }
+    assert!(matches!(builder.parse(), Err(BtfError::UnknownKind { kind: LATER, offset: 0 })));
+
+    // The same with a table of lengths behind the strings, and a header that tells where it is.
+    let plain = builder.bytes();
+    let mut layout = vec![0_u8; (LATER as usize + 1) * 4];
+    layout[LATER as usize * 4..][..2].copy_from_slice(&[4, 8]);
+    let mut bytes = plain[..24].to_vec();
+    bytes[4] = 32;
+    bytes.extend(((plain.len() - 24) as u32).to_le_bytes());
+    bytes.extend((layout.len() as u32).to_le_bytes());
+    bytes.extend(&plain[24..]);
+    bytes.extend(layout);
+    let btf = Btf::parse(&bytes).unwrap();
+    assert_eq!(btf.len(), 2);
+    assert_eq!(btf.enumerator("LAST"), Some(69_999));
+    bytes[28] = 0xff;
+    bytes[29] = 0xff;
+    assert!(matches!(Btf::parse(&bytes), Err(BtfError::Truncated { .. })));
+}
+
+#[test]
 fn wrong_files_are_refused_by_name() {
     let good = nested().bytes();
     let changed = |offset: usize, byte: u8| {

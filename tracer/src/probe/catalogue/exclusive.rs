@@ -3,7 +3,7 @@
 use tracer_common::event::Kind;
 use tracer_common::point::Point;
 
-use super::{ADDRESS, Absence, Argument, Candidate, Entry, FOLIO, Moment, Scope, VMA};
+use super::{ADDRESS, Absence, Argument, Behind, Candidate, Entry, FOLIO, Moment, Scope, VMA};
 
 const CONFIG: Option<&str> = Some("DEVICE_PRIVATE");
 
@@ -18,6 +18,11 @@ const MAKER_POINTS: &[Point] = &[Point::MakeDeviceExclusiveRange, Point::MakeDev
 
 /// The same, and what forgets them.
 const SPACES: &[Point] = &[Point::MakeDeviceExclusiveRange, Point::MakeDeviceExclusive, Point::ExitMmap];
+
+/// A member of the arguments of `move_page_tables` (6.16 mm/internal.h).
+const fn move_control(field: &'static str) -> Behind {
+    Behind { names: &["pmc"], types: &["pagetable_move_control"], field: Some(field) }
+}
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
@@ -155,18 +160,32 @@ pub(super) const ENTRIES: &[Entry] = &[
             VMA,
             Argument::value(&["addr", "start"]),
             Argument::value(&["end"]),
-            Argument::pointer(&["details"], &["zap_details"]).optional(),
+            Argument::pointer(&["details"], &["zap_details"]),
         ],
         fields: &["vma_mm"],
+        any_field: &["zap_skip_cows", "zap_even_cows", "zap_check_mapping"],
         companions: SPACES,
         only_with: MAKERS,
         lost_without_probe_read: Some("whether private pages of file mappings are spared"),
-        candidates: &[Candidate::of(
-            "unmap_page_range",
-            "all",
-            &["struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr, unsigned long end, \
-                 struct zap_details *details"],
-        )],
+        candidates: &[
+            Candidate::of(
+                "unmap_page_range",
+                "to 7.0",
+                &[
+                    "struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr, unsigned long end, \
+                 struct zap_details *details",
+                ],
+            ),
+            // Reached by VMAs of hugetlbfs, too; they hold no exclusive entries.
+            Candidate::of(
+                "__zap_vma_range",
+                "7.1 on, as a static function",
+                &[
+                    "struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long start, unsigned long end, \
+                 struct zap_details *details",
+                ],
+            ),
+        ],
         absence: Absence {
             config: CONFIG,
             inlined_into: Some("unmap_vmas"),
@@ -176,18 +195,23 @@ pub(super) const ENTRIES: &[Entry] = &[
         ..Entry::of(Point::UnmapPageRange, Moment::Entry, &[Kind::ExclusiveZap])
     },
     Entry {
-        arguments: &[VMA, Argument::value(&["old_addr"]), Argument::value(&["new_addr"])],
+        arguments: &[
+            VMA.or_behind(move_control("move_vma")),
+            Argument::value(&["old_addr"]).or_behind(move_control("move_old_address")),
+            Argument::value(&["new_addr"]).or_behind(move_control("move_new_address")),
+        ],
         fields: &["vma_mm"],
         companions: SPACES,
         only_with: MAKERS,
         candidates: &[Candidate::of(
             "move_page_tables",
-            "all (the arguments are in one structure since 6.16: not resolved there)",
+            "all (its arguments are in one structure since 6.16)",
             &[
                 "struct vm_area_struct *vma, unsigned long old_addr, struct vm_area_struct *new_vma, \
                  unsigned long new_addr, unsigned long len, bool need_rmap_locks",
                 "struct vm_area_struct *vma, unsigned long old_addr, struct vm_area_struct *new_vma, \
                  unsigned long new_addr, unsigned long len, bool need_rmap_locks, bool for_stack",
+                "struct pagetable_move_control *pmc",
             ],
         )],
         absence: Absence {
@@ -196,7 +220,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel with an MMU has it; its symbol is missing",
         },
-        ..Entry::of(Point::MovePageTables, Moment::Untimed, &[Kind::ExclusiveMove])
+        ..Entry::of(Point::MovePageTables, Moment::Both, &[Kind::ExclusiveMove])
     },
     Entry {
         arguments: &[MM],

@@ -16,6 +16,21 @@ const ENTRY: &[Argument] = &[
 
 const ENTRY_SIGNATURE: &[&str] = &["unsigned long, unsigned long, int"];
 
+/// Address, raw entry.
+const HUGE_ENTRY: &[Argument] =
+    &[Argument::at(Place::FromStart(0), Holds::Value), Argument::at(Place::FromStart(1), Holds::Value)];
+
+const HUGE_ENTRY_SIGNATURE: &[&str] = &["unsigned long, unsigned long"];
+const HUGE_VERSIONS: &str = "6.1 on (absent in 5.15)";
+
+const NO_HUGE_ENTRIES: Absence = Absence {
+    config: Some("ARCH_ENABLE_THP_MIGRATION"),
+    inlined_into: None,
+    instead: &[],
+    reason: "5.15 does not have the tracepoint, 6.1 and later do where huge pages can migrate; migrations of huge pages \
+             that one entry maps are told by try_to_migrate and remove_migration_pte",
+};
+
 const NO_ENTRY_TRACEPOINT: Absence = Absence {
     config: CONFIG,
     inlined_into: None,
@@ -42,6 +57,20 @@ pub(super) const ENTRIES: &[Entry] = &[
         )],
         absence: NO_ENTRY_TRACEPOINT,
         ..Entry::of(Point::MigrationPteRemoved, Moment::Entry, &[Kind::MigrationEntryRemoved])
+    },
+    Entry {
+        arguments: HUGE_ENTRY,
+        lost_without_probe_read: Some("the page behind the entry, and its flags"),
+        candidates: &[Candidate::of("thp:set_migration_pmd", HUGE_VERSIONS, HUGE_ENTRY_SIGNATURE)],
+        absence: NO_HUGE_ENTRIES,
+        ..Entry::of(Point::SetMigrationPmd, Moment::Entry, &[Kind::MigrationEntrySet])
+    },
+    Entry {
+        arguments: HUGE_ENTRY,
+        lost_without_probe_read: Some("the page behind the entry, and its flags"),
+        candidates: &[Candidate::of("thp:remove_migration_pmd", HUGE_VERSIONS, HUGE_ENTRY_SIGNATURE)],
+        absence: NO_HUGE_ENTRIES,
+        ..Entry::of(Point::MigrationPmdRemoved, Moment::Entry, &[Kind::MigrationEntryRemoved])
     },
     Entry {
         arguments: &[

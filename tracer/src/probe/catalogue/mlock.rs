@@ -3,7 +3,7 @@
 use tracer_common::event::Kind;
 use tracer_common::point::Point;
 
-use super::{ADDRESS, Absence, Argument, Candidate, Entry, FOLIO, Moment, Scope, VMA};
+use super::{ADDRESS, Absence, Argument, Behind, Candidate, Entry, FOLIO, Moment, Scope, VMA};
 
 const NO_WALK: Absence = Absence {
     config: None,
@@ -75,17 +75,23 @@ pub(super) const ENTRIES: &[Entry] = &[
             VMA,
             Argument::value(&["start"]),
             Argument::value(&["end"]),
-            Argument::value(&["newflags"]),
+            Argument::value(&["newflags"]).or_behind(Behind {
+                names: &["new_vma_flags"],
+                types: &["vma_flags_t"],
+                field: None,
+            }),
         ],
         fields: &["vma_mm", "vma_flags"],
         candidates: &[Candidate::of(
             "mlock_fixup",
-            "all",
+            "all (the flags are behind a pointer since 7.3)",
             &[
                 "struct vm_area_struct *vma, struct vm_area_struct **prev, unsigned long start, unsigned long end, \
                  vm_flags_t newflags",
                 "struct vma_iterator *vmi, struct vm_area_struct *vma, struct vm_area_struct **prev, \
                  unsigned long start, unsigned long end, vm_flags_t newflags",
+                "struct vma_iterator *vmi, struct vm_area_struct *vma, struct vm_area_struct **prev, \
+                 unsigned long start, unsigned long end, vma_flags_t *new_vma_flags",
             ],
         )],
         absence: Absence {

@@ -34,6 +34,8 @@ pub struct Entry {
     /// Fields ([`Layout::PATHS`](tracer_common::globals::Layout::PATHS)) without which its records would be
     /// wrong or empty. Fields that only leave a value unknown are not listed.
     pub fields: &'static [&'static str],
+    /// Fields of which one must be there, in the same sense; empty for none.
+    pub any_field: &'static [&'static str],
     /// Points that fill in values of this one's records; they are attached with it.
     pub companions: &'static [Point],
     /// Kernel symbols of which one must exist for the events to be possible at all; empty for none.
@@ -92,8 +94,22 @@ pub struct Argument {
     pub place: Place,
     /// What it must be.
     pub holds: Holds,
+    /// Where else it may be: kernels that have it behind a pointer.
+    pub behind: Option<Behind>,
     /// Whether the point is useless without it.
     pub needed: bool,
+}
+
+/// A value behind an argument that is a pointer.
+#[derive(Clone, Copy, Debug)]
+pub struct Behind {
+    /// The pointer's names; the first that occurs is taken.
+    pub names: &'static [&'static str],
+    /// What it points to, one of these types (without `struct`), or anything when the list is empty.
+    pub types: &'static [&'static str],
+    /// The field of [`Layout::PATHS`](tracer_common::globals::Layout::PATHS) that says where in there the value is;
+    /// at its beginning for `None`.
+    pub field: Option<&'static str>,
 }
 
 /// Where an argument is.
@@ -129,6 +145,8 @@ pub struct Candidate {
     pub lost: Option<&'static str>,
     /// Enumerator of `enum bpf_func_id` without which its trampoline programs do not load.
     pub trampoline_helper: Option<&'static str>,
+    /// Fields without which its records would be wrong, beside those of the [entry](Entry::fields).
+    pub fields: &'static [&'static str],
     /// A copy that the compiler made (`.isra.0`, `.constprop.0`) will do as well: no argument is used.
     pub clones: bool,
 }
@@ -180,6 +198,7 @@ impl Entry {
             scope: Scope::Family,
             arguments: &[],
             fields: &[],
+            any_field: &[],
             companions: &[],
             only_with: &[],
             tables: None,
@@ -203,7 +222,7 @@ impl Entry {
 impl Candidate {
     /// A candidate that loses nothing.
     const fn of(symbol: &'static str, versions: &'static str, signatures: &'static [&'static str]) -> Self {
-        Self { symbol, versions, signatures, lost: None, trampoline_helper: None, clones: false }
+        Self { symbol, versions, signatures, lost: None, trampoline_helper: None, fields: &[], clones: false }
     }
 
     /// Name of the tracepoint without its category; `None` for a function.
@@ -215,17 +234,22 @@ impl Candidate {
 impl Argument {
     /// A pointer to one of `types`, under one of `names`.
     const fn pointer(names: &'static [&'static str], types: &'static [&'static str]) -> Self {
-        Self { place: Place::Named(names), holds: Holds::Pointer(types), needed: true }
+        Self { place: Place::Named(names), holds: Holds::Pointer(types), behind: None, needed: true }
     }
 
     /// A number under one of `names`.
     const fn value(names: &'static [&'static str]) -> Self {
-        Self { place: Place::Named(names), holds: Holds::Value, needed: true }
+        Self { place: Place::Named(names), holds: Holds::Value, behind: None, needed: true }
     }
 
     /// An argument of a tracepoint.
     const fn at(place: Place, holds: Holds) -> Self {
-        Self { place, holds, needed: true }
+        Self { place, holds, behind: None, needed: true }
+    }
+
+    /// The same, or behind a pointer.
+    const fn or_behind(self, behind: Behind) -> Self {
+        Self { behind: Some(behind), ..self }
     }
 
     /// The same, but the point does without it.

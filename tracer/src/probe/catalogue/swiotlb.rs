@@ -3,7 +3,7 @@
 use tracer_common::event::Kind;
 use tracer_common::point::Point;
 
-use super::{Absence, Argument, Candidate, Entry, Moment};
+use super::{Absence, Argument, Behind, Candidate, Entry, Moment};
 
 const DEV: Argument = Argument::pointer(&["dev", "hwdev"], &["device"]);
 const TLB_ADDR: Argument = Argument::value(&["tlb_addr"]);
@@ -61,18 +61,20 @@ pub(super) const ENTRIES: &[Entry] = &[
             MAPPING_SIZE,
             Argument::value(&["alloc_size"]).optional(),
             DIR,
-            ATTRS.optional(),
+            ATTRS.or_behind(Behind { names: &["attrs"], types: &[], field: None }).optional(),
             Argument::value(&["alloc_align_mask"]).optional(),
         ],
         lost_without_probe_read: LOST_NAME,
         candidates: &[Candidate::of(
             "swiotlb_tbl_map_single",
-            "5.15 on (without alloc_size since 6.10)",
+            "5.15 on (without alloc_size since 6.10; the attributes are behind a pointer since 7.3)",
             &[
                 "struct device *dev, phys_addr_t orig_addr, size_t mapping_size, size_t alloc_size, \
                  unsigned int alloc_align_mask, enum dma_data_direction dir, unsigned long attrs",
                 "struct device *dev, phys_addr_t orig_addr, size_t mapping_size, unsigned int alloc_align_mask, \
                  enum dma_data_direction dir, unsigned long attrs",
+                "struct device *dev, phys_addr_t orig_addr, size_t mapping_size, unsigned int alloc_align_mask, \
+                 enum dma_data_direction dir, unsigned long *attrs",
             ],
         )],
         absence: NO_SWIOTLB,
@@ -90,14 +92,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         ],
         lost_without_probe_read: Some("the device's name, and what the slot held"),
         candidates: &[
-            Candidate::of(
-                "__swiotlb_tbl_unmap_single",
-                "6.11 on",
-                &[
-                    "struct device *dev, phys_addr_t tlb_addr, size_t mapping_size, enum dma_data_direction dir, \
+            Candidate {
+                // Which pool stays, and whose slots may be looked at once more.
+                fields: &["pool_default"],
+                ..Candidate::of(
+                    "__swiotlb_tbl_unmap_single",
+                    "6.11 on",
+                    &[
+                        "struct device *dev, phys_addr_t tlb_addr, size_t mapping_size, enum dma_data_direction dir, \
                    unsigned long attrs, struct io_tlb_pool *pool",
-                ],
-            ),
+                    ],
+                )
+            },
             Candidate::of(
                 "swiotlb_tbl_unmap_single",
                 "to 6.10 (inline since 6.11)",
@@ -198,6 +204,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "sg_offset",
             "sg_length",
             "sg_dma_address",
+            "sg_size",
         ],
         lost_without_probe_read: Some("the device's name, and the elements of the list"),
         candidates: &[Candidate::of(

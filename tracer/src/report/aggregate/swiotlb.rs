@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::FxHashMap;
-use tracer_common::event::{Body, Kind, MAPPING_ERROR, SwiotlbMapSingle, UNKNOWN};
+use tracer_common::event::{BITS_UNKNOWN, Body, Kind, MAPPING_ERROR, SwiotlbMapSingle, UNKNOWN};
 use tracer_common::family::Family;
 
 use super::histogram::Histogram;
@@ -150,7 +150,7 @@ impl Swiotlb {
         pair.bounds = pair.bounds.or((map.pool_start != UNKNOWN && map.pool_end != UNKNOWN)
             .then(|| (map.pool_start, map.pool_end.saturating_sub(map.pool_start))));
         // force_bounce, or a restricted pool.
-        pair.forced |= map.pool_bits != 0;
+        pair.forced |= map.pool_bits != BITS_UNKNOWN && map.pool_bits != 0;
         pair.time = pair.time.saturating_add(map.duration);
         if map.bounce == MAPPING_ERROR {
             let (count, largest) = pair.failures.entry(NoRoom::of(map)).or_default();
