@@ -33,6 +33,16 @@ struct Provisional {
     until: u64,
     count: u64,
     evidence: Option<usize>,
+    doubt: Doubt,
+}
+
+/// Which missing events may explain a violation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// Any, also those that the kernel does not count.
+    AnyMissing,
+    /// Only those that were noticed.
+    OnlyNoticed,
 }
 
 /// The violations of a rule that stand when everything is known.
@@ -70,7 +80,12 @@ impl Ledger {
         let mut standing = Standing { violations: self.violations, ..Standing::default() };
         let mut dropped = vec![false; self.evidence.len()];
         for provisional in &self.provisional {
-            if losses.touch(families, provisional.since, provisional.until) {
+            let (since, until) = (provisional.since, provisional.until);
+            let may_be_missing = match provisional.doubt {
+                Doubt::AnyMissing => losses.touch(families, since, until),
+                Doubt::OnlyNoticed => losses.noticed(families, since, until),
+            };
+            if may_be_missing {
                 standing.violations -= provisional.count;
                 standing.doubtful += provisional.count;
                 if let Some(place) = provisional.evidence {
@@ -136,7 +151,7 @@ impl Bench<'_> {
         did: &str,
     ) -> Option<&mut Evidence> {
         let before = self.scene.earlier(earlier, did);
-        let evidence = self.provisional(event, what, earlier.time, event.header.time)?;
+        let evidence = self.provisional(event, what, earlier.time, event.header.time, Doubt::AnyMissing)?;
         evidence.before.push(before);
         Some(evidence)
     }
@@ -144,7 +159,14 @@ impl Bench<'_> {
     /// The rule did not hold, as nothing followed this event until that time: unless what followed is missing.
     #[cold]
     pub fn unanswered(&mut self, event: &Event, what: impl Into<String>, until: u64) {
-        self.provisional(event, what, event.header.time, until);
+        self.provisional(event, what, event.header.time, until, Doubt::AnyMissing);
+    }
+
+    /// The same of an event that shows it almost alone: what would have to follow it to explain it is so much that
+    /// only a loss that was noticed can hide it.
+    #[cold]
+    pub fn unanswered_surely(&mut self, event: &Event, what: impl Into<String>, until: u64) {
+        self.provisional(event, what, event.header.time, until, Doubt::OnlyNoticed);
     }
 
     fn provisional(
@@ -153,16 +175,20 @@ impl Bench<'_> {
         what: impl Into<String>,
         since: u64,
         until: u64,
+        doubt: Doubt,
     ) -> Option<&mut Evidence> {
         self.ledger.evaluated += 1;
         let place = self.ledger.evidence.len();
         let evidence = self.found(event, what).is_some().then_some(place);
         if self.ledger.provisional.len() < MOST_PROVISIONAL {
-            self.ledger.provisional.push(Provisional { since, until, count: 1, evidence });
+            self.ledger.provisional.push(Provisional { since, until, count: 1, evidence, doubt });
         } else if let Some(last) = self.ledger.provisional.last_mut() {
             last.since = last.since.min(since);
             last.until = last.until.max(until);
             last.count += 1;
+            if doubt == Doubt::AnyMissing {
+                last.doubt = doubt;
+            }
         }
         self.ledger.evidence.get_mut(evidence?)
     }

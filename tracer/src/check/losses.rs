@@ -105,11 +105,14 @@ impl Losses {
 
     /// Whether events of one of these families (bits by number) may be missing between two moments.
     pub fn touch(&self, families: u32, from: u64, to: u64) -> bool {
-        self.is_uncounted(families)
-            || self
-                .windows
-                .iter()
-                .any(|window| window.families & families != 0 && window.after <= to && window.before >= from)
+        self.is_uncounted(families) || self.noticed(families, from, to)
+    }
+
+    /// Whether events of one of these families are known to be missing between two moments.
+    pub fn noticed(&self, families: u32, from: u64, to: u64) -> bool {
+        let touches =
+            |window: &Window| window.families & families != 0 && window.after <= to && window.before >= from;
+        self.windows.iter().any(touches)
     }
 
     /// Counts for one cause by the families' names, `unknown` for the rest; families without are left out.

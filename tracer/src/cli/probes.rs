@@ -34,7 +34,8 @@ pub struct ProbesArgs {
     /// Print one JSON object instead of a table.
     #[arg(short = 'j', long)]
     pub json: bool,
-    /// Plan for the kernel whose types are in FILE instead of the running one.
+    /// Take the kernel's types from FILE: those of the running kernel where it has none of its own (as `record
+    /// --btf`), or of another kernel, for which is planned then.
     #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,
     /// Take the kernel's symbols from FILE, in the form of /proc/kallsyms.
@@ -54,9 +55,23 @@ pub fn run(args: &ProbesArgs, global: &GlobalArgs) -> Result<(), Error> {
         attach: args.attach.into(),
         ..Request::default()
     };
-    match &args.btf {
+    let another = match &args.btf {
+        None => None,
+        Some(path) => {
+            let btf = Btf::load(path).map_err(|error| {
+                Error::failure(error.to_string(), "give a BTF file, as in /sys/kernel/btf")
+            })?;
+            let is_running = args.kallsyms.is_none() && Facts::are_types_of_running_kernel(&btf);
+            (!is_running).then_some((path, btf))
+        }
+    };
+    match another {
         None => {
-            let options = FactsOptions { kallsyms: args.kallsyms.clone(), ..FactsOptions::default() };
+            let options = FactsOptions {
+                btf: args.btf.clone(),
+                kallsyms: args.kallsyms.clone(),
+                ..FactsOptions::default()
+            };
             let facts = Facts::of_running_kernel(&options)?;
             let lockdown = match Lockdown::read(&SystemFiles::live()) {
                 Lockdown::Unknown => None,
@@ -65,16 +80,13 @@ pub fn run(args: &ProbesArgs, global: &GlobalArgs) -> Result<(), Error> {
             request.probe_read = lockdown != Some(true);
             let source = Source {
                 release: Some(facts.description.release.clone()),
-                btf: RUNNING_KERNEL_BTF.to_owned(),
+                btf: args.btf.as_deref().map_or_else(|| RUNNING_KERNEL_BTF.into(), Path::to_string_lossy).into(),
                 symbols_verified: !facts.symbols.is_empty(),
                 lockdown,
             };
             show(args, global, &facts, &request, &source)
         }
-        Some(path) => {
-            let btf = Btf::load(path).map_err(|error| {
-                Error::failure(error.to_string(), "give a BTF file, as in /sys/kernel/btf")
-            })?;
+        Some((path, btf)) => {
             let symbols = args.kallsyms.as_deref().map(load_symbols).transpose()?;
             let (layout, _) = resolve_layout(&btf);
             let source = Source {

@@ -62,6 +62,12 @@ impl Facts {
         Self::of_system(&SystemFiles::live(), options)
     }
 
+    /// Whether types in a file are those of this kernel, as far as its symbols tell: each function of BTF is one of
+    /// them, and another version or configuration has others.
+    pub fn are_types_of_running_kernel(btf: &Btf) -> bool {
+        load_symbols(&SystemFiles::live(), None).is_ok_and(|symbols| fits(btf.function_names(), &symbols))
+    }
+
     /// Facts of the kernel whose files these are.
     ///
     /// # Errors
@@ -112,6 +118,22 @@ impl Facts {
             kprobe_blacklist: kprobe_blacklist(system),
         })
     }
+}
+
+/// Functions of BTF of which one may be missing among the symbols: some tools name a function by its source where
+/// the compiler left only changed copies.
+const FUNCTIONS_FOR_ONE_MISSING: usize = 1000;
+
+/// Whether these functions are those of the kernel with these symbols; a part of its functions is not enough.
+fn fits<'names>(functions: impl Iterator<Item = &'names str>, symbols: &Symbols) -> bool {
+    let (mut all, mut missing) = (0, 0);
+    for name in functions {
+        all += 1;
+        if !symbols.exists(name) && symbols.variants(name).is_empty() {
+            missing += 1;
+        }
+    }
+    all >= FUNCTIONS_FOR_ONE_MISSING && missing <= all / FUNCTIONS_FOR_ONE_MISSING
 }
 
 /// A kernel as its types and symbols show it.
@@ -212,6 +234,22 @@ mod tests {
         let error = Facts::of_system(&system, &options).unwrap_err();
         assert_eq!(error.code, ExitCode::Failure);
         assert_eq!(error.cause, "the file is no BTF (its first two bytes are not 9f eb)");
+    }
+
+    #[test]
+    fn types_and_symbols_of_one_kernel_fit() {
+        let names: Vec<String> = (0..2000).map(|number| format!("function_{number}")).collect();
+        let functions = |count: usize| names.iter().take(count).map(String::as_str);
+        let symbols = |skip: usize| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            let lines = names.iter().skip(skip).map(|name| format!("0 t {name}\n"));
+            std::fs::write(file.path(), lines.collect::<String>()).unwrap();
+            Symbols::load(file.path()).unwrap()
+        };
+        assert!(fits(functions(2000), &symbols(0)) && fits(functions(2000), &symbols(2)));
+        assert!(!fits(functions(2000), &symbols(3)));
+        // A file that was cut down fits kernels that it is not of.
+        assert!(!fits(functions(999), &symbols(0)));
     }
 
     #[test]

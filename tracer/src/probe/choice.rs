@@ -11,7 +11,6 @@ use super::view::{KernelView, Presence};
 use super::{AttachMethod, Attempt, Outcome};
 use crate::kernel::FunctionSignature;
 
-const DEARER: &str = "time (each hit costs more than through a trampoline)";
 pub(super) const NOT_THERE: &str = "not in this kernel";
 const LOOP: &str = "BPF_FUNC_loop";
 const LOCKDOWN: &str = "the kernel is in lockdown (confidentiality)";
@@ -260,10 +259,6 @@ fn attempt(
         lost.extend(entry.lost_without_probe_read.map(|what| format!("{what} (lockdown)")));
     }
     lost.extend(unread_tables(view, request, entry));
-    let is_dearer = matches!(method, AttachMethod::Kprobe | AttachMethod::RawTracepoint);
-    if is_dearer && request.attach == Preference::Auto {
-        lost.push(DEARER.to_owned());
-    }
     Ok(ChosenCandidate {
         symbol: symbol.to_owned(),
         method,

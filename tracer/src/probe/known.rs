@@ -57,12 +57,10 @@ impl<'a> KnownKernel<'a> {
         self.hidden.iter().any(|hidden| hidden == name)
     }
 
-    /// Whether the kernel was built with the function.
-    fn has_function(&self, name: &str) -> bool {
-        match self.symbols {
-            Some(symbols) => symbols.exists(name),
-            None => self.btf.function(name).is_some(),
-        }
+    /// Whether the kernel was built without the function. Only symbols tell: BTF names what ftrace can hook, and
+    /// kernel/trace, where kprobes and trampolines begin, is built without that (6.12 kernel/trace/Makefile).
+    fn is_without(&self, name: &str) -> bool {
+        self.symbols.is_some_and(|symbols| !symbols.exists(name))
     }
 }
 
@@ -132,13 +130,13 @@ impl KernelView for KnownKernel<'_> {
             ("arch_prepare_bpf_trampoline", "CONFIG_BPF_JIT"),
         ]
         .into_iter()
-        .find(|(function, _)| !self.has_function(function));
+        .find(|(function, _)| self.is_without(function));
         missing.map(|(_, option)| format!("this kernel has no trampolines for BPF ({option})"))
     }
 
     fn no_kprobes(&self) -> Option<String> {
         // What opens a kprobe for BPF (6.12 kernel/trace/trace_kprobe.c).
-        (!self.has_function("create_local_trace_kprobe"))
+        self.is_without("create_local_trace_kprobe")
             .then(|| "this kernel has no kprobes (CONFIG_KPROBES, CONFIG_KPROBE_EVENTS)".to_owned())
     }
 }

@@ -32,7 +32,8 @@ impl AttachMethod {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Outcome {
-    /// Its first choice can be (in a plan) or was (in a session) attached.
+    /// It can be (in a plan) or was (in a session) attached, and tells all that it should; a way that costs more
+    /// tells no less.
     Attached {
         /// Kernel symbol or tracepoint.
         symbol: String,
@@ -45,7 +46,7 @@ pub enum Outcome {
         symbol: String,
         /// How.
         method: AttachMethod,
-        /// What the first choice would have told and this one does not.
+        /// What the first choice would have told and this one does not: never a mere cost.
         lost: String,
     },
     /// No candidate exists in this kernel.

@@ -6,7 +6,7 @@ use tracer_common::point::Point;
 
 use super::catalogue::{self, Candidate, Entry};
 use super::choice::NOT_THERE;
-use super::{Outcome, Plan, PlannedPoint, PointReport};
+use super::{AttachMethod, Attempt, Outcome, Plan, PlannedPoint, PointReport};
 
 /// Name and version of the JSON form.
 pub const SCHEMA: &str = "rmapscope.probes/1";
@@ -141,6 +141,9 @@ fn reason(planned: &PlannedPoint) -> String {
         }
         Outcome::NotAsked => Vec::new(),
     };
+    if is_dearer(planned) {
+        reasons.push("each hit costs more than through a trampoline".to_owned());
+    }
     if planned.candidate.is_some() && !planned.serves.is_empty() {
         reasons.push(format!("completes the records of {}", names(&planned.serves)));
     }
@@ -148,6 +151,18 @@ fn reason(planned: &PlannedPoint) -> String {
         reasons.push("its parameter list is new to this version; arguments were found by name".to_owned());
     }
     reasons.join("; ")
+}
+
+/// Whether a cheaper way to the same function was passed over. That is a cost, and nothing that a rule misses.
+fn is_dearer(planned: &PlannedPoint) -> bool {
+    planned.candidate.as_ref().is_some_and(|chosen| {
+        let cheaper = |attempt: &Attempt| {
+            attempt.symbol == chosen.symbol
+                && matches!(attempt.method, AttachMethod::Fentry | AttachMethod::Tracepoint)
+        };
+        matches!(chosen.method, AttachMethod::Kprobe | AttachMethod::RawTracepoint)
+            && planned.report.attempts.iter().any(cheaper)
+    })
 }
 
 fn names(points: &[Point]) -> String {

@@ -7,7 +7,7 @@ mod occupancy;
 mod owners;
 mod swiotlb;
 
-pub use exclusive::ExclusivePages;
+pub use exclusive::{ExclusivePages, Live as LivePage};
 pub use owners::Owners;
 pub use swiotlb::{Mapping, Mappings};
 

@@ -41,6 +41,14 @@ impl Btf {
         self.signature(function.reference(), 0)
     }
 
+    /// The names of all functions.
+    pub fn function_names(&self) -> impl Iterator<Item = &str> {
+        let functions = self.starts.iter().map(|start| self.record_at(*start));
+        functions
+            .filter(|record| record.kind() == Kind::Function)
+            .filter_map(|record| str::from_utf8(self.string(record.name_offset())).ok())
+    }
+
     /// The arguments of a tracepoint as a BTF-typed raw tracepoint program sees them, from the typedef
     /// `btf_trace_NAME` (6.12 include/trace/bpf_probe.h). Its first parameter, `void *__data`, is not an
     /// argument of the program and is left out.

@@ -247,7 +247,7 @@ fn refusals_move_on_until_nothing_is_left() {
     let mut six = plan(&TestKernel::v6_12());
     assert_eq!(six.fall_back(Point::TryToUnmap, 22, "EINVAL"), FallBack::Next { reload: false });
     assert_eq!(through(&six, Point::TryToUnmap), Some(("try_to_unmap", Kprobe)));
-    assert!(matches!(outcome(&six, Point::TryToUnmap), Outcome::Fallback { method: Kprobe, .. }));
+    assert!(matches!(outcome(&six, Point::TryToUnmap), Outcome::Attached { method: Kprobe, .. }));
     assert_eq!(six.fall_back(Point::TryToUnmap, 1, "EPERM"), FallBack::Exhausted);
     assert_eq!(
         *outcome(&six, Point::TryToUnmap),
