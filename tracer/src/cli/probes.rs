@@ -80,7 +80,11 @@ pub fn run(args: &ProbesArgs, global: &GlobalArgs) -> Result<(), Error> {
             request.probe_read = lockdown != Some(true);
             let source = Source {
                 release: Some(facts.description.release.clone()),
-                btf: args.btf.as_deref().map_or_else(|| RUNNING_KERNEL_BTF.into(), Path::to_string_lossy).into(),
+                btf: args
+                    .btf
+                    .as_deref()
+                    .map_or_else(|| RUNNING_KERNEL_BTF.into(), Path::to_string_lossy)
+                    .into(),
                 symbols_verified: !facts.symbols.is_empty(),
                 lockdown,
             };

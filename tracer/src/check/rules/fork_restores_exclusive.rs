@@ -89,7 +89,10 @@ fn judge_without_tables(event: &Event, copy: &CopyPageRange, bench: &mut Bench<'
         && copy.result == 0
         && tells_every_end(bench.scene.facts)
     {
-        let what = format!("the copy succeeded, and nothing has ended {} of the parent", entries(certain.len() as u64));
+        let what = format!(
+            "the copy succeeded, and nothing has ended {} of the parent",
+            entries(certain.len() as u64)
+        );
         if let Some(evidence) = bench.contradicted(event, what, &live.made, "made exclusive") {
             evidence.address = Some(address);
         }
