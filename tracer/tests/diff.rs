@@ -86,6 +86,92 @@ fn gates_have_exit_codes_and_forms() {
     );
 }
 
+/// A copy of a fixture without its last part.
+fn cut(folder: &tempfile::TempDir, name: &str, keep: impl Fn(usize) -> usize) -> String {
+    let bytes = std::fs::read(fixture(name)).expect("the fixture is there");
+    let path = folder.path().join(format!("cut-{name}")).display().to_string();
+    std::fs::write(&path, &bytes[..keep(bytes.len())]).expect("a copy");
+    path
+}
+
+#[test]
+fn gates_on_half_a_file_are_inconclusive() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [ktap, junit] =
+        ["gates.ktap", "gates.xml"].map(|name| folder.path().join(name).display().to_string());
+    let whole = fixture("6.12-pageout-1.data").display().to_string();
+    let half = cut(&folder, "6.12-pageout-2.data", |length| length / 2);
+    let gate = ["--gate", "lost == 0", "--ktap", &ktap, "--junit", &junit];
+    for files in [
+        vec![whole.as_str(), half.as_str()],
+        vec!["--before", &whole, &whole, "--after", &whole, &half],
+        vec!["--before", &half, "--after", &half, &whole],
+    ] {
+        let output = diff(&[&files[..], &gate].concat());
+        let text = String::from_utf8(output.stdout).expect("text");
+        assert_eq!(output.status.code(), Some(3), "{files:?}: {text}");
+        assert!(text.lines().next().is_some_and(|line| line.ends_with("B is incomplete")), "{text}");
+        let ktap = std::fs::read_to_string(&ktap).expect("KTAP");
+        assert!(
+            ktap.contains("not ok 1 lost == 0 # ERROR inconclusive: 0 in B, but B is incomplete"),
+            "{ktap}"
+        );
+        let junit = std::fs::read_to_string(&junit).expect("XML");
+        assert!(junit.contains("errors=\"1\"") && junit.contains("B is incomplete"), "{junit}");
+    }
+    let value = json(&[&whole, &half, "--gate", "lost == 0"]);
+    assert_eq!(value["gates"][0]["outcome"], "inconclusive");
+    assert!(value["after"][0]["incomplete"].as_str().is_some_and(|why| why.contains("cut")), "{value}");
+    let rows = value["rows"].as_array().expect("rows");
+    let rate = rows.iter().find(|row| row["event"] == "try_to_unmap" && row["quantity"] == "rate");
+    assert_eq!(rate.expect("a row")["verdict"]["because"], "B is incomplete, so this is not of a whole run");
+}
+
+/// Where the frame of the summary begins.
+fn before_summary(name: &str) -> usize {
+    let bytes = std::fs::read(fixture(name)).expect("the fixture is there");
+    let magic = *b"\xf5RMF";
+    bytes.windows(magic.len()).rposition(|window| window == magic).expect("a frame")
+}
+
+#[test]
+fn a_recording_without_an_end_lasted_from_its_first_event_to_its_last() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let name = "6.12-demo.data";
+    let unfinished = cut(&folder, name, |_| before_summary(name));
+    let run = |words: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_rmapscope")).args(words).output().expect("it runs");
+        let [out, error] = [output.stdout, output.stderr]
+            .map(|bytes| String::from_utf8_lossy(&bytes).replace("\n    ", " "));
+        (output.status.code(), out, error)
+    };
+    let first_and_last = |time: &str| -> f64 { time.trim().parse().expect("seconds") };
+    let (_, times, _) = run(&["script", "-i", &unfinished, "-x", "tab", "-F", "time"]);
+    let last = first_and_last(times.lines().last().expect("a line"));
+    assert!(last > 1.0, "{last}");
+
+    let (code, text, _) = run(&["check", "-i", &unfinished]);
+    assert_eq!(code, Some(3));
+    let shown = text.split(" events in ").nth(1).and_then(|rest| rest.split(" s, incomplete").next());
+    let shown = first_and_last(shown.expect("a number of seconds"));
+    assert!((shown - last).abs() < 1e-4, "{shown} is not {last}: {text}");
+    assert!(text.contains("no summary: the recording did not end in order"), "{text}");
+    let (_, document, _) = run(&["check", "-i", &unfinished, "--format", "json"]);
+    let verdict: serde_json::Value = serde_json::from_str(&document).expect("JSON");
+    let seconds = verdict["subject"]["duration"].as_f64().expect("a number") / 1e9;
+    assert!((seconds - last).abs() < 1e-4 && verdict["subject"]["incomplete"].is_string(), "{seconds}");
+
+    let (code, report, error) = run(&["report", "-i", &unfinished]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(report.starts_with("incomplete: the trace file has no summary"), "{report}");
+    assert!(!report.contains("events in 0 "), "{report}");
+    let (_, _, error) = run(&["script", "-i", &unfinished]);
+    assert!(error.contains("no summary"), "{error}");
+    let value = json(&[&unfinished, &unfinished, "--gate", "lost == 0"]);
+    assert!((value["after"][0]["duration"].as_f64().expect("a number") / 1e9 - last).abs() < 1e-4, "{value}");
+    assert_eq!(value["gates"][0]["outcome"], "inconclusive");
+}
+
 #[test]
 fn mistakes_have_remedies() {
     let output = diff(&["--gate", "try_to_unmap.p99 < fast", "6.12-pageout-1.data", "6.12-pageout-2.data"]);

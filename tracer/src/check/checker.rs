@@ -256,7 +256,8 @@ impl Checker {
         let diagnoses: Vec<Diagnosis> = found.collect();
         let summary = self.summary.as_ref();
         self.subject.started = self.realtime_offset.saturating_add_unsigned(begin);
-        self.subject.duration = summary.map_or(0, Summary::watched);
+        // A recording without an end lasted at least from its first event to its last.
+        self.subject.duration = summary.map_or(end.saturating_sub(begin), Summary::watched);
         self.subject.command_status = summary.and_then(|summary| summary.command_status);
         self.subject.events = self.events;
         self.subject.lost = self.losses.by_name(LossCause::Lost);

@@ -140,6 +140,9 @@ impl Sides {
             obstacle = latency_obstacle(kind, &self.before, &self.after);
         }
         let is_sum = matches!(quantity, Quantity::Rate | Quantity::Time | Quantity::Count);
+        if obstacle.is_none() && is_sum && (self.basis == Basis::Run || quantity == Quantity::Count) {
+            obstacle = incomplete(&self.before, &self.after);
+        }
         // A run without the event has a rate of 0, which has no ratio to others.
         let is_whole = !is_sum || before.len() == self.before.len() && after.len() == self.after.len();
         let both = !before.is_empty() && !after.is_empty();
@@ -188,6 +191,15 @@ impl Sides {
             Verdict::Unclear
         }
     }
+}
+
+/// Why sums over whole runs cannot be compared, when a run is not whole.
+fn incomplete(before: &[Run], after: &[Run]) -> Option<String> {
+    let is_cut = |side: &[Run]| side.iter().any(|run| run.verdict.subject.incomplete.is_some());
+    [("A", before), ("B", after)]
+        .into_iter()
+        .find(|(_, runs)| is_cut(runs))
+        .map(|(side, _)| format!("{side} is incomplete, so this is not of a whole run"))
 }
 
 fn percent(side: &[Run], kind: Kind) -> String {

@@ -55,7 +55,12 @@ pub fn estimate(run: &Run, kind: Kind, quantity: Quantity, basis: Basis) -> Opti
             let up = (run.missing.of_family(kind.family()) as f64 / count).ln_1p();
             Some(Estimate { least: 1.0 / count, up, ..Estimate::exact(count) })
         }
-        Quantity::Max => run.longest.get(&place).map(|longest| Estimate::exact(*longest as f64)),
+        Quantity::Max => {
+            let longest = *run.longest.get(&place)? as f64;
+            // A call that is missing may have been the longest.
+            let up = if run.missing_part(kind.family()) > 0.0 { f64::INFINITY } else { 0.0 };
+            Some(Estimate { up, ..Estimate::exact(longest) })
+        }
         Quantity::Rate => by_time(run, kind, basis, |slice| slice.counts[place]),
         Quantity::Time => {
             run.calls.get(&place)?;

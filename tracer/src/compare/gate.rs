@@ -1,5 +1,6 @@
 //! Budgets: `try_to_unmap.p99 < +10%`, `copy_page_range.p99 < 2ms`, `lost == 0`, `rules.violated == 0`.
 
+mod bounds;
 mod judge;
 mod parse;
 

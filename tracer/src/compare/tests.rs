@@ -130,20 +130,7 @@ fn a_slow_down_by_a_half_shows_with_one_run() {
 
 #[test]
 fn missing_events_keep_counts_from_being_compared() {
-    let run = |calls: u64, lost: u64| {
-        let mut sample = sample();
-        (0..calls).for_each(|call| self::call(&mut sample, 1_000_000 + call * 20_000, 9_000 + call % 1000));
-        if lost > 0 {
-            sample.item(&Item::Loss(Loss {
-                cause: LossCause::Lost,
-                family: Some(Family::Rmap as u8),
-                count: lost,
-                after: 0,
-                before: u64::MAX,
-            }));
-        }
-        sample.finish(None)
-    };
+    let run = |calls, lost| steady(calls, lost, None);
     let verdict = |comparison: &Comparison, name: &str| {
         comparison.rows.iter().find(|row| row.quantity.to_string() == name).map(|row| row.verdict.clone())
     };
@@ -184,6 +171,78 @@ fn gates_fail_only_beyond_noise() {
     assert_eq!(outcome("lost == 0", false), Pass);
     assert_eq!(outcome("try_to_unmap.max < +0%", true), Fail);
     assert_eq!(outcome("try_to_unmap.p9999 < -20%", false), Inconclusive);
+}
+
+/// A run of calls of 9 to 10 us, and of so many more that were lost.
+fn steady(calls: u64, lost: u64, incomplete: Option<&str>) -> Run {
+    let mut sample = sample();
+    (0..calls).for_each(|call| self::call(&mut sample, 1_000_000 + call * 20_000, 9_000 + call % 1000));
+    let family = Some(Family::Rmap as u8);
+    if lost > 0 {
+        let loss = Loss { cause: LossCause::Lost, family, count: lost, after: 0, before: u64::MAX };
+        sample.item(&Item::Loss(loss));
+    }
+    sample.item(&Item::Summary(Summary { begin: 1_000_000, end: 100_000_000, ..Summary::default() }));
+    sample.finish(incomplete.map(str::to_owned))
+}
+
+fn gate(gate: &str, before: &[Run], after: &[Run], strict: bool) -> super::GateOutcome {
+    let gates = vec![gate.parse().expect("a gate")];
+    let options = Options { gates, strict, ..Options::default() };
+    compare(before.to_vec(), after.to_vec(), &options).gates[0].outcome
+}
+
+#[test]
+fn no_gate_passes_on_an_incomplete_side() {
+    use super::GateOutcome::{Fail, Inconclusive, Pass};
+    let whole = [steady(1000, 0, None)];
+    let cut = [steady(1000, 0, None), steady(1000, 1, Some("the trace file is cut"))];
+    for strict in [false, true] {
+        for (text, of_whole, of_cut) in [
+            ("lost == 0", Pass, Fail),
+            ("lost == 1", Fail, Inconclusive),
+            ("lost <= 1", Pass, Inconclusive),
+            ("missed == 0", Pass, Inconclusive),
+            ("rules.violated == 0", Pass, Inconclusive),
+            ("rules.inconclusive == 0", Pass, Inconclusive),
+            ("try_to_unmap.p50 < 1s", Pass, Inconclusive),
+            ("try_to_unmap.max < 1ns", Fail, Inconclusive),
+            ("try_to_unmap.count < 1001", Pass, Inconclusive),
+            ("try_to_unmap.count < 10", Fail, Fail),
+            ("try_to_unmap.count >= 10", Pass, Inconclusive),
+            ("copy_page_range.count == 0", Pass, Inconclusive),
+            ("try_to_unmap.p50 < +10%", Pass, Inconclusive),
+        ] {
+            assert_eq!(gate(text, &whole, &whole, strict), of_whole, "{text}");
+            assert_eq!(gate(text, &whole, &cut, strict), of_cut, "{text}");
+        }
+        // The first side is asked only by changes.
+        assert_eq!(gate("missed == 0", &cut, &whole, strict), Pass);
+        assert_eq!(gate("try_to_unmap.p50 < +10%", &cut, &whole, strict), Inconclusive);
+    }
+}
+
+#[test]
+fn no_gate_passes_by_events_that_are_missing() {
+    use super::GateOutcome::{Fail, Inconclusive, Pass};
+    let (whole, lossy) = ([steady(1000, 0, None)], [steady(900, 100, None)]);
+    for (text, expected) in [
+        ("try_to_unmap.count < 950", Inconclusive),
+        ("try_to_unmap.count == 1000", Inconclusive),
+        ("try_to_unmap.count <= 1001", Pass),
+        ("try_to_unmap.count < 900", Fail),
+        ("try_to_unmap.max < 1s", Inconclusive),
+        ("try_to_unmap.max < 1us", Fail),
+        ("try_to_migrate.count == 0", Inconclusive),
+        ("copy_page_range.count == 0", Pass),
+        ("lost == 100", Pass),
+        ("lost == 0", Fail),
+    ] {
+        assert_eq!(gate(text, &whole, &lossy, true), expected, "{text}");
+    }
+    // Where one run has none of it, a mean of the others is no answer.
+    let none = [steady(1000, 0, None), steady(0, 0, None)];
+    assert_eq!(gate("try_to_unmap.count >= 1", &whole, &none, false), Inconclusive);
 }
 
 #[test]

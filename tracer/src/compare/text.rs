@@ -78,6 +78,11 @@ fn headline(comparison: &Comparison) -> String {
     for (count, what) in parts.into_iter().filter(|(count, _)| *count > 0) {
         line += &format!(", {count} {what}");
     }
+    for (side, runs) in [("A", &comparison.before), ("B", &comparison.after)] {
+        if runs.iter().any(|run| run.incomplete.is_some()) {
+            line += &format!("; {side} is incomplete");
+        }
+    }
     line
 }
 

@@ -197,6 +197,9 @@ pub fn subject(verdict: &Verdict) -> String {
         }
     }
     line += &format!("; {} in {}", counted(subject.events, "event"), seconds(subject.duration));
+    if subject.incomplete.is_some() {
+        line += ", incomplete";
+    }
     if let Some(command) = &subject.command {
         line += &format!("; `{}`", plain(&command.join(" ")));
         if let Some(status) = subject.command_status {

@@ -2,13 +2,16 @@
 
 use serde::Serialize;
 
-use super::{Gate, Limit, Metric, Relation};
+use super::bounds::Bounds;
+use super::{Gate, Limit, Metric};
 use crate::check::Outcome;
 use crate::compare::comparison::{Measured, Sides};
+use crate::compare::estimate::Estimate;
 use crate::compare::noise::{beyond, holm};
+use crate::compare::quantity::Quantity;
 use crate::compare::sample::Run;
 use crate::compare::text::{interval, number, percent};
-use crate::event::{LossCause, total};
+use crate::event::{Kind, LossCause, total};
 
 /// The answer of a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -49,6 +52,19 @@ enum Finding {
     Exceeded { chance: f64, numbers: String },
 }
 
+/// What a budget is about, measured.
+struct Number {
+    value: f64,
+    /// As people read it.
+    text: String,
+    /// Chance of such a number by noise alone, when it exceeds the limit; 0 for a plain number.
+    chance: f64,
+    /// What it can be in truth.
+    bounds: Bounds,
+    /// Why that is not known better.
+    doubt: Option<String>,
+}
+
 /// Judges budgets together: no more than 1 - confidence of all comparisons without a difference fail in any.
 pub fn judge(gates: &[Gate], sides: &Sides, strict: bool) -> Vec<GateResult> {
     let findings: Vec<Finding> = gates.iter().map(|gate| find(gate, sides, strict)).collect();
@@ -76,98 +92,149 @@ pub fn judge(gates: &[Gate], sides: &Sides, strict: bool) -> Vec<GateResult> {
 }
 
 fn find(gate: &Gate, sides: &Sides, strict: bool) -> Finding {
-    let Metric::Event(kind, quantity) = gate.metric else {
-        return whole(gate, &sides.after);
-    };
-    let measured = sides.measure(kind, quantity);
-    let none = |side: &str| {
-        Finding::Done(GateOutcome::Inconclusive, format!("{side} has no such event, or did not measure it"))
-    };
-    let (before, after) = (Measured::value(&measured.before), Measured::value(&measured.after));
-    let shown = |value: f64| number(value, quantity);
-    match gate.limit {
-        Limit::Change(limit) => {
-            let (Some(before), Some(after)) = (before, after) else {
-                return none(if before.is_none() { "A" } else { "B" });
-            };
-            if let (Some(obstacle), false) = (&measured.obstacle, strict) {
-                return Finding::Done(
-                    GateOutcome::Inconclusive,
-                    format!("A and B are not comparable: {obstacle}"),
-                );
-            }
-            let Some(change) = measured.change else {
-                return Finding::Done(GateOutcome::Inconclusive, "not every run has such events".to_owned());
-            };
-            let numbers = format!(
-                "{} to {}, {} {}",
-                shown(before),
-                shown(after),
-                percent(change.change),
-                interval(&change)
-            );
-            verdict(gate.relation, change.change, limit, strict, numbers, change.p.unwrap_or(1.0))
+    let (number, limit) = match (gate.metric, gate.limit) {
+        (Metric::Event(kind, quantity), Limit::Change(limit)) => {
+            (change(kind, quantity, sides, strict), limit)
         }
-        Limit::Number(limit) => {
-            let Some(after) = after else {
-                // No event at all is a count of 0.
-                let is_count =
-                    matches!(quantity, crate::compare::Quantity::Count | crate::compare::Quantity::Rate);
-                if is_count && measured.obstacle.is_none() {
-                    return verdict(gate.relation, 0.0, limit, true, "0".to_owned(), 1.0);
-                }
-                return none("B");
-            };
-            let exact = measured.after.iter().all(|estimate| estimate.variance.is_none())
-                && measured.after.len() == 1;
-            verdict(
-                gate.relation,
-                after,
-                limit,
-                strict || exact,
-                shown(after),
-                beyond(&measured.after, limit),
-            )
+        (Metric::Event(kind, quantity), Limit::Number(limit)) => {
+            (of_event(kind, quantity, limit, sides), limit)
         }
+        (_, Limit::Change(limit)) => (Err("it has no change in per cent".to_owned()), limit),
+        (metric, Limit::Number(limit)) => (Ok(whole(metric, &sides.after)), limit),
+    };
+    let incomplete = incomplete("B", &sides.after).or_else(|| match gate.limit {
+        Limit::Change(_) => incomplete("A", &sides.before),
+        Limit::Number(_) => None,
+    });
+    let mut number = match (number, &incomplete) {
+        (Ok(number), _) => number,
+        (Err(reason), None) => return Finding::Done(GateOutcome::Inconclusive, reason),
+        (Err(reason), Some(incomplete)) => {
+            return Finding::Done(GateOutcome::Inconclusive, format!("{reason}; {incomplete}"));
+        }
+    };
+    if incomplete.is_some() {
+        let bounds = if only_grows(gate) { Bounds::at_least(number.bounds.low) } else { Bounds::UNKNOWN };
+        (number.bounds, number.doubt) = (bounds, incomplete.clone());
     }
-}
-
-/// The answer for a number and its limit; `chance` is that of such a number by noise alone.
-fn verdict(
-    relation: Relation,
-    number: f64,
-    limit: f64,
-    strict: bool,
-    numbers: String,
-    chance: f64,
-) -> Finding {
-    if relation.holds(number, limit) {
-        Finding::Done(GateOutcome::Pass, numbers)
-    } else if strict {
-        Finding::Done(GateOutcome::Fail, numbers)
+    let Number { value, text, chance, bounds, doubt } = number;
+    if doubt.is_some() && bounds.ever(gate.relation, limit) && !bounds.always(gate.relation, limit)
+        || incomplete.is_some() && gate.relation.holds(value, limit)
+    {
+        let doubt = doubt.unwrap_or_default();
+        Finding::Done(GateOutcome::Inconclusive, format!("{text}, but {doubt}"))
+    } else if gate.relation.holds(value, limit) {
+        Finding::Done(GateOutcome::Pass, text)
+    } else if strict || chance <= 0.0 {
+        Finding::Done(GateOutcome::Fail, text)
     } else {
-        Finding::Exceeded { chance, numbers }
+        Finding::Exceeded { chance, numbers: text }
     }
 }
 
-/// Budgets of the second side as a whole: plain numbers, without noise.
-fn whole(gate: &Gate, after: &[Run]) -> Finding {
-    let rules = |outcome| after.iter().map(|run| run.verdict.count(outcome)).max().unwrap_or_default() as u64;
+/// Why a side is no whole recording, when one of its runs is none.
+fn incomplete(side: &str, runs: &[Run]) -> Option<String> {
+    let (run, why) = runs.iter().find_map(|run| Some((run, run.verdict.subject.incomplete.as_ref()?)))?;
+    Some(format!("{side} is incomplete: {}: {why}", run.name))
+}
+
+/// Whether what is missing from an incomplete recording can only add to the number.
+const fn only_grows(gate: &Gate) -> bool {
+    let is_count = match gate.metric {
+        Metric::Event(_, quantity) => matches!(quantity, Quantity::Count),
+        // A rule may be inconclusive only because the recording is incomplete.
+        Metric::Inconclusive => false,
+        Metric::Lost | Metric::Missed | Metric::Dropped | Metric::Unpaired | Metric::Violated => true,
+    };
+    is_count && matches!(gate.limit, Limit::Number(_))
+}
+
+/// What follows from events of that family that are missing from a side.
+fn missing(runs: &[Run], kind: Kind) -> Option<String> {
+    let part = runs.iter().map(|run| run.missing_part(kind.family())).fold(0.0, f64::max);
+    (part > 0.0).then(|| format!("{:.1}% of its {} events are missing", part * 100.0, kind.family().name()))
+}
+
+/// How the second side differs from the first; or why that is not known.
+fn change(kind: Kind, quantity: Quantity, sides: &Sides, strict: bool) -> Result<Number, String> {
+    let measured = sides.measure(kind, quantity);
+    let (Some(before), Some(after)) = (Measured::value(&measured.before), Measured::value(&measured.after))
+    else {
+        let side = if measured.before.is_empty() { "A" } else { "B" };
+        return Err(format!("{side} has no such event, or did not measure it"));
+    };
+    if let (Some(obstacle), false) = (&measured.obstacle, strict) {
+        return Err(format!("A and B are not comparable: {obstacle}"));
+    }
+    let change = measured.change.ok_or("not every run has such events")?;
+    let doubt = missing(&sides.before, kind)
+        .map(|missing| format!("of A {missing}"))
+        .or_else(|| Some(format!("of B {}", missing(&sides.after, kind)?)));
+    Ok(Number {
+        value: change.change,
+        text: format!(
+            "{} to {}, {} {}",
+            number(before, quantity),
+            number(after, quantity),
+            percent(change.change),
+            interval(&change)
+        ),
+        chance: change.p.unwrap_or(1.0),
+        bounds: Bounds::of_change(change.change, &measured.before, &measured.after),
+        doubt,
+    })
+}
+
+/// A quantity of the second side; or why it is not known.
+fn of_event(kind: Kind, quantity: Quantity, limit: f64, sides: &Sides) -> Result<Number, String> {
+    let measured = sides.measure(kind, quantity);
+    let is_count = matches!(quantity, Quantity::Count | Quantity::Rate);
+    let doubt = missing(&sides.after, kind).map(|missing| format!("of B {missing}"));
+    let Some(value) = Measured::value(&measured.after) else {
+        // No event at all is a count of 0.
+        if is_count && measured.obstacle.is_none() {
+            let bounds = if doubt.is_some() { Bounds::at_least(0.0) } else { Bounds::exact(0.0) };
+            return Ok(Number { value: 0.0, text: "0".to_owned(), chance: 0.0, bounds, doubt });
+        }
+        return Err("B has no such event, or did not measure it".to_owned());
+    };
+    if is_count && measured.after.len() < sides.after.len() {
+        return Err("not every run of B has such events".to_owned());
+    }
+    let is_plain = matches!(measured.after[..], [Estimate { variance: None, .. }]);
+    Ok(Number {
+        value,
+        text: number(value, quantity),
+        chance: if is_plain { 0.0 } else { beyond(&measured.after, limit) },
+        bounds: Bounds::of_side(value, &measured.after),
+        doubt,
+    })
+}
+
+/// A number of the second side as a whole.
+fn whole(metric: Metric, after: &[Run]) -> Number {
+    let rules = |run: &Run, outcome| run.verdict.count(outcome) as u64;
+    let most = |count: &dyn Fn(&Run) -> u64| after.iter().map(count).max().unwrap_or_default();
     let lost = |cause| total(after.iter().map(|run| run.missing.of_cause(cause)));
-    let number = match gate.metric {
+    let mut doubt = None;
+    let mut bounds = None;
+    let value = match metric {
         Metric::Lost => lost(LossCause::Lost),
         Metric::Missed => lost(LossCause::Missed),
         Metric::Dropped => lost(LossCause::Dropped),
         Metric::Unpaired => total(after.iter().map(|run| run.missing.unpaired())),
-        Metric::Violated => rules(Outcome::Violated),
-        Metric::Inconclusive | Metric::Event(..) => rules(Outcome::Inconclusive),
+        Metric::Violated => {
+            let inconclusive = most(&|run| rules(run, Outcome::Inconclusive));
+            let violated = most(&|run| rules(run, Outcome::Violated));
+            if inconclusive > 0 {
+                let high = most(&|run| rules(run, Outcome::Violated) + rules(run, Outcome::Inconclusive));
+                bounds = Some(Bounds { low: violated as f64, high: high as f64 });
+                doubt = Some(format!("{inconclusive} of its rules are inconclusive"));
+            }
+            violated
+        }
+        Metric::Inconclusive | Metric::Event(..) => most(&|run| rules(run, Outcome::Inconclusive)),
     };
-    let Limit::Number(limit) = gate.limit else {
-        return Finding::Done(GateOutcome::Inconclusive, "it has no change in per cent".to_owned());
-    };
-    let numbers = format!("{number} in B");
-    if gate.relation.holds(number as f64, limit) {
-        return Finding::Done(GateOutcome::Pass, numbers);
-    }
-    Finding::Done(GateOutcome::Fail, numbers)
+    let bounds = bounds.unwrap_or_else(|| Bounds::exact(value as f64));
+    Number { value: value as f64, text: format!("{value} in B"), chance: 0.0, bounds, doubt }
 }
