@@ -8,6 +8,7 @@ pub mod error;
 pub mod event;
 pub mod export;
 pub mod flame;
+mod follow;
 pub mod kernel;
 pub mod output;
 pub mod probe;

@@ -10,6 +10,7 @@ use tracer_common::event::{Body, ExclusiveMove, Header, Kind, MAPPING_ERROR, Swi
 use tracer_common::family::Family;
 
 use crate::event::Event;
+use crate::follow::bounces::{self, Bounces};
 use crate::kernel::Description;
 
 /// Most states of a kind that are followed at a time.
@@ -163,6 +164,7 @@ pub struct States {
     migrations: usize,
     /// By the physical address of the bounce buffer.
     bounces: FxHashMap<u64, State>,
+    bounce_ends: Bounces,
     levels: FxHashMap<u64, u64>,
     lanes: FxHashMap<(Place, u8), Lanes>,
     begun: u64,
@@ -189,6 +191,9 @@ impl States {
     /// Takes an event into account; one that is not `admitted` begins nothing.
     pub fn follow(&mut self, event: &Event, admitted: bool, changes: &mut Vec<Change>) {
         let header = &event.header;
+        if let Some(bounces::Change::End(bounce)) = self.bounce_ends.follow(event) {
+            self.end_bounce(bounce, header.time, End::Event(event.kind()), changes);
+        }
         match &event.body {
             Body::ExclusivePage(page) if admitted => {
                 let end = End::Event(Kind::ExclusivePage);
@@ -265,9 +270,6 @@ impl States {
             Body::SwiotlbMapSingle(map) if admitted && map.bounce != MAPPING_ERROR => {
                 self.bounced(header, map, changes);
             }
-            Body::SwiotlbUnmapSingle(unmap) => {
-                self.end_bounce(unmap.bounce, header.time, End::Event(Kind::SwiotlbUnmapSingle), changes);
-            }
             _ => {}
         }
     }
@@ -281,6 +283,7 @@ impl States {
             self.end_all_migrations(time, End::Lost, changes);
         }
         if matches!(family, None | Some(Family::Swiotlb)) {
+            self.bounce_ends.lost();
             self.end_all_bounces(time, End::Lost, changes);
         }
     }
@@ -454,6 +457,24 @@ mod tests {
         assert_eq!(ends(&seen), [(What::Exclusive, End::Event(Kind::RestoreExclusive))]);
         assert_eq!(ends(&changes(&[(made, true)])), [(What::Exclusive, End::Trace)]);
         assert_eq!(changes(&[(made, false), (restored, true)]), []);
+    }
+
+    #[test]
+    fn slots_that_swiotlb_map_gives_back_itself_are_no_longer_bounced() {
+        let (mut taken, mut answer) = (of(Kind::SwiotlbMapSingle), of(Kind::SwiotlbMap));
+        answer.header = Header { kind: answer.header.kind, time: taken.header.time + 1000, ..taken.header };
+        if let (Body::SwiotlbMapSingle(taken), Body::SwiotlbMap(answer)) = (&mut taken.body, &mut answer.body)
+        {
+            (taken.bounce, taken.device, taken.original) = (0x7c00_0800, answer.device, answer.original);
+            answer.dma_address = MAPPING_ERROR;
+        }
+        let seen = changes(&[(taken, true), (answer, false)]);
+        assert_eq!(ends(&seen), [(What::Bounce, End::Event(Kind::SwiotlbMap))]);
+        let last = seen.iter().rev().find_map(|change| match change {
+            Change::Level { time, bytes, .. } => Some((*time, *bytes)),
+            _ => None,
+        });
+        assert_eq!(last, Some((answer.header.time, 0)));
     }
 
     #[test]

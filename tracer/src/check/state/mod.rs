@@ -74,9 +74,9 @@ impl State {
             Body::TryToUnmap(walk) | Body::TryToMigrate(walk) => {
                 self.exclusive.walked(walk.page, facts.is_head(walk.flags));
             }
-            Body::SwiotlbMapSingle(map) => self.swiotlb.mapped(header, map),
-            Body::SwiotlbMap(map) => self.swiotlb.answered(header, map),
-            Body::SwiotlbUnmapSingle(unmap) => self.swiotlb.unmapped(header, unmap),
+            Body::SwiotlbMapSingle(_) | Body::SwiotlbMap(_) | Body::SwiotlbUnmapSingle(_) => {
+                self.swiotlb.follow(event);
+            }
             Body::ExclusivePage(page) => {
                 self.exclusive.made(header, page);
             }

@@ -1,21 +1,17 @@
 //! Bounce buffers that the stream saw being handed out.
 
-use std::collections::VecDeque;
-
 use rustc_hash::FxHashMap;
-use tracer_common::event::{Header, MAPPING_ERROR, SwiotlbMap, SwiotlbMapSingle, SwiotlbUnmapSingle};
+use tracer_common::event::{Body, Header, SwiotlbMap, SwiotlbMapSingle};
 
 use super::occupancy::Occupancy;
+use crate::event::Event;
+use crate::follow::bounces::{Bounces, Change};
 
 /// Most mappings that are followed.
 const MOST_LIVE: usize = 1 << 18;
 
 /// Most addresses that are remembered as given back.
 const MOST_FREE: usize = 1 << 15;
-
-/// Mappings for which the answer of `swiotlb_map` may still come. Users of `swiotlb_tbl_map_single` itself
-/// (6.12 drivers/iommu/dma-iommu.c) never send one.
-const MOST_UNANSWERED: usize = 64;
 
 /// One bounce buffer.
 #[derive(Clone, Copy, Debug)]
@@ -40,16 +36,6 @@ enum Slot {
     Free(Header),
 }
 
-/// A mapping whose `swiotlb_map` has not returned.
-#[derive(Clone, Copy, Debug)]
-struct Unanswered {
-    tid: u32,
-    device: u64,
-    original: u64,
-    bounce: u64,
-    time: u64,
-}
-
 /// Mappings by the physical address of the bounce buffer.
 #[derive(Debug, Default)]
 pub struct Mappings {
@@ -58,7 +44,7 @@ pub struct Mappings {
     /// Bytes of these.
     bytes: u64,
     occupancy: Occupancy,
-    unanswered: VecDeque<Unanswered>,
+    bounces: Bounces,
     unfollowed: u64,
 }
 
@@ -116,21 +102,23 @@ impl Mappings {
 
     /// Address and time of the mapping that this answer of `swiotlb_map` is about.
     pub fn answered_by(&self, header: &Header, map: &SwiotlbMap) -> Option<(u64, u64)> {
-        self.find(header, map).map(|index| (self.unanswered[index].bounce, self.unanswered[index].time))
+        self.bounces.answered_by(header, map)
     }
 
+    /// Takes an event into account.
     #[inline]
-    fn find(&self, header: &Header, map: &SwiotlbMap) -> Option<usize> {
-        self.unanswered.iter().rposition(|waiting| {
-            waiting.tid == header.tid && waiting.original == map.original && waiting.device == map.device
-        })
-    }
-
-    #[inline]
-    pub(super) fn mapped(&mut self, header: &Header, map: &SwiotlbMapSingle) {
-        if map.bounce == MAPPING_ERROR {
-            return;
+    pub(super) fn follow(&mut self, event: &Event) {
+        match (self.bounces.follow(event), &event.body) {
+            (Some(Change::Begin(_)), Body::SwiotlbMapSingle(map)) => self.mapped(&event.header, map),
+            (Some(Change::Answered(bounce)), _) => self.answered(bounce),
+            (Some(Change::End(bounce)), Body::SwiotlbUnmapSingle(_)) => self.unmapped(&event.header, bounce),
+            (Some(Change::End(bounce)), _) => self.taken_back(bounce),
+            (Some(Change::Begin(_)) | None, _) => {}
         }
+    }
+
+    #[inline]
+    fn mapped(&mut self, header: &Header, map: &SwiotlbMapSingle) {
         if self.live >= MOST_LIVE {
             self.unfollowed += 1;
             self.forget_free(map.bounce);
@@ -149,16 +137,6 @@ impl Mappings {
         }
         self.bytes = self.bytes.wrapping_add(map.size);
         self.occupancy.take(map.bounce, map.size);
-        if self.unanswered.len() >= MOST_UNANSWERED {
-            self.unanswered.pop_front();
-        }
-        self.unanswered.push_back(Unanswered {
-            tid: header.tid,
-            device: map.device,
-            original: map.original,
-            bounce: map.bounce,
-            time: header.time,
-        });
     }
 
     fn forget_free(&mut self, bounce: u64) {
@@ -168,32 +146,30 @@ impl Mappings {
     }
 
     #[inline]
-    pub(super) fn answered(&mut self, header: &Header, map: &SwiotlbMap) {
-        let Some(answered) = self.find(header, map).and_then(|index| self.unanswered.remove(index)) else {
-            return;
-        };
-        let Some(Slot::Live(mapping)) = self.slots.get_mut(&answered.bounce) else { return };
-        if mapping.made.time != answered.time {
-            return;
+    fn answered(&mut self, bounce: u64) {
+        if let Some(Slot::Live(mapping)) = self.slots.get_mut(&bounce) {
+            mapping.is_answered = true;
         }
-        mapping.is_answered = true;
-        if map.dma_address == MAPPING_ERROR {
-            // The device cannot reach it: swiotlb_map() gives the slots back itself (6.12 kernel/dma/swiotlb.c).
+    }
+
+    /// `swiotlb_map` gave the slots back itself: no driver ever had them.
+    fn taken_back(&mut self, bounce: u64) {
+        if let Some(Slot::Live(mapping)) = self.slots.get(&bounce) {
             let size = mapping.size;
-            self.slots.remove(&answered.bounce);
+            self.slots.remove(&bounce);
             self.live -= 1;
             self.bytes = self.bytes.wrapping_sub(size);
-            self.occupancy.give(answered.bounce, size);
+            self.occupancy.give(bounce, size);
         }
     }
 
     #[inline]
-    pub(super) fn unmapped(&mut self, header: &Header, unmap: &SwiotlbUnmapSingle) {
-        match self.slots.insert(unmap.bounce, Slot::Free(*header)) {
+    fn unmapped(&mut self, header: &Header, bounce: u64) {
+        match self.slots.insert(bounce, Slot::Free(*header)) {
             Some(Slot::Live(mapping)) => {
                 self.live -= 1;
                 self.bytes = self.bytes.wrapping_sub(mapping.size);
-                self.occupancy.give(unmap.bounce, mapping.size);
+                self.occupancy.give(bounce, mapping.size);
             }
             Some(Slot::Free(_)) => {}
             None => {
@@ -209,6 +185,6 @@ impl Mappings {
         self.live = 0;
         self.bytes = 0;
         self.occupancy.clear();
-        self.unanswered.clear();
+        self.bounces.lost();
     }
 }

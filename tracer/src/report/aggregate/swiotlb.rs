@@ -1,6 +1,6 @@
 //! Bounce buffers by device and pool.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 use tracer_common::event::{BITS_UNKNOWN, Body, Kind, MAPPING_ERROR, SwiotlbMapSingle, UNKNOWN};
@@ -11,6 +11,7 @@ use super::levels::Levels;
 use super::moment::Moment;
 use crate::check::NoRoom;
 use crate::event::{Event, Names};
+use crate::follow::bounces::{Bounces, Change};
 use crate::report::model::{Bounce, Failure, Unit};
 
 /// Most pairs of device and pool that are told apart.
@@ -18,9 +19,6 @@ const MOST_PAIRS: usize = 1 << 10;
 
 /// Most mappings that are followed at the same time.
 const MOST_LIVE: usize = 1 << 18;
-
-/// Mappings whose answer by `swiotlb_map` may still come.
-const MOST_UNANSWERED: usize = 64;
 
 /// Bytes of a slot (`IO_TLB_SIZE`, 6.12 include/linux/swiotlb.h).
 const SLOT: u64 = 1 << 11;
@@ -61,16 +59,7 @@ pub struct Swiotlb {
     pairs: FxHashMap<(u64, u64), Pair>,
     /// By the physical address of the bounce buffer.
     live: FxHashMap<u64, Live>,
-    unanswered: VecDeque<Unanswered>,
-}
-
-/// A mapping that `swiotlb_map` may still refuse.
-#[derive(Clone, Copy, Debug)]
-struct Unanswered {
-    tid: u32,
-    device: u64,
-    original: u64,
-    bounce: u64,
+    bounces: Bounces,
 }
 
 /// Slots that a mapping takes. The buffer begins inside of its first slot where it keeps low bits of the original
@@ -98,23 +87,11 @@ const fn cause(reason: NoRoom) -> &'static str {
 impl Swiotlb {
     /// Takes an event; `admitted` mappings alone are counted, with whatever ended them.
     pub fn event(&mut self, event: &Event, moment: &Moment<'_>, admitted: bool) {
+        if let Some(Change::End(bounce)) = self.bounces.follow(event) {
+            self.unmapped(bounce, event.header.time, moment.since_start);
+        }
         match &event.body {
             Body::SwiotlbMapSingle(map) if admitted => self.mapped(event, map, moment),
-            Body::SwiotlbUnmapSingle(unmap) => {
-                self.unmapped(unmap.bounce, event.header.time, moment.since_start)
-            }
-            Body::SwiotlbMap(map) => {
-                let answered = self.unanswered.iter().rposition(|waiting| {
-                    (waiting.tid, waiting.device, waiting.original)
-                        == (event.header.tid, map.device, map.original)
-                });
-                // The device cannot reach it: swiotlb_map() gives the slots back itself (6.12 kernel/dma/swiotlb.c).
-                if let Some(answered) = answered.and_then(|index| self.unanswered.remove(index))
-                    && map.dma_address == MAPPING_ERROR
-                {
-                    self.unmapped(answered.bounce, event.header.time, moment.since_start);
-                }
-            }
             Body::SwiotlbSyncForCpu(sync) | Body::SwiotlbSyncForDevice(sync) if admitted => {
                 let pair = self.pair(self.key(sync.device, sync.pool), moment.names);
                 pair.synced = pair.synced.saturating_add(sync.size);
@@ -170,11 +147,6 @@ impl Swiotlb {
         pair.open += 1;
         let live = Live { pair: key, size: map.size, slots, made: event.header.time };
         self.live.insert(map.bounce, live);
-        if self.unanswered.len() >= MOST_UNANSWERED {
-            self.unanswered.pop_front();
-        }
-        let (device, original, bounce) = (map.device, map.original, map.bounce);
-        self.unanswered.push_back(Unanswered { tid: event.header.tid, device, original, bounce });
     }
 
     fn forget(&mut self, bounce: u64, since_start: u64) -> Option<(Live, &mut Pair)> {
@@ -198,7 +170,7 @@ impl Swiotlb {
             for bounce in bounces {
                 self.forget(bounce, since_start);
             }
-            self.unanswered.clear();
+            self.bounces.lost();
         }
     }
 

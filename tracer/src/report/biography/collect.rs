@@ -11,6 +11,7 @@ use super::spaces::{Id, Spaces};
 use super::{MOST, Target};
 use crate::check::Facts;
 use crate::event::{Collect, Event, Item, Loss, Names, Summary};
+use crate::follow::bounces::{Bounces, Change};
 use crate::report::subject::Subject;
 use crate::trace_file::FileHeader;
 
@@ -37,6 +38,7 @@ pub struct Biography {
     arrival: Option<u64>,
     /// Bounce buffers that stand for the page, or that it is a part of, with their sizes.
     bounces: FxHashMap<u64, u64>,
+    bounce_ends: Bounces,
     has_summary: bool,
 }
 
@@ -82,6 +84,7 @@ impl Biography {
             places: Vec::new(),
             arrival: None,
             bounces: FxHashMap::default(),
+            bounce_ends: Bounces::default(),
             has_summary: false,
         }
     }
@@ -122,6 +125,10 @@ impl Biography {
     /// place that is known.
     fn of_page(&mut self, event: &Event, pfn: u64) -> Option<(Vec<Id>, bool, bool)> {
         let subject = Subject::of(event, &self.facts.decoder);
+        let ended = match self.bounce_ends.follow(event) {
+            Some(Change::End(bounce)) => self.bounces.remove(&bounce).is_some(),
+            _ => false,
+        };
         if subject.is_about(pfn) {
             self.leave_stale_places(event, pfn);
             let space = subject.mm.and_then(|mm| self.spaces.id(mm));
@@ -130,7 +137,7 @@ impl Biography {
             }
             return Some((space.into_iter().collect(), true, false));
         }
-        if self.is_bounced(event, pfn) {
+        if self.is_bounced(event, pfn) || ended {
             return Some((Vec::new(), true, false));
         }
         let (mm, start, end) = range(event)?;
@@ -208,9 +215,7 @@ impl Biography {
                 is_bounced || covers(map.original, map.size)
             }
             Body::SwiotlbMap(map) => covers(map.original, map.size),
-            Body::SwiotlbUnmapSingle(unmap) => {
-                self.bounces.remove(&unmap.bounce).is_some() || covers(unmap.bounce, unmap.size)
-            }
+            Body::SwiotlbUnmapSingle(unmap) => covers(unmap.bounce, unmap.size),
             Body::SwiotlbSyncForCpu(sync) | Body::SwiotlbSyncForDevice(sync) => {
                 let is_inside = |(bounce, size): (&u64, &u64)| {
                     (*bounce..bounce.saturating_add(*size)).contains(&sync.bounce)

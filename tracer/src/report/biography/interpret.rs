@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tracer_common::event::{Body, MAPCOUNT_UNKNOWN, MAPPING_ERROR, UNKNOWN};
+use tracer_common::event::{Body, MAPCOUNT_UNKNOWN, UNKNOWN};
 
 use super::Target;
 use super::kept::Kept;
@@ -10,6 +10,7 @@ use super::life::{Change, Entry, Episode, Life, Lost, Moment, Space, State};
 use super::spaces::{Id, Spaces};
 use crate::check::Facts;
 use crate::event::{Event, Names, Type, Value, fields};
+use crate::follow::bounces::{self, Bounces};
 use crate::output::write_value;
 use crate::report::stack::{frame_name, kernel_frames};
 use crate::report::subject::{Subject, held};
@@ -68,6 +69,7 @@ struct Interpreter<'a> {
     arrived: bool,
     /// Bounce buffers of the page that live.
     bounces: Vec<u64>,
+    bounce_ends: Bounces,
     life: Life,
 }
 
@@ -105,6 +107,7 @@ pub fn interpret(
         space: None,
         arrived: false,
         bounces: Vec::new(),
+        bounce_ends: Bounces::default(),
         life,
     };
     let (first, left_out, last) = kept.into_parts();
@@ -475,10 +478,10 @@ impl Interpreter<'_> {
     }
 
     fn bounce(&mut self, event: &Event, time: u64, place: usize, cause: &str) {
-        match &event.body {
-            Body::SwiotlbMapSingle(map) if map.bounce != MAPPING_ERROR => {
-                if !self.bounces.contains(&map.bounce) {
-                    self.bounces.push(map.bounce);
+        match (self.bounce_ends.follow(event), &event.body) {
+            (Some(bounces::Change::Begin(bounce)), Body::SwiotlbMapSingle(map)) => {
+                if !self.bounces.contains(&bounce) {
+                    self.bounces.push(bounce);
                 }
                 let pfn = Some(map.original / self.page_size);
                 self.bounced.get_or_insert(Going {
@@ -490,8 +493,8 @@ impl Interpreter<'_> {
                     began: place,
                 });
             }
-            Body::SwiotlbUnmapSingle(unmap) => {
-                self.bounces.retain(|bounce| *bounce != unmap.bounce);
+            (Some(bounces::Change::End(ended)), _) => {
+                self.bounces.retain(|bounce| *bounce != ended);
                 if self.bounces.is_empty() {
                     let going = self.bounced.take();
                     self.end(going, Some(time), Some((place, cause)));
@@ -520,6 +523,7 @@ impl Interpreter<'_> {
             self.end(Some(going), None, Some((place, "events are missing")));
         }
         self.bounces.clear();
+        self.bounce_ends.lost();
     }
 
     fn finish(mut self) -> Life {

@@ -1,0 +1,4 @@
+//! From when to when things live, told by the stream: the one answer for rules, reports, timelines and the history of
+//! a page.
+
+pub mod bounces;
