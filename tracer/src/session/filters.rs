@@ -11,7 +11,7 @@ use aya::Ebpf;
 use tracer_common::glob::Glob;
 use tracer_common::globals::{MAX_PATTERNS, Options, WATCH_PROCESS, WATCH_THREAD};
 
-use super::{processes, watched};
+use super::{named_tasks, watched};
 use crate::Error;
 
 /// Which tasks are watched. Those that are named in several ways must fit all of them. The swiotlb family is
@@ -39,16 +39,7 @@ impl Filters {
     /// When a process or thread does not exist, a pattern is too long, or the directory is no cgroup.
     pub fn write(&self, options: &mut Options) -> Result<(), Error> {
         let Self { pids, tids, names, cgroup, follow_children, min_latency } = self;
-        for (what, letter, id) in
-            pids.iter().map(|id| ("process", 'p', id)).chain(tids.iter().map(|id| ("thread", 't', id)))
-        {
-            if !processes::exists(*id) {
-                return Err(Error::failure(
-                    format!("there is no {what} {id}"),
-                    format!("check the number given with -{letter}; it is the one in this pid namespace"),
-                ));
-            }
-        }
+        named_tasks::check(pids, tids)?;
         if names.len() > MAX_PATTERNS {
             return Err(Error::failure(
                 format!("{} process names were given; the kernel side takes {MAX_PATTERNS}", names.len()),

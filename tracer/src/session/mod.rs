@@ -15,6 +15,7 @@ pub mod gaps;
 mod least_privilege;
 mod live;
 mod missed;
+mod named_tasks;
 mod object;
 mod output;
 mod prepare;

@@ -18,11 +18,6 @@ pub fn living() -> Vec<ProcessEntry> {
     entries
 }
 
-/// Whether a process of that id lives.
-pub fn exists(pid: u32) -> bool {
-    fs::exists(format!("/proc/{pid}")).unwrap_or(false)
-}
-
 fn numbers(directory: &str) -> impl Iterator<Item = u32> {
     fs::read_dir(directory)
         .into_iter()
@@ -48,11 +43,5 @@ mod tests {
         let entries = living();
         let own = entries.iter().find(|entry| entry.pid == pid).expect("this process lives");
         assert_ne!(own.parent, 0);
-        assert!(exists(pid));
-    }
-
-    #[test]
-    fn nobody_has_process_id_zero() {
-        assert!(!exists(0));
     }
 }
