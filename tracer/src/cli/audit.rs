@@ -3,7 +3,6 @@
 mod watch;
 
 use std::fs::File;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use rmapscope::audit::{
 use rmapscope::kernel::{SwapKind, SystemFiles};
 use rmapscope::{Error, ExitCode};
 
+use super::standard_output::print;
 use super::{GlobalArgs, Status, values};
 
 /// List migration, device-private, device-exclusive and poisoned entries and markers as they stand now.
@@ -87,7 +87,7 @@ pub fn run(args: &AuditArgs, global: &GlobalArgs) -> Result<u8, Error> {
         } else {
             out = table.text()
         }
-        return print(&out).map(|()| 0);
+        return print(&out);
     }
     let page_flags = open_page_flags(&system);
     let audit = Audit { args, system, table, page_flags, status: global.status() };
@@ -273,13 +273,4 @@ fn explain_types(error: TypesError) -> Error {
             Error::failure(cause, "write a number below 32 and a name on each line, as `audit --types` does")
         }
     }
-}
-
-/// Writes to standard output; a reader that went away ends the program without a fault.
-fn print(text: &str) -> Result<(), Error> {
-    let mut output = io::stdout().lock();
-    output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush())
-        .map_err(|error| Error::from(rmapscope::output::PrintError(error)))
 }

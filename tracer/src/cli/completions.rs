@@ -1,11 +1,10 @@
 //! `rmapscope completions`: completion scripts for shells.
 
-use std::io::Write;
-
 use clap::CommandFactory;
 use clap_complete::Shell;
 use rmapscope::Error;
-use rmapscope::output::PrintError;
+
+use super::standard_output::print;
 
 /// Print the completion script of a shell.
 #[derive(Debug, clap::Args)]
@@ -22,7 +21,5 @@ pub struct CompletionsArgs {
 pub fn run(args: &CompletionsArgs) -> Result<u8, Error> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::Cli::command(), "rmapscope", &mut script);
-    let mut output = std::io::stdout().lock();
-    output.write_all(&script).and_then(|()| output.flush()).map_err(PrintError)?;
-    Ok(0)
+    print(&String::from_utf8_lossy(&script))
 }

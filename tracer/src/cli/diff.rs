@@ -18,7 +18,7 @@ use super::GlobalArgs;
 use super::filter::FilterArgs;
 use super::flame_args::FlameArgs;
 use super::output_files::shown;
-use super::script::print;
+use super::standard_output::print;
 use super::values::{EventChoice, event_list, events, unknown};
 use outputs::ReportArgs;
 

@@ -1,10 +1,11 @@
 //! `rmapscope doctor`: can this user record on this machine, and if not, what helps?
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use rmapscope::kernel::{CheckState, Checkup, SystemFiles};
 use rmapscope::{Error, ExitCode};
+
+use super::standard_output::print_result;
 
 /// Check privileges, kernel features and limits, each with its remedy. Needs no privilege itself.
 #[derive(Debug, clap::Args)]
@@ -31,7 +32,7 @@ pub fn run(args: &DoctorArgs) -> Result<(), Error> {
     } else {
         table(&checkup)
     };
-    print(&text)?;
+    print_result(&text)?;
     match checkup.checks.iter().find(|check| check.state == CheckState::Problem) {
         None => Ok(()),
         Some(problem) => Err(Error {
@@ -69,15 +70,4 @@ fn printable(text: &str) -> String {
             escaped.into_iter().flatten().chain(plain)
         })
         .collect()
-}
-
-/// Writes to standard output; a reader that went away is no failure.
-fn print(text: &str) -> Result<(), Error> {
-    let mut output = io::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::failure(format!("cannot write to standard output: {error}"), "free its destination"))
-        }
-        _ => Ok(()),
-    }
 }

@@ -12,7 +12,7 @@ use rmapscope::trace_file::Ending;
 use super::GlobalArgs;
 use super::filter::FilterArgs;
 use super::progress;
-use super::script::print;
+use super::standard_output::print;
 use super::status::Status;
 use super::values::{EventChoice, event_list, events, unknown};
 

@@ -19,6 +19,7 @@ mod record;
 mod report;
 mod script;
 mod session_args;
+mod standard_output;
 mod status;
 mod summary;
 mod terminal;
@@ -28,7 +29,8 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{ArgAction, Args, ColorChoice, Parser, Subcommand};
-use rmapscope::Error;
+use rmapscope::output::PrintError;
+use rmapscope::{Error, inherited};
 
 use status::Status;
 
@@ -134,15 +136,29 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version come this way, too. There is nobody left to tell when this fails.
-            let _ = error.print();
             let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            if code == 0 {
+                // Help and version.
+                return printed(&error);
+            }
+            // There is nobody left to tell when this fails.
+            let _ = error.print();
             let words: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-            let code = if code == 0 { 0 } else { check::exit::usage_error(&words).unwrap_or(code) };
-            return ExitCode::from(code);
+            return ExitCode::from(check::exit::usage_error(&words).unwrap_or(code));
         }
     };
-    match run(&cli) {
+    ended(run(&cli))
+}
+
+/// Prints what clap prints on standard output.
+fn printed(text: &clap::Error) -> ExitCode {
+    let written = inherited::output().and_then(|_| text.print()).map_err(PrintError);
+    ended(written.map(|()| 0).map_err(Error::from))
+}
+
+/// The exit code, and the error on standard error if there is one.
+fn ended(result: Result<u8, Error>) -> ExitCode {
+    match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             // Output that nobody reads any more ends the program without a fault.

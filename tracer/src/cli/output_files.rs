@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rmapscope::Error;
+use rmapscope::{Error, open_files};
 
 /// A file that must not be overwritten.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ impl<'a> OutputFiles<'a> {
             let remedy = match error.kind() {
                 io::ErrorKind::NotFound => "create its folder",
                 io::ErrorKind::PermissionDenied => "give a place that this user may write to",
-                _ => "give another file",
+                _ => open_files::remedy(&error, "give another file"),
             };
             Error::failure(format!("cannot write {what} to {shown}: {error}"), remedy)
         };

@@ -1,6 +1,5 @@
 //! `rmapscope probes`: every event, and what a session would watch it through. Attaches nothing.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use rmapscope::Error;
@@ -12,6 +11,7 @@ use rmapscope::probe::{KernelView, KnownKernel, Outcome, Plan, Request, select};
 
 use super::GlobalArgs;
 use super::session_args::Attach;
+use super::standard_output::print_result;
 
 /// List every event with the kernel function that it would be seen through, or the reason why not.
 ///
@@ -124,7 +124,7 @@ fn show(
     } else {
         table::text(&plan, detail)
     };
-    print(&output)?;
+    print_result(&output)?;
     let status = global.status();
     let asked = plan.points.iter().filter(|planned| planned.report.outcome != Outcome::NotAsked);
     let ready = asked.clone().filter(|planned| planned.candidate.is_some()).count();
@@ -146,15 +146,4 @@ fn show(
         _ => {}
     }
     Ok(())
-}
-
-/// Writes to standard output; a reader that went away is no failure.
-fn print(text: &str) -> Result<(), Error> {
-    let mut output = io::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::failure(format!("cannot write to standard output: {error}"), "free its destination"))
-        }
-        _ => Ok(()),
-    }
 }

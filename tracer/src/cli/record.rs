@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use rmapscope::session::endings::how_to_end;
 use rmapscope::session::{Live, prepare};
 use rmapscope::trace_file::Writer;
 use rmapscope::{Error, ExitCode};
 
 use super::GlobalArgs;
-use super::script::print;
 use super::session_args::{Choice, SessionArgs, fork, runtime};
+use super::standard_output::print;
 use super::summary;
 use super::values::{duration, event_list};
 
@@ -62,7 +63,7 @@ pub fn run(args: &RecordArgs, global: &GlobalArgs) -> Result<u8, Error> {
     let live = Live::start(facts, plan, &options)?;
     let mut writer = Writer::create(&args.output, &args.session.header(&choice, &args.command, &live))?;
     if command.is_none() && options.duration.is_none() {
-        status.note("recording; Ctrl-C ends");
+        status.note(&format!("recording; {}", how_to_end()));
     }
     let ended = runtime()?.block_on(live.run(command.as_mut(), &mut writer)).inspect_err(|error| {
         if matches!(error.code, ExitCode::CommandNotFound | ExitCode::CommandNotExecutable) {

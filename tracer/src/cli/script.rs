@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -19,6 +19,7 @@ use rmapscope::trace_file::{Ending, FileHeader, Reader};
 use super::GlobalArgs;
 use super::filter::FilterArgs;
 use super::session_args::{SessionArgs, fork, runtime};
+use super::standard_output::{self, print};
 use super::status::Status;
 use super::summary;
 use super::values::{EventChoice, event_list, events, unknown};
@@ -104,7 +105,7 @@ impl FormatArgs {
             (None, true, _) => Ok(FormatName::Json),
             (None, false, None) => Ok(FormatName::Text),
             (Some(_), _, Some(_)) => {
-                Err(Error::failure("only CSV has a separator", "--format csv, or without -x"))
+                Err(Error::failure("only CSV has a separator", "use --format csv, or drop -x"))
             }
         }
     }
@@ -175,7 +176,7 @@ pub fn run(args: &ScriptArgs, global: &GlobalArgs) -> Result<u8, Error> {
     let header = reader.header().clone();
     let origin = Origin { description: &header.kernel, start: None };
     let format = args.format.formatter(selection, &origin, global.colors_output())?;
-    let mut output = io::stdout().lock();
+    let mut output = standard_output::lock()?;
     if args.format.header && args.format.name()? == FormatName::Text {
         output.write_all(header_text(&header).as_bytes()).map_err(PrintError)?;
     }
@@ -201,6 +202,7 @@ pub fn run(args: &ScriptArgs, global: &GlobalArgs) -> Result<u8, Error> {
 
 /// Prints the events of a live session as they come.
 fn live(args: &ScriptArgs, selection: Selection, global: &GlobalArgs) -> Result<u8, Error> {
+    let standard_output = standard_output::lock()?;
     let mut command = fork(&args.command)?;
     let mut options = args.session.options(args.filter.choice(), command.as_ref(), global.verbose)?;
     let (facts, plan) = prepare(&mut options.request, &args.session.facts())?;
@@ -208,23 +210,13 @@ fn live(args: &ScriptArgs, selection: Selection, global: &GlobalArgs) -> Result<
     let kernel = live.kernel().clone();
     let origin = Origin { description: &kernel, start: None };
     let format = args.format.formatter(selection, &origin, global.colors_output())?;
-    let printer = Printer::new(io::stdout().lock(), format, args.filter.rest(selection), &origin);
+    let printer = Printer::new(standard_output, format, args.filter.rest(selection), &origin);
     let mut output = Decoded::new(printer, |printer| printer.flush().map_err(Error::from));
     let ended = runtime()?.block_on(live.run(command.as_mut(), &mut output))?;
     output.into_inner().finish()?;
     summary::print(&ended, None, global.status());
     let code = ended.summary.command_status.unwrap_or(0);
     Ok(u8::try_from(code).unwrap_or(u8::MAX))
-}
-
-/// Prints data on standard output.
-///
-/// # Errors
-/// When it takes no more.
-pub fn print(text: &str) -> Result<u8, Error> {
-    let mut output = io::stdout().lock();
-    output.write_all(text.as_bytes()).and_then(|()| output.flush()).map_err(PrintError)?;
-    Ok(0)
 }
 
 /// Says what was printed and what is missing.

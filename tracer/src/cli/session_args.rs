@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use rmapscope::Error;
 use rmapscope::kernel::FactsOptions;
 use rmapscope::probe::{Preference, Request, select};
 use rmapscope::session::{Command, Filters, Live, Options};
 use rmapscope::trace_file::FileHeader;
+use rmapscope::{Error, open_files};
 
 use super::values;
 
@@ -219,7 +219,8 @@ pub fn fork(words: &[OsString]) -> Result<Option<Command>, Error> {
 /// When the process has no descriptor left.
 pub fn runtime() -> Result<tokio::runtime::Runtime, Error> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        Error::failure(format!("cannot wait for events: {error}"), "see `ulimit -n` for open files")
+        let remedy = open_files::remedy(&error, "this should not happen; report it");
+        Error::failure(format!("cannot wait for events: {error}"), remedy)
     })
 }
 

@@ -7,9 +7,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Out;
-use crate::Error;
 use crate::output::PrintError;
 use crate::trace_file::Reader;
+use crate::{Error, inherited, open_files};
 
 /// Bytes that are collected before they are written.
 const BUFFER: usize = 128 << 10;
@@ -51,12 +51,12 @@ impl Destination {
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                     "name a file in a directory that you may write to"
                 }
-                _ => "name another file",
+                _ => open_files::remedy(&error, "name another file"),
             };
             Error::failure(format!("cannot write {shown}: {error}"), remedy)
         };
         if path == Path::new("-") || path == Path::new("/dev/stdout") {
-            let output = io::stdout();
+            let output = inherited::output().map_err(PrintError)?;
             if is_binary && output.is_terminal() {
                 return Err(Error::failure(
                     "this format is binary and standard output is a terminal",

@@ -23,7 +23,7 @@ impl From<PrintError> for Error {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 Self::failure(cause, "free space, or send the output elsewhere")
             }
-            _ => Self::failure(cause, "send the output elsewhere"),
+            _ => Self::failure(cause, "check that standard output is open and can be written to"),
         }
     }
 }

@@ -12,8 +12,8 @@ use tracer_common::point::Point;
 
 use super::filters::Filters;
 use super::{calibrate, gaps, missed, object};
-use crate::Error;
 use crate::probe::{FallBack, Plan, Program, ProgramKind};
+use crate::{Error, open_files};
 
 /// Programs of a session, attached until they are dropped.
 pub struct Probes {
@@ -58,7 +58,7 @@ pub fn attach(
             .map_err(|error| object_error(&error, options.ring_bytes))?;
         let mut probes = Probes { ebpf, vmemmap_base: None, links: Vec::new() };
         probes.vmemmap_base = calibrate::run(&mut probes.ebpf);
-        if attach_points(&mut probes, plan, btf.as_ref()) == Done::Attached {
+        if attach_points(&mut probes, plan, btf.as_ref())? == Done::Attached {
             if filters.name_tasks() {
                 sees_forks(plan)?;
                 filters.watch(&mut probes.ebpf)?;
@@ -93,19 +93,24 @@ enum Done {
     Reload,
 }
 
-fn attach_points(probes: &mut Probes, plan: &mut Plan, btf: Option<&aya::Btf>) -> Done {
+fn attach_points(probes: &mut Probes, plan: &mut Plan, btf: Option<&aya::Btf>) -> Result<Done, Error> {
     for point in Point::ALL.iter().copied() {
         while let Some(candidate) = plan.point(point).candidate.clone() {
             let Err(refusal) = probes.attach_all(point, &candidate.programs(point), btf) else { break };
+            // Nothing else could be attached either, and a session without most of its probes is none.
+            if let Some(remedy) = open_files::remedy_of(refusal.errno) {
+                let cause = format!("no file descriptor is left for the probes: {}", refusal.reason);
+                return Err(Error::prerequisite(cause, remedy));
+            }
             match plan.fall_back(point, refusal.errno, &refusal.reason) {
                 // The programs were told that it is there.
-                FallBack::Exhausted if point == Point::MlockFolio => return Done::Reload,
+                FallBack::Exhausted if point == Point::MlockFolio => return Ok(Done::Reload),
                 FallBack::Next { reload: false } | FallBack::Exhausted => {}
-                FallBack::Next { reload: true } => return Done::Reload,
+                FallBack::Next { reload: true } => return Ok(Done::Reload),
             }
         }
     }
-    Done::Attached
+    Ok(Done::Attached)
 }
 
 /// Why the kernel did not take a program.
@@ -176,7 +181,10 @@ impl Probes {
         };
         // Before 5.15 a kprobe has no link of its own, and detaches with its program.
         if let Ok(link) = FdLink::try_from(link) {
-            let fd = link.info().ok().and_then(|info| missed::link(info.id()));
+            let fd = match link.info() {
+                Ok(info) => missed::link(info.id())?,
+                Err(_) => None,
+            };
             self.links.push(Link { family: point.family(), _link: link, fd });
         }
         Ok(())
@@ -250,7 +258,7 @@ fn refusal(program: &Program, error: &ProgramError) -> Refusal {
         ProgramError::SyscallError(error) => {
             (error.call, error.io_error.raw_os_error().unwrap_or(0), String::new())
         }
-        other => ("attach", 0, format!("{other:#}")),
+        other => ("attach", exhaustion(other).unwrap_or(0), format!("{other:#}")),
     };
     let meaning = meaning(errno);
     let detail =
@@ -271,8 +279,20 @@ fn meaning(errno: i32) -> String {
     }
 }
 
+/// The errno of an error that comes from a lack of descriptors, wherever in the chain of its sources.
+fn exhaustion(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    let mut sources = std::iter::successors(Some(error), |error| error.source());
+    sources.find_map(|error| {
+        let errno = error.downcast_ref::<io::Error>()?.raw_os_error()?;
+        open_files::remedy_of(errno).map(|_| errno)
+    })
+}
+
 /// Why the object could not be made at all.
 fn object_error(error: &aya::EbpfError, ring_bytes: u32) -> Error {
+    if let Some(remedy) = exhaustion(error).and_then(open_files::remedy_of) {
+        return Error::prerequisite(format!("no file descriptor is left for the eBPF maps: {error}"), remedy);
+    }
     let aya::EbpfError::MapError(aya::maps::MapError::CreateError { name, io_error }) = error else {
         return Error::prerequisite(
             format!("the eBPF object cannot be loaded: {error}"),

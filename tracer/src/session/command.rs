@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-use crate::{Error, ExitCode};
+use crate::{Error, ExitCode, open_files};
 
 /// A child process that waits for its release. Dropped before that, it ends without running anything.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Command {
     /// # Errors
     /// When the command is empty or holds a NUL, or the kernel refuses a process or a pipe.
     pub fn fork(words: &[OsString]) -> Result<Self, Error> {
-        let nul = || Error::failure("the command has a NUL byte in it", "give it without");
+        let nul = || Error::failure("the command contains a NUL byte", "remove it");
         let arguments: Vec<CString> = words
             .iter()
             .map(|word| CString::new(word.as_bytes()).map_err(|_| nul()))
@@ -47,10 +47,8 @@ impl Command {
             .cloned()
             .ok_or_else(|| Error::failure("no command after `--`", "name a command, or leave `--` out"))?;
         let failed = |error: io::Error| {
-            Error::failure(
-                format!("cannot start a process: {error}"),
-                "see `ulimit -u` and the cgroup's pids.max",
-            )
+            let remedy = open_files::remedy(&error, "see `ulimit -u` and the cgroup's pids.max");
+            Error::failure(format!("cannot start a process: {error}"), remedy)
         };
         let (gate, release) = pipe().map_err(failed)?;
         let (failure, report) = pipe().map_err(failed)?;
@@ -170,8 +168,10 @@ fn wait_and_exec(mut gate: std::fs::File, mut report: std::fs::File, arguments: 
         // SAFETY: ends the child without running what the parent has registered for its own end.
         unsafe { libc::_exit(0) };
     }
-    // SAFETY: Rust ignores SIGPIPE; the command must find it as every program does.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    if !crate::inherited::pipe_is_ignored() {
+        // SAFETY: Rust ignores SIGPIPE; the command must find it as this program did.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    }
     // SAFETY: a NULL-terminated array of NUL-terminated strings that outlive the call.
     unsafe { libc::execvp(arguments[0], arguments.as_ptr()) };
     let errno = io::Error::last_os_error().raw_os_error().unwrap_or(0);

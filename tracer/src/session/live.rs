@@ -18,6 +18,7 @@ use tracer_common::point::Point;
 use super::attach::{self, ObjectOptions, Probes};
 use super::command::{Command, exit_code};
 use super::counters::{Meter, by_family};
+use super::endings::Endings;
 use super::filters::Filters;
 use super::object::STACKS;
 use super::output::Output;
@@ -26,10 +27,10 @@ use super::ring::{ROUND, Ring};
 use super::stacks::Stacks;
 use super::tally::Tally;
 use super::{clock, expectations, least_privilege, processes};
-use crate::Error;
 use crate::event::{Loss, LossCause, Summary};
 use crate::kernel::{Description, Facts};
 use crate::probe::{Plan, PointReport, Request};
+use crate::{Error, open_files};
 
 /// What a session is asked for.
 #[derive(Clone, Debug)]
@@ -150,11 +151,10 @@ impl Live {
         output: &mut O,
     ) -> Result<Ended, Error> {
         let setup = |error: std::io::Error| {
-            Error::failure(format!("cannot wait for events: {error}"), "see ulimit -n")
+            let remedy = open_files::remedy(&error, "this should not happen; report it");
+            Error::failure(format!("cannot wait for events: {error}"), remedy)
         };
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(setup)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(setup)?;
-        let mut hangup = signal(SignalKind::hangup()).map_err(setup)?;
+        let mut endings = Endings::listen().map_err(setup)?;
         let mut child = signal(SignalKind::child()).map_err(setup)?;
         let mut log = self.logger()?;
         for process in processes::living() {
@@ -182,9 +182,7 @@ impl Live {
                 guard = ready.readable() => guard.map_err(setup)?.clear_ready(),
                 _ = look.tick() => {}
                 _ = child.recv() => {}
-                _ = interrupt.recv() => break "SIGINT".to_owned(),
-                _ = terminate.recv() => break "SIGTERM".to_owned(),
-                _ = hangup.recv() => break "SIGHUP".to_owned(),
+                signal = endings.next() => break signal.to_owned(),
                 () = until(deadline) => break "duration".to_owned(),
             }
             if self.drain(output)? {
@@ -207,10 +205,7 @@ impl Live {
         };
         let decided = clock::now();
         // A second signal ends the program at once, also while a command that was asked to end does not.
-        for number in [libc::SIGINT, libc::SIGTERM] {
-            // SAFETY: only puts the kernel's default back.
-            unsafe { libc::signal(number, libc::SIG_DFL) };
-        }
+        endings.give_up();
         if let Some(command) = command.as_deref_mut() {
             self.end_command(command, output).await?;
         }

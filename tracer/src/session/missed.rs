@@ -1,8 +1,11 @@
 //! Runs that the kernel skipped: a program that would have nested in itself on a CPU, a return probe without
 //! a free instance. aya does not show these numbers, so the kernel is asked directly.
 
+use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use crate::open_files;
 
 /// `BPF_LINK_GET_FD_BY_ID` (include/uapi/linux/bpf.h, `enum bpf_cmd`).
 const BPF_LINK_GET_FD_BY_ID: libc::c_long = 30;
@@ -60,16 +63,22 @@ fn number<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
 }
 
 /// Opens the link of that id once more; aya shows no descriptor of its own. It has to be closed to detach.
-pub fn link(id: u32) -> Option<OwnedFd> {
+///
+/// # Errors
+/// When there is no descriptor left, without which hits that the kernel skips would go uncounted.
+pub fn link(id: u32) -> io::Result<Option<OwnedFd>> {
     // `union bpf_attr`: link_id, next_id, open_flags.
     let mut attribute = [id, 0, 0];
     // SAFETY: the attribute is as long as it says.
     let fd = unsafe {
         libc::syscall(libc::SYS_bpf, BPF_LINK_GET_FD_BY_ID, attribute.as_mut_ptr(), size_of_val(&attribute))
     };
-    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
+    let Some(fd) = i32::try_from(fd).ok().filter(|fd| *fd >= 0) else {
+        let error = io::Error::last_os_error();
+        return if open_files::is_why(&error) { Err(error) } else { Ok(None) };
+    };
     // SAFETY: the kernel just made this descriptor for us.
-    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+    Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) }))
 }
 
 /// Runs of a program skipped because it was running on that CPU already.

@@ -9,6 +9,7 @@ mod calibrate;
 mod clock;
 pub mod command;
 mod counters;
+pub mod endings;
 mod expectations;
 mod filters;
 pub mod gaps;

@@ -2,9 +2,9 @@
 
 use tracer_common::family::Family;
 
-use crate::Error;
 use crate::kernel::{Facts, FactsOptions, Privileges, SystemFiles};
 use crate::probe::{KnownKernel, Outcome, Plan, Request};
+use crate::{Error, open_files};
 
 /// Looks at this process and the kernel, and plans what to attach. `request.probe_read` is set to what the
 /// kernel allows.
@@ -18,6 +18,7 @@ pub fn prepare(request: &mut Request, facts: &FactsOptions) -> Result<(Facts, Pl
             "run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYSLOG; see `rmapscope doctor`",
         ));
     }
+    open_files::raise_limit();
     let facts = Facts::of_running_kernel(facts)?;
     // The kernel is asked, not its version or its lockdown state: it either gives the helper or not.
     request.probe_read = aya::features().bpf_probe_read_kernel();

@@ -1,13 +1,14 @@
 //! Tells the programs which processes and threads to watch.
 
 use std::fs::{self, File};
+use std::io;
 
 use aya::Ebpf;
 use aya::programs::{Program, RawTracePointRunOptions, TestRun};
 use tracer_common::globals::WATCH_THREAD;
 
 use super::processes;
-use crate::Error;
+use crate::{Error, open_files};
 
 /// A process or thread that is held on to: another one that gets its id is not taken for it.
 struct Held {
@@ -16,8 +17,8 @@ struct Held {
 }
 
 impl Held {
-    fn open(id: u32) -> Option<Self> {
-        Some(Self { id, folder: File::open(format!("/proc/{id}")).ok()? })
+    fn open(id: u32) -> io::Result<Self> {
+        Ok(Self { id, folder: File::open(format!("/proc/{id}"))? })
     }
 
     /// A file of its folder in /proc; `None` when it is gone, also when another one has the id by now.
@@ -38,7 +39,13 @@ impl Held {
 pub fn watch(ebpf: &mut Ebpf, what: u32, id: u32) -> Result<(), Error> {
     let kind = if what == WATCH_THREAD { "thread" } else { "process" };
     let gone = || Error::failure(format!("{kind} {id} has ended"), "name one that lives");
-    let held = Held::open(id).ok_or_else(gone)?;
+    let held = Held::open(id).map_err(|error| match open_files::is_why(&error) {
+        true => Error::prerequisite(
+            format!("cannot hold on to {kind} {id}: {error}"),
+            open_files::remedy(&error, "name fewer tasks"),
+        ),
+        false => gone(),
+    })?;
     let pid = held.process().ok_or_else(gone)?;
     let refused = |reason: String| {
         Error::prerequisite(

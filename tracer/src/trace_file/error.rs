@@ -4,6 +4,7 @@ use std::io;
 
 use crate::error::Error;
 use crate::event::MalformedRecord;
+use crate::open_files;
 
 /// Why a trace file could not be created.
 #[derive(Debug, thiserror::Error)]
@@ -168,7 +169,10 @@ fn write_error(cause: String, source: &io::Error) -> Error {
         io::ErrorKind::BrokenPipe => {
             "the reader of the pipe ended first; record to a file to keep everything"
         }
-        _ => "look for disk errors in the kernel's log, or name a file on another disk",
+        _ => open_files::remedy(
+            source,
+            "look for disk errors in the kernel's log, or name a file on another disk",
+        ),
     };
     Error::failure(cause, remedy)
 }
@@ -181,7 +185,7 @@ impl From<ReadError> for Error {
                 io::ErrorKind::PermissionDenied => {
                     "trace files are made readable by their owner only: ask for a copy"
                 }
-                _ => "name a regular file or a pipe",
+                _ => open_files::remedy(source, "name a regular file or a pipe"),
             },
             ReadError::Io { .. } => "copy the file to another disk and try again",
             ReadError::Empty | ReadError::HeaderCut(_) => {

@@ -9,6 +9,7 @@ use std::sync::Once;
 
 use super::error::{CreateError, shown};
 use super::preamble::MAGIC;
+use crate::inherited;
 
 /// Where a trace file goes: a regular file, a pipe or a device.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ impl Output {
 
     /// `None` when it is a terminal.
     fn standard_output() -> io::Result<Option<Self>> {
-        let output = io::stdout();
+        let output = inherited::output()?;
         if output.is_terminal() {
             return Ok(None);
         }

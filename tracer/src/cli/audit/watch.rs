@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use rmapscope::Error;
 use rmapscope::audit::{Change, Entry, Snapshot, Totals, difference, json, text, views};
+use rmapscope::session::endings::Endings;
 use rmapscope::session::monotonic_now;
-use tokio::signal::unix::{SignalKind, signal};
+use rmapscope::{Error, open_files};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Audit, print};
@@ -22,8 +22,7 @@ pub fn run(audit: &Audit<'_>, pause: Duration) -> Result<Totals, Error> {
 }
 
 async fn watch(audit: &Audit<'_>, pause: Duration) -> Result<Totals, Error> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| cannot("hear signals", &error))?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| cannot("hear signals", &error))?;
+    let mut endings = Endings::listen().map_err(|error| cannot("hear signals", &error))?;
     let mut ticks = interval(pause.max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut watcher =
@@ -33,8 +32,7 @@ async fn watch(audit: &Audit<'_>, pause: Duration) -> Result<Totals, Error> {
     while audit.args.count.is_none_or(|count| looks < count) {
         tokio::select! {
             biased;
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
+            _ = endings.next() => break,
             _ = ticks.tick() => {}
         }
         let (snapshots, totals) = match audit.look() {
@@ -60,8 +58,9 @@ async fn watch(audit: &Audit<'_>, pause: Duration) -> Result<Totals, Error> {
     Ok(most.unwrap_or_default())
 }
 
-fn cannot(what: &str, error: &dyn std::fmt::Display) -> Error {
-    Error::failure(format!("cannot {what}: {error}"), "close other programs of yours and try again")
+fn cannot(what: &str, error: &std::io::Error) -> Error {
+    let remedy = open_files::remedy(error, "close other programs of yours and try again");
+    Error::failure(format!("cannot {what}: {error}"), remedy)
 }
 
 /// Keeps the greater count of each kind, and of processes that could not be looked at.
@@ -112,7 +111,7 @@ impl Watcher<'_> {
         for snapshot in &ended {
             self.print(&mut out, Change::Went, snapshot, &snapshot.entries);
         }
-        if out.is_empty() { Ok(()) } else { print(&out) }
+        if out.is_empty() { Ok(()) } else { print(&out).map(|_| ()) }
     }
 
     fn print(&mut self, out: &mut String, change: Change, snapshot: &Snapshot, entries: &[Entry]) {

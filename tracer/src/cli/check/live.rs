@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rmapscope::check::{Checker, Options, Verdict, kinds_for};
+use rmapscope::session::endings::how_to_end;
 use rmapscope::session::{Collected, Live, Tee, Tolerated, prepare};
 use rmapscope::trace_file::Writer;
 use rmapscope::{Error, ExitCode};
@@ -49,7 +50,7 @@ pub fn run(
     let writer = args.record.as_deref().map(|path| Writer::create(path, &header)).transpose()?;
     let judge = Judge { checker: Checker::new(&header, options), fail_fast: args.rules.fail_fast };
     if command.is_none() && session.duration.is_none() {
-        status.note("checking; Ctrl-C ends");
+        status.note(&format!("checking; {}", how_to_end()));
     }
     let mut output = Tee(Tolerated::new(writer), Collected(judge));
     let ended = runtime()?.block_on(live.run(command.as_mut(), &mut output)).inspect_err(|error| {

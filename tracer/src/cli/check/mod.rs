@@ -17,8 +17,8 @@ use rmapscope::{Error, ExitCode};
 
 use super::GlobalArgs;
 use super::output_files::Reserved;
-use super::script::print;
 use super::session_args::SessionArgs;
+use super::standard_output::print;
 use super::status;
 use exit::ExitArgs;
 use reports::ReportArgs;

@@ -10,7 +10,7 @@ use rmapscope::check::Verdict;
 use rmapscope::check::formats::{Form, Origin};
 
 use crate::cli::output_files::{OutputFiles, Reserved, shown};
-use crate::cli::status;
+use crate::cli::{standard_output, status};
 
 /// Names of the forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -110,6 +110,7 @@ impl ReportArgs {
         };
         let mut reports =
             vec![Report { form: self.form(printed, color)?, name: "standard output".to_owned(), file: None }];
+        standard_output::check()?;
         let mut files = OutputFiles::new("the verdict", reserved);
         for (name, path) in to_files {
             let form = self.form(name, false)?;
@@ -178,22 +179,11 @@ impl Reports {
 impl Report {
     fn write(self, verdict: &Verdict) -> Result<(), Error> {
         let text = self.form.render(verdict)?;
-        let written = match self.file {
-            None => {
-                let mut output = io::stdout().lock();
-                let written = output.write_all(text.as_bytes()).and_then(|()| output.flush());
-                // Whoever read it has seen enough; the exit code is still the verdict.
-                written.or_else(|error| match error.kind() {
-                    io::ErrorKind::BrokenPipe => Ok(()),
-                    _ => Err(error),
-                })
-            }
-            Some(mut file) => file.write_all(text.as_bytes()).and_then(|()| file.flush()),
-        };
-        written.map_err(|error| {
+        let Some(mut file) = self.file else { return standard_output::print_result(&text) };
+        file.write_all(text.as_bytes()).and_then(|()| file.flush()).map_err(|error| {
             Error::failure(
                 format!("cannot write the verdict to {}: {error}", self.name),
-                "free its place, or give another file; `rmapscope check -i` judges a recorded trace again",
+                "check that it can be written to; `rmapscope check -i` judges a recorded trace again",
             )
         })
     }

@@ -58,7 +58,7 @@ impl Outputs {
             Some(mut file) => file.write_all(text.as_bytes()).and_then(|()| file.flush()).map_err(|error| {
                 Error::failure(
                     format!("cannot write the gates: {error}"),
-                    "free its place, or give another file",
+                    "move the existing file, or choose another name",
                 )
             }),
             None => Ok(()),

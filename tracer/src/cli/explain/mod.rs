@@ -12,7 +12,7 @@ use rmapscope::check::{diagnoses, rules};
 use rmapscope::event::{Family, Kind};
 use rmapscope::output::column_names;
 
-use super::script::print;
+use super::standard_output::print;
 use super::values::unknown;
 use paragraphs::Page;
 

@@ -83,7 +83,7 @@ impl Files {
                 });
                 written.and_then(|()| file.commit()).map_err(|error| {
                     let cause = format!("cannot write the report to {name}: {error}");
-                    Error::failure(cause, "free its place, or give another file")
+                    Error::failure(cause, "move the existing file, or choose another name")
                 })
             }
             _ => Ok(()),

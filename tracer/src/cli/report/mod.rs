@@ -15,14 +15,15 @@ use rmapscope::report::model::{Key, Report};
 use rmapscope::report::text::{Layout, Section};
 use rmapscope::report::weight::Weight;
 use rmapscope::report::{json, text};
+use rmapscope::session::endings::how_to_end;
 use rmapscope::session::{Collected, Live, prepare};
 use rmapscope::trace_file::{Ending, FileHeader};
 
 use super::GlobalArgs;
 use super::filter::FilterArgs;
 use super::progress;
-use super::script::print;
 use super::session_args::{SessionArgs, fork, runtime};
+use super::standard_output::{self, print};
 use super::summary;
 use super::terminal;
 use super::values::{EventChoice, event_list, events};
@@ -122,6 +123,7 @@ pub fn run(args: &ReportArgs, global: &GlobalArgs) -> Result<u8, Error> {
     let EventChoice::Events(selection) = events(&args.filter.event)? else {
         return print(&event_list());
     };
+    standard_output::check()?;
     let is_live = args.live || !args.command.is_empty();
     let options = Options {
         filter: if is_live { args.filter.rest(selection) } else { args.filter.filter(selection) },
@@ -207,7 +209,7 @@ fn live(
     let live = Live::start(facts, plan, &session)?;
     let header = args.session.header(&choice, &args.command, &live);
     if command.is_none() && session.duration.is_none() {
-        status.note("summing up; Ctrl-C ends");
+        status.note(&format!("summing up; {}", how_to_end()));
     }
     let mut output = Collected(collectors(args, &header, options));
     let ended = runtime()?.block_on(live.run(command.as_mut(), &mut output))?;
