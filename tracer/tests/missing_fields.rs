@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use rmapscope::kernel::{Btf, resolve_layout};
-use rmapscope::probe::{KnownKernel, Outcome, Plan, Request};
+use rmapscope::kernel::{Btf, Symbols, resolve_layout};
+use rmapscope::probe::{KnownKernel, Outcome, Plan, Request, catalogue};
 use tracer_common::event::Kind;
 use tracer_common::globals::{Layout, OFFSET_ABSENT};
 use tracer_common::point::Point;
@@ -121,10 +121,24 @@ const TABLE: &[(&str, Without)] = &[
     ("sg_size", Off(&[Point::DmaDirectMapSg])),
 ];
 
+/// The functions of the kernel that the catalogue knows, and those that say what can be attached, which the pruned BTF
+/// does not have.
+fn symbols(btf: &Btf) -> Symbols {
+    let abilities = ["register_ftrace_direct", "arch_prepare_bpf_trampoline", "create_local_trace_kprobe"];
+    let candidates = catalogue::entries().flat_map(|entry| entry.candidates);
+    let functions = candidates.map(|candidate| candidate.symbol).filter(|name| btf.function(name).is_some());
+    let text: String =
+        functions.chain(abilities).map(|name| format!("ffffffff81000000 T {name}\n")).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kallsyms");
+    std::fs::write(&file, text).unwrap();
+    Symbols::load(&file).unwrap()
+}
+
 /// The points that a plan for Debian's 7.3 leaves off because of fields, and what they say.
-fn left_off(btf: &Btf, layout: &Layout) -> Vec<(Point, Vec<String>)> {
+fn left_off(btf: &Btf, symbols: &Symbols, layout: &Layout) -> Vec<(Point, Vec<String>)> {
     let request = Request { kinds: Kind::ALL.iter().copied().collect(), ..Request::default() };
-    let plan = Plan::make(&KnownKernel::described(btf, layout, None), &request);
+    let plan = Plan::make(&KnownKernel::described(btf, layout, Some(symbols)), &request);
     let missing = plan.points.iter().filter_map(|planned| match &planned.report.outcome {
         Outcome::Unresolved { missing } => Some((planned.point, missing.clone())),
         _ => None,
@@ -136,8 +150,9 @@ fn left_off(btf: &Btf, layout: &Layout) -> Vec<(Point, Vec<String>)> {
 fn each_field_of_the_newest_kernel_is_missed_by_name() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/btf/linux-7.3.4-debian-amd64.btf");
     let btf = Btf::load(&file).unwrap();
+    let symbols = symbols(&btf);
     let (whole, _) = resolve_layout(&btf);
-    assert_eq!(left_off(&btf, &whole), [], "with every field");
+    assert_eq!(left_off(&btf, &symbols, &whole), [], "with every field");
     let rows: Vec<&str> = TABLE.iter().map(|(field, _)| *field).collect();
     let fields: Vec<&str> = Layout::PATHS.iter().map(|(field, _)| *field).collect();
     assert_eq!(rows, fields, "each field has its row");
@@ -145,7 +160,7 @@ fn each_field_of_the_newest_kernel_is_missed_by_name() {
         let mut layout = whole;
         assert!(layout.set(field, OFFSET_ABSENT));
         let (_, path) = Layout::PATHS.iter().find(|(name, _)| name == field).unwrap();
-        let off = left_off(&btf, &layout);
+        let off = left_off(&btf, &symbols, &layout);
         let points: Vec<Point> = off.iter().map(|(point, _)| *point).collect();
         match without {
             Off(expected) => {
