@@ -3,6 +3,7 @@
 use tracer_common::event::{Body, Kind};
 
 use super::{Diagnose, counted};
+use crate::check::facts::Maker;
 use crate::check::info::{DiagnosisInfo, Need};
 use crate::check::scene::Scene;
 use crate::check::{Diagnosis, Evidence};
@@ -46,6 +47,10 @@ impl BlocksMigration {
 impl Diagnose for BlocksMigration {
     fn event(&mut self, event: &Event, scene: &Scene<'_>) {
         let Body::MigrateRefused(refused) = &event.body else { return };
+        // Since 6.15 the entry is a mapping like any other, and something else must have been in the way.
+        if scene.facts.maker == Some(Maker::Single) {
+            return;
+        }
         let Some(((mm, address), live)) = scene.state.exclusive.of_page(refused.page) else { return };
         self.count += 1;
         if self.evidence.len() < self.limit {
