@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use rmapscope_tests::workload::{
     AttachTarget, BlockIo, Children, Cost, Demo, DeviceMemory, Exclusive, ExclusiveObstacle, ExclusiveShared,
-    Facts, Fork, LockedFork, Marked, Mlock, MovePages, Pageout, Ring, Stress, Tasks, WideMapping,
-    pin_to_current_cpu,
+    Facts, Fork, Huge, LockedFork, Marked, Mlock, MovePages, Pageout, Ring, SharedLock, Stress, Tasks,
+    WideMapping, pin_to_current_cpu,
 };
 
 /// Do an exactly known number of kernel operations and say which, one JSON object a line
@@ -37,6 +37,9 @@ enum Workload {
     HmmMigrate(DeviceMemory),
     Marked(Marked),
     Mlock(Mlock),
+    SharedLock(SharedLock),
+    #[command(subcommand)]
+    Huge(Huge),
     Fork(Fork),
     SwiotlbIo(BlockIo),
     Children(Children),
@@ -61,6 +64,8 @@ impl Workload {
             Self::HmmMigrate(_) => "hmm-migrate",
             Self::Marked(_) => "marked",
             Self::Mlock(_) => "mlock",
+            Self::SharedLock(_) => "shared-lock",
+            Self::Huge(_) => "huge",
             Self::Fork(_) => "fork",
             Self::SwiotlbIo(_) => "swiotlb-io",
             Self::Children(_) => "children",
@@ -92,6 +97,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Workload::HmmMigrate(workload) => workload.run(facts),
         Workload::Marked(workload) => workload.run(facts),
         Workload::Mlock(workload) => workload.run(facts),
+        Workload::SharedLock(workload) => workload.run(facts),
+        Workload::Huge(workload) => workload.run(facts),
         Workload::Fork(workload) => workload.run(facts),
         Workload::SwiotlbIo(workload) => workload.run(facts),
         Workload::Children(workload) => workload.run(facts, path),

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::fact::Facts;
 use super::memory::Memory;
-use super::mirror::{CHUNK, Mirror};
+use super::mirror::Mirror;
 
 /// Migrate pages to the private memory of /dev/hmm_dmirror0 and fault them back
 #[derive(Args, Clone, Debug)]
@@ -38,7 +38,7 @@ impl DeviceMemory {
 
         let pages = self.pages as u64;
         // To the device in chunks; back by one fault a page (dmirror_devmem_fault, lib/test_hmm.c).
-        facts.exactly("migrate_vma_setup", self.pages.div_ceil(CHUNK) as u64 + pages)?;
+        facts.exactly("migrate_vma_setup", mirror.migrate_calls(self.pages)? + pages)?;
         // The entries are set by migrate_vma_collect_pmd, which has no tracepoint; they are replaced
         // by the reverse map's remove_migration_pte, once on the way there and once on the way back.
         facts.exactly("migration_entry_set", 0)?;

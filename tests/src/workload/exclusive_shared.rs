@@ -8,7 +8,7 @@ use super::memory::Memory;
 use super::mirror::{Mirror, exclusive_calls};
 use super::system::is_error;
 
-/// Ask for exclusive access to shared memory, and read it; the driver must answer that the pages are busy
+/// Ask for exclusive access to shared memory, and read it; the driver must refuse
 #[derive(Args, Clone, Debug)]
 pub struct ExclusiveShared {
     /// Pages to ask for
@@ -30,8 +30,9 @@ impl ExclusiveShared {
         let exclusive = memory.swapped()?;
         memory.check()?;
         ensure!(exclusive == 0, "{exclusive} pages of a file became exclusive");
+        // A page is missing (to 6.14), or the kernel says that it has no such pages (6.15 on).
         if let Err(error) = result
-            && !is_error(&error, libc::EBUSY)
+            && ![libc::EBUSY, libc::EOPNOTSUPP].iter().any(|number| is_error(&error, *number))
         {
             return Err(error);
         }

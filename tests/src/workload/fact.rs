@@ -136,6 +136,14 @@ impl Facts {
         self.count(event, expected, Some(std::process::id()), None)
     }
 
+    /// The current process must have caused at least `expected` events; `bound` says why it is not known exactly.
+    ///
+    /// # Errors
+    /// When the fact cannot be written.
+    pub fn at_least_own(&mut self, event: &str, expected: u64, bound: &str) -> anyhow::Result<()> {
+        self.count(event, expected, Some(std::process::id()), Some(bound.to_owned()))
+    }
+
     /// The whole system must have seen at least `expected` events, whatever task was running; `bound` says
     /// why it is not known exactly.
     ///

@@ -1,4 +1,6 @@
-//! An anonymous mapping of small pages, alone in its VMA.
+//! A mapping, alone in its VMA, whose pages have known content.
+
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use anyhow::{Context, ensure};
 
@@ -16,36 +18,84 @@ pub(super) struct Memory {
     pages: usize,
 }
 
-fn map(address: *mut u8, length: usize, protection: i32, flags: i32) -> anyhow::Result<*mut u8> {
-    let flags = flags | libc::MAP_ANONYMOUS;
-    // SAFETY: an anonymous mapping; a fixed address is only given inside a mapping of our own.
-    let mapped = unsafe { libc::mmap(address.cast(), length, protection, flags, -1, 0) };
+fn map(
+    address: *mut u8,
+    length: usize,
+    protection: i32,
+    flags: i32,
+    file: Option<&OwnedFd>,
+) -> anyhow::Result<*mut u8> {
+    let flags = if file.is_some() { flags } else { flags | libc::MAP_ANONYMOUS };
+    let file = file.map_or(-1, AsRawFd::as_raw_fd);
+    // SAFETY: a new mapping; a fixed address is only given inside a mapping of our own.
+    let mapped = unsafe { libc::mmap(address.cast(), length, protection, flags, file, 0) };
     ensure!(mapped != libc::MAP_FAILED, "mmap failed: {}", std::io::Error::last_os_error());
     Ok(mapped.cast())
+}
+
+/// Address space that nobody else gets, and that cannot be touched.
+fn reserve(length: usize) -> anyhow::Result<*mut u8> {
+    map(std::ptr::null_mut(), length, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_NORESERVE, None)
+}
+
+/// Gives back a part of a reservation.
+fn unmap(start: *mut u8, length: usize) -> anyhow::Result<()> {
+    if length == 0 {
+        return Ok(());
+    }
+    // SAFETY: a reservation of our own, to which nothing refers.
+    let result = unsafe { libc::munmap(start.cast(), length) };
+    check("munmap", result.into()).map(drop)
 }
 
 impl Memory {
     /// Maps `pages` pages of private memory without touching them; never huge ones.
     pub(super) fn map(pages: usize) -> anyhow::Result<Self> {
-        Self::map_as(pages, libc::MAP_PRIVATE)
+        Self::map_as(pages, libc::MAP_PRIVATE, None)
     }
 
     /// The same with memory that children share: pages of a file in shmem, not anonymous ones.
     pub(super) fn map_shared(pages: usize) -> anyhow::Result<Self> {
-        Self::map_as(pages, libc::MAP_SHARED)
+        Self::map_as(pages, libc::MAP_SHARED, None)
     }
 
-    fn map_as(pages: usize, kind: i32) -> anyhow::Result<Self> {
+    /// Maps the first pages of a file, which other mappings may share.
+    pub(super) fn of_file(file: &OwnedFd, pages: usize) -> anyhow::Result<Self> {
+        Self::map_as(pages, libc::MAP_SHARED, Some(file))
+    }
+
+    fn map_as(pages: usize, kind: i32, file: Option<&OwnedFd>) -> anyhow::Result<Self> {
         ensure!(pages > 0, "the number of pages must not be 0");
         let length = pages.checked_mul(PAGE_SIZE).context("so many pages do not fit into memory")?;
-        let guards = libc::MAP_PRIVATE | libc::MAP_NORESERVE;
-        let guarded = map(std::ptr::null_mut(), length + 2 * PAGE_SIZE, libc::PROT_NONE, guards)?;
-        let start = guarded.wrapping_add(PAGE_SIZE);
-        let start = map(start, length, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_FIXED | kind)?;
-        let memory = Self { start, pages };
+        let guarded = reserve(length + 2 * PAGE_SIZE)?;
+        let memory = Self::between_guards(guarded.wrapping_add(PAGE_SIZE), pages, kind, file)?;
         // EINVAL from a kernel without transparent huge pages.
         let _ = memory.advise(libc::MADV_NOHUGEPAGE);
         Ok(memory)
+    }
+
+    /// Maps private memory that may be huge, at a multiple of `alignment` bytes, without touching it.
+    pub(super) fn map_aligned(pages: usize, alignment: usize) -> anyhow::Result<Self> {
+        ensure!(pages > 0, "the number of pages must not be 0");
+        let length = pages.checked_mul(PAGE_SIZE).context("so many pages do not fit into memory")?;
+        let reserved = reserve(length + alignment + 2 * PAGE_SIZE)?;
+        let start = reserved.wrapping_add(PAGE_SIZE);
+        let start = start.wrapping_add(start.align_offset(alignment));
+        let guarded = start.wrapping_sub(PAGE_SIZE);
+        let before = guarded as usize - reserved as usize;
+        unmap(reserved, before)?;
+        unmap(start.wrapping_add(length + PAGE_SIZE), alignment - before)?;
+        Self::between_guards(start, pages, libc::MAP_PRIVATE, None)
+    }
+
+    fn between_guards(
+        start: *mut u8,
+        pages: usize,
+        kind: i32,
+        file: Option<&OwnedFd>,
+    ) -> anyhow::Result<Self> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        Ok(Self { start: map(start, pages * PAGE_SIZE, protection, libc::MAP_FIXED | kind, file)?, pages })
     }
 
     /// Maps `pages` pages and gives each its content.
@@ -79,17 +129,27 @@ impl Memory {
         self.start.wrapping_add(page * PAGE_SIZE).cast()
     }
 
+    /// Writes to one page what [`fill`](Self::fill) writes.
+    pub(super) fn fill_page(&self, page: usize) {
+        assert!(page < self.pages, "page {page} of {}", self.pages);
+        // SAFETY: an aligned word in our own writable mapping; volatile because the access itself counts.
+        unsafe { self.word(page).write_volatile(content(page)) };
+    }
+
     /// Writes to every page; never zero, which zram and swap treat in another way.
     pub(super) fn fill(&self) {
-        for page in 0..self.pages {
-            // SAFETY: an aligned word in our own writable mapping; volatile because the access itself counts.
-            unsafe { self.word(page).write_volatile(content(page)) };
-        }
+        (0..self.pages).for_each(|page| self.fill_page(page));
     }
 
     /// Reads every page; an error when one has other content than [`fill`](Self::fill) gave it.
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        for page in 0..self.pages {
+        self.check_pages(0..self.pages)
+    }
+
+    /// The same for some pages.
+    pub(super) fn check_pages(&self, pages: impl IntoIterator<Item = usize>) -> anyhow::Result<()> {
+        for page in pages {
+            ensure!(page < self.pages, "page {page} of {}", self.pages);
             // SAFETY: an aligned word in our own readable mapping.
             let found = unsafe { self.word(page).read_volatile() };
             let expected = content(page);
@@ -100,9 +160,20 @@ impl Memory {
 
     /// `madvise(2)` for all of it.
     pub(super) fn advise(&self, advice: i32) -> anyhow::Result<()> {
+        self.advise_part(0, self.pages, advice)
+    }
+
+    /// `madvise(2)` for some of its pages.
+    pub(super) fn advise_part(&self, first: usize, pages: usize, advice: i32) -> anyhow::Result<()> {
+        let (start, length) = self.part(first, pages)?;
         // SAFETY: our own mapping; no advice used here invalidates memory that Rust knows of.
-        let result = unsafe { libc::madvise(self.start.cast(), self.length(), advice) };
+        let result = unsafe { libc::madvise(start.cast(), length, advice) };
         check("madvise", result.into()).map(drop)
+    }
+
+    fn part(&self, first: usize, pages: usize) -> anyhow::Result<(*mut u8, usize)> {
+        ensure!(first + pages <= self.pages, "pages {first} to {} of {}", first + pages, self.pages);
+        Ok((self.start.wrapping_add(first * PAGE_SIZE), pages * PAGE_SIZE))
     }
 
     /// `mlock(2)` of all of it.
@@ -121,9 +192,24 @@ impl Memory {
 
     /// `mprotect(2)` of all of it.
     pub(super) fn protect(&self, protection: i32) -> anyhow::Result<()> {
+        self.protect_part(0, self.pages, protection)
+    }
+
+    /// `mprotect(2)` of some of its pages.
+    pub(super) fn protect_part(&self, first: usize, pages: usize, protection: i32) -> anyhow::Result<()> {
+        let (start, length) = self.part(first, pages)?;
         // SAFETY: our own mapping, reached only through raw pointers.
-        let result = unsafe { libc::mprotect(self.start.cast(), self.length(), protection) };
+        let result = unsafe { libc::mprotect(start.cast(), length, protection) };
         check("mprotect", result.into()).map(drop)
+    }
+
+    /// `munmap(2)` of its last pages: it is shorter then.
+    pub(super) fn cut(&mut self, pages: usize) -> anyhow::Result<()> {
+        ensure!(pages < self.pages, "the memory would have no page left");
+        let (start, length) = self.part(self.pages - pages, pages)?;
+        unmap(start, length)?;
+        self.pages -= pages;
+        Ok(())
     }
 
     /// `mremap(2)` to another address.

@@ -6,13 +6,16 @@ use std::os::fd::AsRawFd;
 use anyhow::{Context, ensure};
 
 use super::memory::{Memory, PAGE_SIZE};
-use super::system::{check, kernel_has};
+use super::system::{check, is_error, kernel_has};
 
 const DEVICE: &str = "/dev/hmm_dmirror0";
 
 /// The driver works on so many pages at a time (`pages[64]` in `dmirror_exclusive` and `src_pfns[64]` in
 /// `dmirror_migrate_to_device`, Linux 5.15 to 6.14).
-pub(super) const CHUNK: usize = 64;
+const CHUNK: usize = 64;
+
+/// To the device the driver moves so many since it has large device pages (PTRS_PER_PTE, 7.3 lib/test_hmm.c).
+const HUGE_CHUNK: usize = 512;
 
 /// `struct hmm_dmirror_cmd` (lib/test_hmm_uapi.h).
 #[derive(Debug, Default)]
@@ -46,35 +49,74 @@ impl Mirror {
 
     /// Makes all pages device-exclusive (HMM_DMIRROR_EXCLUSIVE).
     pub(super) fn make_exclusive(&self, memory: &Memory) -> anyhow::Result<()> {
-        self.command("HMM_DMIRROR_EXCLUSIVE", self.exclusive_number, memory)
+        self.make_part_exclusive(memory, 0, memory.pages())
+    }
+
+    /// The same for some of its pages.
+    pub(super) fn make_part_exclusive(
+        &self,
+        memory: &Memory,
+        first: usize,
+        pages: usize,
+    ) -> anyhow::Result<()> {
+        self.command("HMM_DMIRROR_EXCLUSIVE", self.exclusive_number, memory, first, pages)
     }
 
     /// Moves all pages to the device's private memory (HMM_DMIRROR_MIGRATE, later _MIGRATE_TO_DEV).
     pub(super) fn migrate_to_device(&self, memory: &Memory) -> anyhow::Result<()> {
-        self.command("HMM_DMIRROR_MIGRATE_TO_DEV", 2, memory)
+        self.command("HMM_DMIRROR_MIGRATE_TO_DEV", 2, memory, 0, memory.pages())
     }
 
-    fn command(&self, name: &str, number: u32, memory: &Memory) -> anyhow::Result<()> {
-        let mut copy = vec![0_u8; memory.pages() * PAGE_SIZE];
+    /// Whether the driver moves a huge page as one, and asks for the pages of a whole huge page at a time, as it
+    /// does since it has large device pages (6.19 on): the same change brought HMM_DMIRROR_FLAGS (7.3
+    /// lib/test_hmm_uapi.h). Here it sets a flag that has no meaning; no flag at all is an empty range, which every
+    /// version refuses.
+    pub(super) fn takes_huge_pages(&self) -> anyhow::Result<bool> {
+        const NO_MEANING: u64 = 1 << 8;
+        let mut command = Command { pages: NO_MEANING, ..Command::default() };
+        match self.send("HMM_DMIRROR_FLAGS", 8, &mut command) {
+            Err(error) if is_error(&error, libc::EINVAL) => Ok(false),
+            Err(error) => Err(error),
+            Ok(()) => Ok(true),
+        }
+    }
+
+    /// `migrate_vma_setup` calls that move so many pages to the device, from an address where a huge page can
+    /// begin.
+    pub(super) fn migrate_calls(&self, pages: usize) -> anyhow::Result<u64> {
+        Ok(pages.div_ceil(if self.takes_huge_pages()? { HUGE_CHUNK } else { CHUNK }) as u64)
+    }
+
+    fn command(
+        &self,
+        name: &str,
+        number: u32,
+        memory: &Memory,
+        first: usize,
+        pages: usize,
+    ) -> anyhow::Result<()> {
+        ensure!(first + pages <= memory.pages(), "pages {first} to {} do not exist", first + pages);
+        let mut copy = vec![0_u8; pages * PAGE_SIZE];
         let mut command = Command {
-            address: memory.address(),
+            address: memory.address() + (first * PAGE_SIZE) as u64,
             buffer: copy.as_mut_ptr() as u64,
-            pages: memory.pages() as u64,
+            pages: pages as u64,
             ..Command::default()
         };
+        self.send(name, number, &mut command)?;
+        ensure!(command.copied == pages as u64, "{name} took {} of {pages} pages", command.copied);
+        Ok(())
+    }
+
+    /// The buffer of the command must have room for as many pages as it says.
+    fn send(&self, name: &str, number: u32, command: &mut Command) -> anyhow::Result<()> {
         // _IOWR('H', number, struct hmm_dmirror_cmd)
         let size = u32::try_from(size_of::<Command>())?;
         let request = 3 << 30 | size << 16 | u32::from(b'H') << 8 | number;
         // SAFETY: the command lives during the call, and its buffer has room for as many pages as it says.
-        let result = unsafe { libc::ioctl(self.file.as_raw_fd(), request.into(), &raw mut command) };
-        check(name, result.into())?;
-        ensure!(
-            command.copied == memory.pages() as u64,
-            "{name} took {} of {} pages",
-            command.copied,
-            memory.pages()
-        );
-        Ok(())
+        let result =
+            unsafe { libc::ioctl(self.file.as_raw_fd(), request.into(), std::ptr::from_mut(command)) };
+        check(name, result.into()).map(drop)
     }
 }
 

@@ -14,6 +14,7 @@ use super::fork::Fork;
 use super::mirror::Mirror;
 use super::mlock::Mlock;
 use super::move_pages::MovePages;
+use super::shared_lock::SharedLock;
 use super::system::{compact_memory, fork_child, wait_for_success};
 use super::{reclaim, swap};
 
@@ -66,6 +67,8 @@ impl Stress {
         let pages = self.pages;
         let mut all: Vec<(&'static str, Round<'_>)> = vec![
             ("mlock", Box::new(move |facts| Mlock { pages }.run(facts))),
+            ("shared-lock", Box::new(move |facts| SharedLock { pages }.run(facts))),
+            ("huge", Box::new(|_| rounds::huge())),
             ("fork", Box::new(move |facts| Fork { vmas: 4, pages, children: 1 }.run(facts))),
             ("protect", Box::new(move |_| rounds::move_and_protect(pages))),
             ("merge", Box::new(move |_| rounds::merge(pages))),
@@ -91,6 +94,7 @@ impl Stress {
             Ok(_) => {
                 all.push(("exclusive", Box::new(move |facts| rounds::exclusive(pages, facts))));
                 all.push(("device-memory", Box::new(move |_| rounds::device_memory(pages))));
+                all.push(("huge-device", Box::new(|_| rounds::huge_device())));
             }
             Err(error) => facts.skipped("exclusive", &format!("{error:#}"))?,
         }

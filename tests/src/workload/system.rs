@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Error};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
@@ -80,6 +81,18 @@ pub(super) fn wait_for_success(pid: libc::pid_t) -> anyhow::Result<()> {
     }
     ensure!(libc::WEXITSTATUS(status) == 0, "child {pid} ended with status {}", libc::WEXITSTATUS(status));
     Ok(())
+}
+
+/// A file in shmem of so many bytes, without a name; its pages are small unless the administrator asked for huge ones.
+pub(super) fn file_in_memory(bytes: usize) -> anyhow::Result<OwnedFd> {
+    // SAFETY: the name is NUL-terminated.
+    let file = check("memfd_create", unsafe { libc::memfd_create(c"rmapscope".as_ptr(), 0) }.into())?;
+    // SAFETY: a new descriptor that nobody else has.
+    let file = unsafe { OwnedFd::from_raw_fd(i32::try_from(file)?) };
+    let bytes = libc::off_t::try_from(bytes)?;
+    // SAFETY: no pointers.
+    check("ftruncate", unsafe { libc::ftruncate(file.as_raw_fd(), bytes) }.into())?;
+    Ok(file)
 }
 
 /// Compacts all memory: moves pages together so that large free blocks come to be.

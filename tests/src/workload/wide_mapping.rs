@@ -1,6 +1,6 @@
 //! One page with very many mappings.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 
 use anyhow::{bail, ensure};
 use clap::Args;
@@ -10,7 +10,7 @@ use super::memory::PAGE_SIZE;
 use super::move_pages::{MPOL_MF_MOVE_ALL, memory_nodes, move_addresses};
 use super::pagemap::page_states;
 use super::reclaim::EVERYTHING;
-use super::system::check;
+use super::system::file_in_memory;
 use super::{reclaim, swap};
 
 /// How often to ask that the page be reclaimed.
@@ -72,12 +72,7 @@ impl WideMapping {
 /// Maps the one page of a file so many times, each time in a VMA of its own, and touches it there. The
 /// mappings live as long as the process. One of the addresses.
 fn map_one_page(vmas: usize) -> anyhow::Result<u64> {
-    // SAFETY: the name is NUL-terminated.
-    let file = check("memfd_create", unsafe { libc::memfd_create(c"wide".as_ptr(), 0) }.into())?;
-    // SAFETY: a new descriptor that nobody else has.
-    let file = unsafe { OwnedFd::from_raw_fd(i32::try_from(file)?) };
-    // SAFETY: no pointers.
-    check("ftruncate", unsafe { libc::ftruncate(file.as_raw_fd(), PAGE_SIZE as libc::off_t) }.into())?;
+    let file = file_in_memory(PAGE_SIZE)?;
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     ensure!(vmas > 0, "the number of VMAs must not be 0");
     let mut address = std::ptr::null_mut();

@@ -49,3 +49,28 @@ end_background() {
     wait "$BACKGROUND"
     echo $? >"$DIR/status"
 }
+
+# huge_pages WORK…: each of these works on huge pages, one after the other; ends at the first that fails.
+huge_pages() {
+    local work
+    for work in "$@"; do
+        # The words of the work are options of their own.
+        # shellcheck disable=SC2086
+        rmapscope-workload --facts "$FACTS" --label "huge $work" huge $work || return
+    done
+}
+export -f huge_pages
+
+# What needs no test driver.
+HUGE_PAGES=(
+    'migrate' 'migrate --pte' 'migrate --shared' 'migrate --pte --shared'
+    'split' 'split --pte' 'split --cut munmap' 'split --cut dontneed' 'split --cut mprotect'
+    'pageout' 'pageout --pte' 'fork' 'fork --pte' 'lock' 'lock --pte'
+)
+
+# Single pages of huge ones that become exclusive, and huge pages that move to the device.
+HUGE_DEVICE_PAGES=(
+    'exclusive' 'exclusive --pte' 'exclusive --end fork' 'exclusive --end munmap'
+    'exclusive --first 0' 'exclusive --first 0 --end fork' 'exclusive --first 510 --pages 4'
+    'device' 'device --pte'
+)

@@ -53,6 +53,14 @@ exact_counts() {
     record_work children -e mlock -- children --depth 4 --pages 10
 }
 
+huge() {
+    record_work shared-lock -e mlock --per-vma -- shared-lock --pages 40
+    record huge -e rmap,migrate,mlock,fork,exclusive --per-vma -- bash -c 'huge_pages "$@"' bash "${HUGE_PAGES[@]}"
+    [ -e /dev/hmm_dmirror0 ] || return
+    record huge-device -e rmap,migrate,fork,exclusive --per-vma -- \
+        bash -c 'huge_pages "$@"' bash "${HUGE_DEVICE_PAGES[@]}"
+}
+
 exclusive() {
     [ -e /dev/hmm_dmirror0 ] || return
     record_work exclusive-fault -e exclusive --per-vma -- exclusive --pages 130 --fault
@@ -201,6 +209,7 @@ if [ "$METHOD" = lockdown ]; then
     audits
 else
     exact_counts
+    huge
     exclusive
     swiotlb
     filters

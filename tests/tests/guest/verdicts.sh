@@ -63,6 +63,12 @@ selftests() {
     [ -e /dev/hmm_dmirror0 ] && check kprobe-hmm-tests --attach kprobe -- "$SELFTESTS/hmm-tests"
 }
 
+huge() {
+    check huge -- bash -c 'huge_pages "$@"' bash "${HUGE_PAGES[@]}"
+    [ -e /dev/hmm_dmirror0 ] || return
+    check huge-device -- bash -c 'huge_pages "$@"' bash "${HUGE_DEVICE_PAGES[@]}"
+}
+
 stress() {
     local work=(rmapscope-workload stress --seconds "$STRESS")
     [ -e "$DISK" ] && work+=(--device "$DISK")
@@ -191,6 +197,7 @@ healthy)
     [ -e /dev/hmm_dmirror0 ] && codes
     diagnoses
     reporting
+    huge
     selftests
     stress
     ;;

@@ -3,13 +3,14 @@
 use std::fs;
 use std::time::Duration;
 
+use super::super::contiguous::HUGE_PAGE;
 use super::super::exclusive::Exclusive;
 use super::super::fact::Facts;
-use super::super::memory::Memory;
+use super::super::memory::{Memory, PAGE_SIZE};
 use super::super::mirror::Mirror;
-use super::super::move_pages::{memory_nodes, move_pages};
+use super::super::move_pages::{MPOL_MF_MOVE_ALL, memory_nodes, move_addresses, move_pages};
 use super::super::reclaim;
-use super::super::system::{compact_memory, is_error};
+use super::super::system::{compact_memory, fork_child, is_error, wait_for_success};
 
 pub(super) fn move_and_protect(pages: usize) -> anyhow::Result<()> {
     let mut memory = Memory::filled(pages)?;
@@ -40,6 +41,40 @@ pub(super) fn merge(pages: usize) -> anyhow::Result<()> {
         mapping.fill();
     }
     memory.iter().try_for_each(Memory::check)
+}
+
+/// Huge pages, as far as the kernel gives any: mapped page by page, shared, moved, split and paged out.
+pub(super) fn huge() -> anyhow::Result<()> {
+    let memory = huge_memory()?;
+    let half = memory.pages() / 2;
+    memory.protect_part(1, 1, libc::PROT_READ)?;
+    memory.protect_part(1, 1, libc::PROT_READ | libc::PROT_WRITE)?;
+    let firsts = [memory.address(), memory.address() + HUGE_PAGE as u64];
+    for node in memory_nodes()? {
+        move_addresses(&firsts, Some(node), MPOL_MF_MOVE_ALL)?;
+    }
+    wait_for_success(fork_child(|| memory.check())?)?;
+    memory.advise_part(half / 2, half, libc::MADV_PAGEOUT)?;
+    memory.check()
+}
+
+/// Small parts of a huge page made exclusive, and huge pages moved to the device.
+pub(super) fn huge_device() -> anyhow::Result<()> {
+    let mirror = Mirror::open()?;
+    let memory = huge_memory()?;
+    // To 6.14 the kernel refuses pages that are not the first of a huge one.
+    let _ = mirror.make_part_exclusive(&memory, 0, 8);
+    memory.check()?;
+    let _ = mirror.migrate_to_device(&memory);
+    memory.check()
+}
+
+fn huge_memory() -> anyhow::Result<Memory> {
+    let memory = Memory::map_aligned(2 * HUGE_PAGE / PAGE_SIZE, HUGE_PAGE)?;
+    // EINVAL from a kernel without transparent huge pages.
+    let _ = memory.advise(libc::MADV_HUGEPAGE);
+    memory.fill();
+    Ok(memory)
 }
 
 pub(super) fn page_out(pages: usize) -> anyhow::Result<()> {

@@ -33,6 +33,16 @@ pub const CHECKS: &[Check] = &[
         judge: |run| selftest(run, "cow", &["rmap-caller-locked"]),
     },
     Check { name: "selftest ksm_tests", applies: healthy, judge: |run| selftest(run, "ksm_tests", &[]) },
+    Check {
+        name: "huge pages",
+        applies: healthy,
+        judge: |run| workloads(run, "huge", &["migration-entry-locked", "rmap-caller-locked"]),
+    },
+    Check {
+        name: "pages of huge ones, exclusive and on a device",
+        applies: healthy_with_test_driver,
+        judge: |run| workloads(run, "huge-device", EXCLUSIVE),
+    },
     Check { name: "stress", applies: healthy, judge: |run| stress(run, "stress") },
     Check { name: "stress, with kprobes", applies: healthy, judge: |run| stress(run, "kprobe-stress") },
 ];
@@ -64,6 +74,16 @@ fn selftest(run: &Run<'_>, name: &str, exercised: &[&str]) -> anyhow::Result<()>
     let results = Results::read(&session.text("stdout")?);
     results.report(run.kernel, name);
     ensure!(results.passed > 0, "not one test passed:\n{}", session.said());
+    expect_exercised(&verdict, exercised)?;
+    session.expect_status(0)?;
+    session.expect_same_verdict_of_file()
+}
+
+fn workloads(run: &Run<'_>, name: &str, exercised: &[&str]) -> anyhow::Result<()> {
+    let session = run.session(name)?;
+    let verdict = Verdict::of(&session)?;
+    verdict.expect_no_violation()?;
+    ensure!(verdict.subject()["command_status"] == 0, "a workload failed:\n{}", session.said());
     expect_exercised(&verdict, exercised)?;
     session.expect_status(0)?;
     session.expect_same_verdict_of_file()

@@ -7,6 +7,7 @@ mod exclusive;
 mod exit_codes;
 mod false_alarm;
 mod filters;
+mod huge;
 mod loss;
 mod mlock_and_fork;
 mod mutant;
@@ -70,6 +71,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
     [
         reclaim_and_migration::CHECKS,
         exclusive::CHECKS,
+        huge::CHECKS,
         mlock_and_fork::CHECKS,
         swiotlb::CHECKS,
         filters::CHECKS,
