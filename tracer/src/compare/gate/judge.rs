@@ -213,28 +213,16 @@ fn of_event(kind: Kind, quantity: Quantity, limit: f64, sides: &Sides) -> Result
 
 /// A number of the second side as a whole.
 fn whole(metric: Metric, after: &[Run]) -> Number {
-    let rules = |run: &Run, outcome| run.verdict.count(outcome) as u64;
-    let most = |count: &dyn Fn(&Run) -> u64| after.iter().map(count).max().unwrap_or_default();
+    let rules = |outcome| after.iter().map(|run| run.verdict.count(outcome)).max().unwrap_or_default() as u64;
     let lost = |cause| total(after.iter().map(|run| run.missing.of_cause(cause)));
-    let mut doubt = None;
-    let mut bounds = None;
-    let value = match metric {
+    let number = match metric {
         Metric::Lost => lost(LossCause::Lost),
         Metric::Missed => lost(LossCause::Missed),
         Metric::Dropped => lost(LossCause::Dropped),
         Metric::Unpaired => total(after.iter().map(|run| run.missing.unpaired())),
-        Metric::Violated => {
-            let inconclusive = most(&|run| rules(run, Outcome::Inconclusive));
-            let violated = most(&|run| rules(run, Outcome::Violated));
-            if inconclusive > 0 {
-                let high = most(&|run| rules(run, Outcome::Violated) + rules(run, Outcome::Inconclusive));
-                bounds = Some(Bounds { low: violated as f64, high: high as f64 });
-                doubt = Some(format!("{inconclusive} of its rules are inconclusive"));
-            }
-            violated
-        }
-        Metric::Inconclusive | Metric::Event(..) => most(&|run| rules(run, Outcome::Inconclusive)),
+        Metric::Violated => rules(Outcome::Violated),
+        Metric::Inconclusive | Metric::Event(..) => rules(Outcome::Inconclusive),
     };
-    let bounds = bounds.unwrap_or_else(|| Bounds::exact(value as f64));
-    Number { value: value as f64, text: format!("{value} in B"), chance: 0.0, bounds, doubt }
+    let (value, text) = (number as f64, format!("{number} in B"));
+    Number { value, text, chance: 0.0, bounds: Bounds::exact(value), doubt: None }
 }
