@@ -1,12 +1,19 @@
 //! The library behind the program `rmapscope`: facts of a kernel, probes on it, sessions, events, trace files,
 //! verdicts.
+#![cfg_attr(
+    not(feature = "reports"),
+    allow(dead_code, unused_imports, reason = "some of it is for reports alone")
+)]
 
 pub mod audit;
 pub mod check;
+#[cfg(feature = "reports")]
 pub mod compare;
 pub mod error;
 pub mod event;
+#[cfg(feature = "reports")]
 pub mod export;
+#[cfg(feature = "reports")]
 pub mod flame;
 mod follow;
 pub mod inherited;
@@ -14,6 +21,7 @@ pub mod kernel;
 pub mod open_files;
 pub mod output;
 pub mod probe;
+#[cfg(feature = "reports")]
 pub mod report;
 pub mod session;
 pub mod trace_file;

@@ -39,7 +39,8 @@ impl Configuration {
         }
     }
 
-    const fn name(self) -> &'static str {
+    /// The name of its folder, and what `RMAPSCOPE_KERNELS` calls it.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Recordings => "recordings",
             Self::Lockdown => "lockdown",

@@ -4,13 +4,11 @@
 //! - Verdicts (`verdicts.sh`): kernels that keep their rules under their own selftests and under stress must
 //!   pass, what was not seen must not pass, and each planted bug of `docs/mutants.md` must be found.
 //!
-//! Each kernel is booted once for its recordings and once for its verdicts; 6.12 once more in lockdown,
-//! `6.12-hmm` once more with little room for bounce buffers, and once more for the planted bugs, which are
-//! switched while it runs. What the sessions left behind stays in `target/guest-tests`.
+//! Each kernel is booted once for its recordings and once for its verdicts; 6.12 in lockdown, `6.12-hmm` once more
+//! with little room for bounce buffers, and once more for the planted bugs, which are switched while it runs. What the sessions left behind stays in `target/guest-tests`.
 //!
 //! The environment says where things are, as `cargo xtask test` sets it:
-//! - `RMAPSCOPE_KERNEL_6_1`, `RMAPSCOPE_KERNEL_6_12`, `RMAPSCOPE_KERNEL_6_12_HMM`: kernel images; the
-//!   tests of a kernel without one are ignored, and their names say so;
+//! - `RMAPSCOPE_KERNELS`: the kernels (`kernels.rs`); without it all tests are ignored, and their names say so;
 //! - `RMAPSCOPE_PROGRAMS`: the folder of `rmapscope` and `rmapscope-workload` (`target/debug` if not set);
 //! - `RMAPSCOPE_SELFTESTS`: the folder of the kernel's selftests (`xtask::kernel::selftests`);
 //! - `RMAPSCOPE_STRESS_SECONDS`: how long each kernel is stressed under a check (60 if not set);
@@ -18,43 +16,33 @@
 
 mod boot;
 mod checks;
+mod kernels;
 mod mutants;
 mod recording;
 mod verdict;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use boot::{Boot, Configuration};
 use checks::{Applies, Run};
+use kernels::Kernel;
 use libtest_mimic::{Arguments, Failed, Trial};
-
-const KERNELS: [&str; 3] = ["6.1", "6.12", "6.12-hmm"];
 
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
-    for kernel in KERNELS {
-        for configuration in [Configuration::Recordings, Configuration::Verdicts] {
+    for kernel in kernels::all() {
+        for configuration in kernel.configurations() {
             trials.extend(trials_of(kernel, configuration));
         }
     }
-    trials.extend(trials_of("6.12", Configuration::Lockdown));
-    trials.extend(trials_of("6.12-hmm", Configuration::LittleRoom));
-    trials.extend(trials_of("6.12-hmm", Configuration::Mutants));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// The environment variable that holds the path of a kernel image.
-fn variable(kernel: &str) -> String {
-    format!("RMAPSCOPE_KERNEL_{}", kernel.replace(['.', '-'], "_").to_uppercase())
-}
-
-fn trials_of(kernel: &'static str, configuration: Configuration) -> Vec<Trial> {
-    let variable = variable(kernel);
-    let image = std::env::var_os(&variable).map(PathBuf::from);
-    let missing = image.is_none().then(|| format!("{variable} is not set"));
-    let boot = Arc::new(Boot::new(kernel, image.unwrap_or_default(), configuration));
+fn trials_of(kernel: &'static Kernel, configuration: Configuration) -> Vec<Trial> {
+    let missing = kernel.image.is_none().then(|| "RMAPSCOPE_KERNELS is not set".to_owned());
+    let boot = Arc::new(Boot::new(&kernel.name, kernel.image.clone().unwrap_or_default(), configuration));
+    let kernel = kernel.name.as_str();
     let mut trials = Vec::new();
     for &run in configuration.runs() {
         for check in checks::all() {

@@ -3,25 +3,35 @@
 //! Standard output is data, standard error is status. Every error ends here, as one line of cause, one of
 //! remedy, and an exit code.
 
+#![cfg_attr(not(feature = "reports"), allow(dead_code, reason = "some of it is for reports alone"))]
+
 mod audit;
 mod check;
 mod completions;
+#[cfg(feature = "reports")]
 mod diff;
 mod doctor;
 mod explain;
+#[cfg(feature = "reports")]
 mod export;
 mod filter;
+#[cfg(feature = "reports")]
 mod flame_args;
 mod output_files;
 mod probes;
+#[cfg(feature = "reports")]
 mod progress;
 mod record;
+#[cfg(feature = "reports")]
+mod recordings;
+#[cfg(feature = "reports")]
 mod report;
 mod script;
 mod session_args;
 mod standard_output;
 mod status;
 mod summary;
+#[cfg(feature = "reports")]
 mod terminal;
 mod values;
 
@@ -104,9 +114,9 @@ enum Command {
     Record(record::RecordArgs),
     Check(check::CheckArgs),
     Script(script::ScriptArgs),
-    Export(export::ExportArgs),
-    Report(report::ReportArgs),
-    Diff(diff::DiffArgs),
+    #[cfg(feature = "reports")]
+    #[command(flatten)]
+    Recordings(recordings::Command),
     Probes(probes::ProbesArgs),
     Explain(explain::ExplainArgs),
     Doctor(doctor::DoctorArgs),
@@ -122,9 +132,8 @@ fn run(cli: &Cli) -> Result<u8, Error> {
         Command::Explain(args) => explain::run(args),
         Command::Probes(args) => probes::run(args, &cli.global).map(|()| 0),
         Command::Script(args) => script::run(args, &cli.global),
-        Command::Export(args) => export::run(args, &cli.global),
-        Command::Report(args) => report::run(args, &cli.global),
-        Command::Diff(args) => diff::run(args, &cli.global),
+        #[cfg(feature = "reports")]
+        Command::Recordings(command) => recordings::run(command, &cli.global),
         Command::Audit(args) => audit::run(args, &cli.global),
         Command::Doctor(args) => doctor::run(args).map(|()| 0),
         Command::Completions(args) => completions::run(args),

@@ -1,8 +1,9 @@
 //! `cargo xtask demo`: the demonstration workload, recorded in a guest.
 
 use std::fs;
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -11,14 +12,15 @@ use crate::guest::{Disk, Guest, quote};
 use crate::setup::{self, Group};
 use crate::{kernel, process, workspace};
 
-mod comparison;
+pub mod comparison;
 
 /// Options of `demo`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Kernel to boot: 6.12-hmm, which has all features, or 6.1, 6.12, or the path of a bzImage
-    #[arg(long, default_value = kernel::HMM)]
-    kernel: String,
+    /// Kernel to boot: 6.1, 6.12, 6.12-hmm, a newer one of Debian's (6.18, 7.3, 7.3-rt, …) or the path of a
+    /// bzImage; the newest of Debian's if not given
+    #[arg(long)]
+    kernel: Option<String>,
     /// Seconds for the whole run, boot included
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     timeout: u64,
@@ -26,20 +28,59 @@ pub struct Options {
 
 /// Records and compares; exit code 1 when a count differs.
 pub fn run(options: &Options) -> Result<u8> {
-    setup::ensure(&[Group::Toolchain, Group::Guest])?;
-    let image = kernel::ensure(&options.kernel)?;
-    let binaries = workspace::build_programs(workspace::Profile::Test)?;
+    let started = Instant::now();
+    let (image, programs) = prepare(options.kernel.as_deref())?;
     let folder = workspace::target().join("demo");
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    let trace = folder.join("rmapscope.data");
-    let facts = folder.join("facts.jsonl");
-
     eprintln!("xtask: recording the demonstration workload on {} (about a minute)", image.display());
+    let demo = record(image, &programs, &folder, Duration::from_secs(options.timeout))?;
+    let comparison = comparison::compare(&programs.join("rmapscope"), &demo.trace, &demo.facts)?;
+    print!("{comparison}");
+    let size = fs::metadata(&demo.trace).with_context(|| demo.trace.display().to_string())?.len();
+    eprintln!("xtask: the trace file is {} ({size} bytes)", demo.trace.display());
+    eprintln!("xtask: the demonstration took {}", process::duration(started.elapsed()));
+    Ok(u8::from(!comparison.agrees()))
+}
+
+/// The kernel's image and the folder of the programs. On a fresh machine three things go on at once: crates
+/// compile, the tools for eBPF and guests are installed, and the kernel is unpacked.
+fn prepare(kernel: Option<&str>) -> Result<(PathBuf, PathBuf)> {
+    let groups = [Group::Toolchain, Group::Guest, Group::Stock];
+    let fresh = setup::missing(&[Group::Toolchain])?;
+    thread::scope(|scope| {
+        let ahead = (!fresh.is_empty()).then(|| scope.spawn(workspace::build_ahead));
+        // Packages first: both the tools and the kernel want some, and dpkg takes one caller at a time.
+        setup::packages(&groups)?;
+        let image = scope.spawn(move || match kernel {
+            Some(name) => kernel::ensure(name),
+            None => kernel::ensure_latest(),
+        });
+        setup::ensure(&groups)?;
+        if let Some(ahead) = ahead {
+            let _ = ahead.join();
+        }
+        let programs = workspace::build_recorder()?;
+        let image = image.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok((image, programs))
+    })
+}
+
+/// What a guest left behind.
+pub struct Demo {
+    /// The trace file.
+    pub trace: PathBuf,
+    /// What the workload stated, a line each.
+    pub facts: PathBuf,
+}
+
+/// Records the workload in a guest with everything that it can use; `folder` is emptied first.
+pub fn record(image: PathBuf, programs: &Path, folder: &Path, timeout: Duration) -> Result<Demo> {
+    let _ = fs::remove_dir_all(folder);
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let demo = Demo { trace: folder.join("rmapscope.data"), facts: folder.join("facts.jsonl") };
     let record = format!(
         "rmapscope record --per-vma -o {} -- rmapscope-workload --facts {} demo",
-        quote(&trace.to_string_lossy()),
-        quote(&facts.to_string_lossy())
+        quote(&demo.trace.to_string_lossy()),
+        quote(&demo.facts.to_string_lossy())
     );
     eprintln!("xtask: {record}");
     let outcome = Guest::new(image)
@@ -49,9 +90,9 @@ pub fn run(options: &Options) -> Result<u8> {
         .append("swiotlb=force")
         .disk(Disk::Nvme)
         .swap("256M")
-        .rwdir(&folder)
-        .path(&binaries)
-        .timeout(Duration::from_secs(options.timeout))
+        .rwdir(folder)
+        .path(programs)
+        .timeout(timeout)
         .live(true)
         .run(&record)?;
     eprintln!("xtask: the guest ran for {}", process::duration(outcome.elapsed));
@@ -61,13 +102,5 @@ pub fn run(options: &Options) -> Result<u8> {
     if outcome.status != 0 {
         bail!("the recording ended with status {}", outcome.status);
     }
-    report(&binaries.join("rmapscope"), &trace, &facts)
-}
-
-fn report(program: &Path, trace: &Path, facts: &Path) -> Result<u8> {
-    let comparison = comparison::compare(program, trace, facts)?;
-    print!("{comparison}");
-    let size = fs::metadata(trace).with_context(|| trace.display().to_string())?.len();
-    eprintln!("xtask: the trace file is {} ({size} bytes)", trace.display());
-    Ok(u8::from(!comparison.agrees()))
+    Ok(demo)
 }

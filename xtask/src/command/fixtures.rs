@@ -20,7 +20,7 @@ use crate::{kernel, process, workspace};
 #[derive(Args, Debug)]
 pub struct Options {
     /// Record on this kernel only: 6.1, 6.12 or 6.12-hmm (may be given more than once)
-    #[arg(long, value_parser = kernel::NAMES)]
+    #[arg(long, value_parser = KERNELS)]
     kernel: Vec<String>,
 }
 
@@ -38,6 +38,8 @@ const FIXTURES: [Fixture; 3] = [
     Fixture { name: "pageout-2", options: "-l", workload: "pageout --pages 1024 --rounds 2" },
 ];
 
+const KERNELS: [&str; 3] = ["6.1", "6.12", kernel::HMM];
+
 /// Seconds for one kernel, boot included.
 const TIMEOUT: u64 = 300;
 
@@ -49,7 +51,7 @@ pub fn run(options: &Options) -> Result<u8> {
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let recorded = workspace::target().join("fixtures");
     fs::create_dir_all(&recorded).with_context(|| recorded.display().to_string())?;
-    for name in kernel::NAMES {
+    for name in KERNELS {
         if options.kernel.is_empty() || options.kernel.iter().any(|kernel| kernel == name) {
             record(name, &binaries, &recorded)?;
             for fixture in &FIXTURES {
@@ -110,7 +112,7 @@ fn provenance(program: &Path, folder: &Path) -> Result<String> {
          `swiotlb=force`, an NVMe disk, swap on zram), read by the tests of reports, exports and comparisons.\n\n\
          | file | bytes | events | kernel | recorded with |\n| --- | --- | --- | --- | --- |\n",
     );
-    for name in kernel::NAMES {
+    for name in KERNELS {
         for fixture in &FIXTURES {
             let file = file_name(name, fixture);
             let path: PathBuf = folder.join(&file);

@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod demo;
 mod fixtures;
+mod matrix;
 mod readers;
 mod setup;
 mod test;
@@ -25,6 +26,8 @@ pub enum Task {
     Test(test::Options),
     /// Record the demonstration workload in a guest and compare what was expected with what was seen
     Demo(demo::Options),
+    /// Record the demonstration workload on many kernels and write down what each shows (docs/kernels.md)
+    Matrix(matrix::Options),
     /// Record anew the trace files that tests of reports, exports and comparisons read
     Fixtures(fixtures::Options),
     /// Measure what tracing costs in a guest that counts instructions, beside other tracers
@@ -42,6 +45,7 @@ impl Task {
             Self::Vm(options) => vm::run(options),
             Self::Test(options) => test::run(options),
             Self::Demo(options) => demo::run(options),
+            Self::Matrix(options) => matrix::run(options),
             Self::Fixtures(options) => fixtures::run(options),
             Self::Bench(options) => bench::run(options),
             Self::BenchReaders(options) => readers::run(options),

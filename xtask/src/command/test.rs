@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that must hold.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -17,8 +17,9 @@ pub struct Options {
     /// No guests: format check, lints, unit tests and exports only
     #[arg(long, conflicts_with = "kernel")]
     quick: bool,
-    /// Guest tests on this kernel only: 6.1, 6.12 or 6.12-hmm (may be given more than once)
-    #[arg(long, value_parser = kernel::NAMES)]
+    /// Guest tests on this kernel instead of 6.1, 6.12-hmm and latest: also 6.12, 6.16, 6.18, 7.3-rt, … (may be
+    /// given more than once)
+    #[arg(long, value_name = "NAME")]
     kernel: Vec<String>,
     /// Only tests whose name contains this; no format check, no lints
     filter: Option<String>,
@@ -111,20 +112,22 @@ fn export_tests(filter: Option<&str>, tally: &mut Tally) -> Result<()> {
 
 /// Boots as few guests as the tests allow, one after the other: two at a time would only share the CPUs.
 fn guest_tests(options: &Options, tally: &mut Tally) -> Result<()> {
-    let wanted = |name: &str| options.kernel.is_empty() || options.kernel.iter().any(|kernel| kernel == name);
     setup::ensure(&[Group::Guest, Group::Kernel])?;
     let mut environment = vec![("RMAPSCOPE_SELFTESTS".into(), kernel::selftests::ensure()?)];
-    for name in kernel::NAMES.into_iter().filter(|name| wanted(name)) {
-        environment.push((kernel_variable(name), kernel::ensure(name)?));
+    let named: Vec<_> = options.kernel.iter().map(|name| (name.as_str(), None)).collect();
+    let mut kernels = String::new();
+    for (name, only) in if named.is_empty() { kernel::TESTED.to_vec() } else { named } {
+        kernels.push_str(&line(name, &kernel::ensure(name)?, only));
     }
+    environment.push(("RMAPSCOPE_KERNELS".into(), kernels.into()));
     environment.push(("RMAPSCOPE_PROGRAMS".into(), workspace::build_programs(workspace::Profile::Test)?));
     let arguments = ["-p", GUEST_PACKAGE, "--test", "guest"];
     tally.tests("tests in guests", &arguments, &environment, options.filter.as_deref())
 }
 
-/// The environment variable that tells the guest tests where a kernel's image is.
-fn kernel_variable(name: &str) -> String {
-    format!("RMAPSCOPE_KERNEL_{}", name.replace(['.', '-'], "_").to_uppercase())
+/// What the guest tests read about a kernel (`tests/tests/guest/kernels.rs`).
+fn line(name: &str, image: &Path, only: Option<&str>) -> String {
+    format!("{name}\t{}\t{}\n", image.display(), only.unwrap_or_default())
 }
 
 impl Tally {
@@ -229,7 +232,8 @@ mod tests {
     }
 
     #[test]
-    fn variables_are_named_after_kernels() {
-        assert_eq!(kernel_variable("6.12-hmm"), "RMAPSCOPE_KERNEL_6_12_HMM");
+    fn kernels_are_handed_over_by_lines() {
+        assert_eq!(line("6.1", Path::new("/boot/k"), None), "6.1\t/boot/k\t\n");
+        assert_eq!(line("6.12", Path::new("/boot/k"), Some("lockdown")), "6.12\t/boot/k\tlockdown\n");
     }
 }

@@ -19,6 +19,11 @@ const KEPT: [(&str, &str); 4] = [
     ("System.map", "System.map"),
     ("vmlinux", "vmlinux"),
 ];
+/// The image, if these inputs were built before.
+pub fn built() -> Option<PathBuf> {
+    let image = place(&Inputs::read().ok()?).join("bzImage");
+    image.exists().then_some(image)
+}
 
 /// The image, built if it must be. A second run that comes meanwhile waits for the first.
 pub fn ensure() -> Result<PathBuf> {

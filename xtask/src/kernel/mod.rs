@@ -11,7 +11,7 @@ mod suite;
 mod test_hmm;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -21,8 +21,11 @@ use release::{Release, ShortName};
 
 pub use build::ensure as ensure_hmm;
 
-/// Names of the kernels that the tests know.
-pub const NAMES: [&str; 3] = ["6.1", "6.12", HMM];
+/// The kernels that `cargo xtask test` boots if none is named, some of them for one configuration alone.
+pub const TESTED: [(&str, Option<&str>); 4] =
+    [("6.1", None), ("6.12", Some("lockdown")), (HMM, None), (LATEST, None)];
+/// The newest kernel of Debian's archive, with `test_hmm` as a module.
+pub const LATEST: &str = "latest";
 /// The kernel with `test_hmm` that is built here.
 pub const HMM: &str = "6.12-hmm";
 
@@ -45,6 +48,30 @@ pub fn ensure(name: &str) -> Result<PathBuf> {
                 .with_context(|| format!("kernel {other:?}: neither a file nor one of {KINDS}")),
         },
     }
+}
+
+/// The newest kernel of Debian's archive; where that cannot be had, one that can, and the reason is said.
+pub fn ensure_latest() -> Result<PathBuf> {
+    let error = match ensure(LATEST) {
+        Ok(image) => return Ok(image),
+        Err(error) => error,
+    };
+    eprintln!("xtask: the newest kernel cannot be had: {error:#}");
+    if let Some(image) = build::built() {
+        eprintln!("xtask: going on with {HMM}, which is built");
+        return Ok(image);
+    }
+    eprintln!(
+        "xtask: going on with 6.12, which has no test_hmm: no device-exclusive pages, no device memory"
+    );
+    ensure("6.12")
+}
+
+/// Whether there is `test_hmm` on the kernel of an image: built in, or among its modules.
+pub fn has_test_driver(image: &Path) -> bool {
+    let Some(folder) = image.parent() else { return false };
+    let config = fs::read_to_string(folder.join("config")).unwrap_or_default();
+    config.lines().any(|line| line == "CONFIG_TEST_HMM=y") || folder.join(test_hmm::PLACE).exists()
 }
 
 /// The image in `/boot`, installed if there is none.

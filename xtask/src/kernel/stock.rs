@@ -147,9 +147,9 @@ fn unpack(
         fs::create_dir(&work)?;
         match driver.build(release, suite, &work) {
             Ok(module) => {
-                let updates = modules(&root, release).join("updates");
-                fs::create_dir(&updates)?;
-                fs::rename(module, updates.join("test_hmm.ko"))?;
+                let place = modules(&root, release).join(test_hmm::PLACE);
+                fs::create_dir_all(place.parent().unwrap_or(&root))?;
+                fs::rename(module, place)?;
             }
             Err(error) => fs::write(root.join(FAILURE), format!("{error:#}"))?,
         }

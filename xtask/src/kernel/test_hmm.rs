@@ -17,6 +17,8 @@ use crate::process;
 const LIBRARIES: [&str; 4] = ["libc6", "libelf1t64", "libzstd1", "zlib1g"];
 /// Where Debian puts them.
 const LIBRARY_FOLDER: &str = "usr/lib/x86_64-linux-gnu";
+/// Where the module is among a kernel's modules.
+pub const PLACE: &str = "updates/test_hmm.ko";
 const FILES: [&str; 2] = ["test_hmm.c", "test_hmm_uapi.h"];
 
 /// Passes on to gcc what this gcc knows: the headers were configured for a newer one.

@@ -6,6 +6,7 @@ mod packages;
 mod virtme;
 
 use std::fmt::Write;
+use std::thread;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -107,10 +108,21 @@ pub fn missing(groups: &[Group]) -> Result<Missing> {
 
 /// Installs what these groups lack; where that is not possible, says exactly what it would need.
 pub fn ensure(groups: &[Group]) -> Result<()> {
+    packages(groups)?;
     let missing = missing(groups)?;
-    if missing.is_empty() {
-        return Ok(());
-    }
+    // One waits for the network, the other for the compiler.
+    thread::scope(|scope| {
+        let virtme = scope.spawn(|| if missing.virtme { virtme::install() } else { Ok(()) });
+        if missing.bpf_linker {
+            bpf_linker::install()?;
+        }
+        virtme.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Installs the Debian packages among what these groups lack.
+pub fn packages(groups: &[Group]) -> Result<()> {
+    let missing = missing(groups)?;
     if !missing.packages.is_empty() {
         if let Some(obstacle) = packages::obstacle() {
             return Err(Prerequisite::new(
@@ -123,12 +135,6 @@ pub fn ensure(groups: &[Group]) -> Result<()> {
             .into());
         }
         packages::install(&missing.packages)?;
-    }
-    if missing.bpf_linker {
-        bpf_linker::install()?;
-    }
-    if missing.virtme {
-        virtme::install()?;
     }
     Ok(())
 }

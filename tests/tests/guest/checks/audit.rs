@@ -5,6 +5,7 @@ use rmapscope_tests::workload::Fact;
 use serde_json::Value;
 
 use super::{Applies, Check, Run, once};
+use crate::kernels::has_test_driver;
 use crate::recording::Session;
 
 pub const CHECKS: &[Check] = &[
@@ -22,7 +23,7 @@ fn any_kernel(_kernel: &str, method: &str) -> Applies {
 }
 
 fn test_driver(kernel: &str, method: &str) -> Applies {
-    if kernel == "6.12-hmm" { once(kernel, method) } else { Applies::No }
+    if has_test_driver(kernel) { once(kernel, method) } else { Applies::No }
 }
 
 fn objects(text: &str) -> anyhow::Result<Vec<Value>> {

@@ -18,13 +18,14 @@ mod silent_pass;
 mod swiotlb;
 mod tasks;
 
+use crate::kernels::has_test_driver;
 use crate::recording::Session;
 
 pub use mutant::planted_bug;
 
 /// The sessions of one run in a guest.
 pub struct Run<'a> {
-    /// `6.1`, `6.12` or `6.12-hmm`.
+    /// As `--kernel` takes it: `6.1`, `6.12-hmm`, `latest`.
     pub kernel: &'a str,
     /// `auto`, `kprobe`, `lockdown`, `healthy`, `little-room` or `mutants`.
     pub method: &'a str,
@@ -103,7 +104,7 @@ fn once(_kernel: &str, method: &str) -> Applies {
 
 /// Kernels with the test driver for device memory.
 fn with_test_driver(kernel: &str, method: &str) -> Applies {
-    if kernel == "6.12-hmm" { always(kernel, method) } else { Applies::No }
+    if has_test_driver(kernel) { always(kernel, method) } else { Applies::No }
 }
 
 /// Verdicts on every kernel as it is.
@@ -114,7 +115,7 @@ fn healthy(_kernel: &str, method: &str) -> Applies {
 /// Verdicts on a kernel with the test driver for device memory.
 fn healthy_with_test_driver(kernel: &str, method: &str) -> Applies {
     match healthy(kernel, method) {
-        Applies::Yes if kernel != "6.12-hmm" => Applies::Skipped("this kernel has no test_hmm"),
+        Applies::Yes if !has_test_driver(kernel) => Applies::Skipped("this kernel has no test_hmm"),
         applies => applies,
     }
 }

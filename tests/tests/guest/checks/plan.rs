@@ -4,6 +4,7 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use super::{Applies, Check, Run, once};
+use crate::kernels::has_test_driver;
 
 pub const CHECKS: &[Check] = &[
     Check { name: "the plan fits the kernel", applies: once, judge: plan },
@@ -29,7 +30,6 @@ fn plan(run: &Run<'_>) -> anyhow::Result<()> {
     let session = run.session("probes")?;
     session.expect_status(0)?;
     let report: Value = serde_json::from_str(&session.text("stdout")?).context("probes --json")?;
-    let has_driver = run.kernel == "6.12-hmm";
     for (name, expected) in [
         ("try_to_unmap", "attached"),
         ("try_to_migrate", "attached"),
@@ -41,13 +41,17 @@ fn plan(run: &Run<'_>) -> anyhow::Result<()> {
         ("page_mlock", "absent"),
         // munlock_page on 6.1, which is the same function by another name.
         ("munlock_folio", "attached"),
-        ("make_device_exclusive_range", if has_driver { "attached" } else { "absent" }),
     ] {
         let (state, whole) = point(&report, name)?;
         ensure!(state == expected, "{name} is {state} instead of {expected}: {whole}");
     }
-    if !has_driver {
-        let (_, whole) = point(&report, "make_device_exclusive_range")?;
+    // One of the two, by the kernel's version; neither without device memory.
+    let (old, whole) = point(&report, "make_device_exclusive_range")?;
+    let (new, _) = point(&report, "make_device_exclusive")?;
+    let exclusive = [old, new].iter().any(|state| state == "attached");
+    if has_test_driver(run.kernel) {
+        ensure!(exclusive, "nothing tells which pages are made exclusive: {whole}");
+    } else if !exclusive {
         ensure!(whole.contains("CONFIG_DEVICE_PRIVATE"), "the reason is not named: {whole}");
     }
     Ok(())

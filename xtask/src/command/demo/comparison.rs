@@ -123,6 +123,11 @@ impl Comparison {
         }
     }
 
+    /// Each event with statements, and whether all of them hold.
+    pub fn events(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.rows.iter().map(|(event, row)| (event.as_str(), row.wrong.is_empty()))
+    }
+
     /// Whether every statement holds.
     pub fn agrees(&self) -> bool {
         self.rows.values().all(|row| row.wrong.is_empty())

@@ -1,0 +1,60 @@
+//! The kernels of a run: `RMAPSCOPE_KERNELS` has a line for each, with its name, its image, and perhaps the one
+//! configuration that is wanted of it.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use crate::boot::Configuration;
+
+/// A kernel that guests boot.
+#[derive(Debug)]
+pub struct Kernel {
+    /// As `--kernel` takes it.
+    pub name: String,
+    /// None where the environment names no kernels: its tests are ignored then.
+    pub image: Option<PathBuf>,
+    only: Option<String>,
+}
+
+static ALL: LazyLock<Vec<Kernel>> = LazyLock::new(|| match std::env::var("RMAPSCOPE_KERNELS") {
+    Ok(lines) => lines.lines().filter_map(parse).collect(),
+    Err(_) => xtask::kernel::TESTED.iter().map(|(name, only)| kernel(name, None, *only)).collect(),
+});
+
+/// All of them.
+pub fn all() -> &'static [Kernel] {
+    &ALL
+}
+
+/// Whether a kernel has the test driver for device memory, built in or beside it; those of the usual run have.
+pub fn has_test_driver(name: &str) -> bool {
+    match all().iter().find(|kernel| kernel.name == name).and_then(|kernel| kernel.image.as_ref()) {
+        Some(image) => xtask::kernel::has_test_driver(image),
+        None => name == xtask::kernel::HMM || name == xtask::kernel::LATEST,
+    }
+}
+
+fn parse(line: &str) -> Option<Kernel> {
+    let mut words = line.split('\t');
+    Some(kernel(words.next()?, Some(words.next()?.into()), words.next()))
+}
+
+fn kernel(name: &str, image: Option<PathBuf>, only: Option<&str>) -> Kernel {
+    Kernel { name: name.into(), image, only: only.map(str::to_owned) }
+}
+
+impl Kernel {
+    /// How it is booted: once for each.
+    pub fn configurations(&self) -> impl Iterator<Item = Configuration> {
+        let special: &[Configuration] = match self.name.as_str() {
+            "6.12" => &[Configuration::Lockdown],
+            xtask::kernel::HMM => &[Configuration::LittleRoom, Configuration::Mutants],
+            _ => &[],
+        };
+        let every = [Configuration::Recordings, Configuration::Verdicts];
+        let wanted = |one: &Configuration| {
+            self.only.as_deref().is_none_or(|only| only.is_empty() || only == one.name())
+        };
+        every.into_iter().chain(special.iter().copied()).filter(wanted)
+    }
+}
