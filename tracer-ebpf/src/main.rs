@@ -7,6 +7,7 @@
 //! * [`context`]: arguments and results, the same for every way to attach;
 //! * [`memory`]: reads through BTF-typed pointers or `bpf_probe_read_kernel`;
 //! * [`watched`], [`filter`]: the processes and threads that are watched, and what else decides it;
+//! * [`questions`]: what user space asks of its own namespaces;
 //! * [`pairing`], [`emit`]: which end belongs to which beginning, the ring;
 //! * [`page`], [`entry`], [`table`]: state of a page, raw page-table entries, page tables;
 //! * [`spaces`]: the address spaces with exclusive pages;
@@ -27,6 +28,7 @@ mod page;
 mod pairing;
 mod probes;
 mod programs;
+mod questions;
 mod spaces;
 mod table;
 mod watched;

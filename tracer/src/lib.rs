@@ -8,6 +8,7 @@
 pub mod audit;
 pub mod check;
 #[cfg(feature = "reports")]
+mod clock;
 pub mod compare;
 pub mod error;
 pub mod event;

@@ -153,6 +153,54 @@ tasks() {
     echo "$most" >/proc/sys/kernel/pid_max
 }
 
+# In namespaces of its own the program finds whom it is to watch, or says why it cannot.
+namespaces() {
+    local record="rmapscope record --attach $ATTACH -o trace.data -e mlock"
+    local work='rmapscope-workload --facts "$FACTS" mlock --pages 20'
+
+    begin namespace-pid
+    cd "$DIR" || return
+    run unshare -p -f --mount-proc sh -c "$record -- $work"
+    begin namespace-pid-other-proc
+    cd "$DIR" || return
+    run unshare -p -f sh -c "$record -- $work"
+
+    begin namespace-time
+    cd "$DIR" || return
+    cut -d. -f1 /proc/uptime >"$DIR/before"
+    run unshare -T -f --monotonic 1000000 sh -c "$record -- $work"
+    cut -d. -f1 /proc/uptime >"$DIR/after"
+
+    begin namespace-user
+    cd "$DIR" || return
+    run unshare -U -r sh -c "$record -- $work"
+
+    begin namespace-no-sys
+    cd "$DIR" || return
+    run unshare -m sh -c "umount -l /sys; $record -- $work"
+    begin namespace-no-proc
+    cd "$DIR" || return
+    run unshare -m sh -c "umount -l /proc; $record -- $work"
+
+    begin namespace-cgroup
+    cd "$DIR" || return
+    if mkdir -p /tmp/cgroup/outer/inner && [ -e /tmp/cgroup/outer/inner/cgroup.procs ]; then
+        mkdir -p /tmp/inside
+        export RECORD="$record"
+        cat >"$DIR/inside.sh" <<'END'
+mount -t cgroup2 none /tmp/inside
+exec $RECORD -G /tmp/inside/inner -- sh -c '
+    rmapscope-workload --facts "$FACTS" --label noise mlock --pages 7
+    echo $$ >/tmp/inside/inner/cgroup.procs
+    exec rmapscope-workload --facts "$FACTS" mlock --pages 20'
+END
+        run sh -c 'echo $$ >/tmp/cgroup/outer/cgroup.procs; exec unshare -C -m sh "$0"' "$DIR/inside.sh"
+    else
+        echo 'cgroup2 cannot be mounted' >"$DIR/skipped"
+    fi
+    cd / || return
+}
+
 loss() {
     record_work loss -m 4K -e rmap -- pageout --pages 4096 --rounds 3
 }
@@ -214,6 +262,7 @@ else
     swiotlb
     filters
     tasks
+    namespaces
     loss
     endings
     if [ "$METHOD" = auto ]; then

@@ -161,6 +161,10 @@ fn load_btf(system: &SystemFiles, given: Option<&Path>) -> Result<Btf, Error> {
         Some(path) => Btf::load(path).map_err(|error| {
             Error::failure(error.to_string(), "give the BTF of the running kernel with --btf FILE")
         }),
+        None if !system.path("/sys/kernel").exists() => Err(Error::prerequisite(
+            "/sys is not mounted here: the kernel's BTF cannot be read",
+            "mount -t sysfs sysfs /sys, or give this kernel's BTF with --btf FILE",
+        )),
         None => Btf::load(&system.path(RUNNING_KERNEL_BTF)).map_err(Error::from),
     }
 }
@@ -225,6 +229,10 @@ mod tests {
     fn a_kernel_without_btf_is_told_from_a_wrong_file() {
         let root = tempfile::tempdir().unwrap();
         let system = SystemFiles::below(root.path());
+        let error = Facts::of_system(&system, &FactsOptions::default()).unwrap_err();
+        assert_eq!(error.code, ExitCode::Prerequisite);
+        assert!(error.cause.starts_with("/sys is not mounted here"), "{}", error.cause);
+        std::fs::create_dir_all(root.path().join("sys/kernel")).unwrap();
         let error = Facts::of_system(&system, &FactsOptions::default()).unwrap_err();
         assert_eq!(error.code, ExitCode::Prerequisite);
         assert_eq!(error.cause, "this kernel has no BTF: /sys/kernel/btf/vmlinux does not exist");

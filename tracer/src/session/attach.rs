@@ -11,6 +11,7 @@ use tracer_common::globals::Globals;
 use tracer_common::point::Point;
 
 use super::filters::Filters;
+use super::namespaces::Ids;
 use super::{calibrate, gaps, missed, object};
 use crate::probe::{FallBack, Plan, Program, ProgramKind};
 use crate::{Error, open_files};
@@ -44,12 +45,13 @@ pub struct ObjectOptions {
 /// Loads and attaches what the plan names. Points that the kernel refuses stay in the plan with the reason.
 ///
 /// # Errors
-/// When the object's maps cannot be made or filled, which no second choice helps.
+/// When the object's maps cannot be made, or a task or cgroup cannot be found in the kernel, which no second choice helps.
 pub fn attach(
     plan: &mut Plan,
     globals: &mut Globals,
     options: &ObjectOptions,
     filters: &Filters,
+    ids: &Ids,
 ) -> Result<Probes, Error> {
     let btf = aya::Btf::from_sys_fs().ok();
     loop {
@@ -57,11 +59,14 @@ pub fn attach(
         let ebpf = object::load(globals, options.ring_bytes, options.log_level)
             .map_err(|error| object_error(&error, options.ring_bytes))?;
         let mut probes = Probes { ebpf, vmemmap_base: None, links: Vec::new() };
+        if filters.settle(&mut probes.ebpf, ids, &mut globals.options)? {
+            continue;
+        }
         probes.vmemmap_base = calibrate::run(&mut probes.ebpf);
         if attach_points(&mut probes, plan, btf.as_ref())? == Done::Attached {
             if filters.name_tasks() {
                 sees_forks(plan)?;
-                filters.watch(&mut probes.ebpf)?;
+                filters.watch(&mut probes.ebpf, ids)?;
             }
             return Ok(probes);
         }

@@ -11,6 +11,8 @@ use aya::Ebpf;
 use tracer_common::glob::Glob;
 use tracer_common::globals::{MAX_PATTERNS, Options, WATCH_PROCESS, WATCH_THREAD};
 
+use super::ask::ask;
+use super::namespaces::Ids;
 use super::{named_tasks, watched};
 use crate::Error;
 
@@ -59,13 +61,29 @@ impl Filters {
         }
         options.pattern_count = names.len() as u32;
         if let Some(directory) = cgroup {
-            (options.cgroup, options.cgroup_level) = cgroup_id(directory)?;
+            options.cgroup = Cgroup::find(directory)?.id;
         }
         options.filter_process = u8::from(!pids.is_empty());
         options.filter_thread = u8::from(!tids.is_empty());
         options.follow_children = u8::from(*follow_children);
         options.min_latency = *min_latency;
         Ok(())
+    }
+
+    /// Fills in what only programs in the kernel can tell: ids outside this process's namespaces. Whether it is
+    /// other than it was, so that the object must be loaded again.
+    ///
+    /// # Errors
+    /// A prerequisite when something cannot be told.
+    pub fn settle(&self, ebpf: &mut Ebpf, ids: &Ids, options: &mut Options) -> Result<bool, Error> {
+        let level = match &self.cgroup {
+            Some(directory) => Cgroup::find(directory)?.level(ebpf)?,
+            None => 0,
+        };
+        let settled = (ids.own(ebpf)?, level);
+        let is_new = settled != (options.tracer_pid, options.cgroup_level);
+        (options.tracer_pid, options.cgroup_level) = settled;
+        Ok(is_new)
     }
 
     /// Whether some processes or threads are named: their ids get new owners, which only forks tell.
@@ -77,11 +95,11 @@ impl Filters {
     ///
     /// # Errors
     /// When one has ended, or the kernel does not run the program that takes them.
-    pub fn watch(&self, ebpf: &mut Ebpf) -> Result<(), Error> {
+    pub fn watch(&self, ebpf: &mut Ebpf, ids: &Ids) -> Result<(), Error> {
         let processes = self.pids.iter().map(|pid| (WATCH_PROCESS, *pid));
         let threads = self.tids.iter().map(|tid| (WATCH_THREAD, *tid));
         for (what, id) in processes.chain(threads) {
-            watched::watch(ebpf, what, id)?;
+            watched::watch(ebpf, ids, what, id)?;
         }
         Ok(())
     }
@@ -90,25 +108,55 @@ impl Filters {
 /// `CGROUP2_SUPER_MAGIC` (include/uapi/linux/magic.h).
 const CGROUP2_MAGIC: i64 = 0x6367_7270;
 
-/// Id and depth of a cgroup. The id is its inode number (fs/kernfs, 64-bit inode numbers since 5.5).
-fn cgroup_id(directory: &Path) -> Result<(u64, u32), Error> {
-    let failed = |error: io::Error| {
-        Error::failure(
-            format!("{}: {error}", directory.display()),
-            "give a directory of the cgroup v2 tree, mostly below /sys/fs/cgroup",
-        )
-    };
-    let directory_path = directory.canonicalize().map_err(failed)?;
-    let metadata = directory_path.metadata().map_err(failed)?;
-    if file_system(&directory_path).map_err(failed)? != CGROUP2_MAGIC || !metadata.is_dir() {
-        return Err(failed(io::Error::other("it is no cgroup v2 directory")));
+/// A cgroup, and where its file system shows it.
+struct Cgroup {
+    /// Its inode number is its id (fs/kernfs, 64-bit inode numbers since 5.5).
+    id: u64,
+    /// Id of the topmost cgroup that the file system shows here: in a container or a cgroup namespace not the root.
+    top: u64,
+    /// Depth below that.
+    depth: u32,
+}
+
+/// Depth of cgroups that are looked at.
+const DEEPEST: u32 = 256;
+
+impl Cgroup {
+    fn find(directory: &Path) -> Result<Self, Error> {
+        let failed = |error: io::Error| {
+            Error::failure(
+                format!("{}: {error}", directory.display()),
+                "give a directory of the cgroup v2 tree, mostly below /sys/fs/cgroup",
+            )
+        };
+        let path = directory.canonicalize().map_err(failed)?;
+        let metadata = path.metadata().map_err(failed)?;
+        if file_system(&path).map_err(failed)? != CGROUP2_MAGIC || !metadata.is_dir() {
+            return Err(failed(io::Error::other("it is no cgroup v2 directory")));
+        }
+        let above = path.ancestors().skip(1).map_while(|ancestor| ancestor.metadata().ok());
+        let (top, depth) = above
+            .take_while(|above| above.dev() == metadata.dev())
+            .fold((metadata.ino(), 0), |(_, depth), above| (above.ino(), depth + 1));
+        Ok(Self { id: metadata.ino(), top, depth })
     }
-    let level = directory_path
-        .ancestors()
-        .skip(1)
-        .take_while(|ancestor| ancestor.metadata().is_ok_and(|above| above.dev() == metadata.dev()))
-        .count();
-    Ok((metadata.ino(), level as u32))
+
+    /// Depth below the root of the kernel's tree. Its topmost visible cgroup is looked for among the ancestors of
+    /// this process, which only the kernel knows.
+    fn level(&self, ebpf: &mut Ebpf) -> Result<u32, Error> {
+        let unknown = |reason: &str| {
+            Error::prerequisite(
+                format!("how deep the cgroup lies in the kernel's tree cannot be told: {reason}"),
+                "run rmapscope in the host's cgroup namespace, with a path below /sys/fs/cgroup",
+            )
+        };
+        for level in 0..DEEPEST {
+            if ask(ebpf, "ancestor", &[level.into(), self.top]).map_err(|reason| unknown(&reason))? == 1 {
+                return Ok(level + self.depth);
+            }
+        }
+        Err(unknown("rmapscope itself is not below the topmost cgroup that is mounted here"))
+    }
 }
 
 fn file_system(path: &Path) -> io::Result<i64> {

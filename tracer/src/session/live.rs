@@ -20,13 +20,14 @@ use super::command::{Command, exit_code};
 use super::counters::{Meter, by_family};
 use super::endings::Endings;
 use super::filters::Filters;
+use super::namespaces::Ids;
 use super::object::STACKS;
 use super::output::Output;
 use super::program_log::ToStderr;
 use super::ring::{ROUND, Ring};
 use super::stacks::Stacks;
 use super::tally::Tally;
-use super::{clock, expectations, least_privilege, processes};
+use super::{clock, expectations, least_privilege};
 use crate::event::{Loss, LossCause, Summary};
 use crate::kernel::{Description, Facts};
 use crate::probe::{Plan, PointReport, Request};
@@ -68,6 +69,7 @@ pub struct Live {
     begin: u64,
     duration: Option<Duration>,
     names_tasks: bool,
+    ids: Ids,
     log: bool,
 }
 
@@ -93,9 +95,11 @@ impl Live {
             globals.options.ask_for(*kind);
         }
         options.filters.write(&mut globals.options)?;
+        clock::check()?;
+        let ids = Ids::find(&facts.btf)?;
         let object = ObjectOptions { ring_bytes: options.ring_bytes, log_level: options.log_level };
         let begin = clock::now();
-        let mut probes = attach::attach(&mut plan, &mut globals, &object, &options.filters)?;
+        let mut probes = attach::attach(&mut plan, &mut globals, &object, &options.filters, &ids)?;
         let mut take = |name: &'static str| {
             probes.ebpf.take_map(name).ok_or_else(|| {
                 Error::failure(
@@ -126,6 +130,7 @@ impl Live {
             begin,
             duration: options.duration,
             names_tasks: options.filters.name_tasks(),
+            ids,
             log: options.log_level > 0,
         })
     }
@@ -157,7 +162,7 @@ impl Live {
         let mut endings = Endings::listen().map_err(setup)?;
         let mut child = signal(SignalKind::child()).map_err(setup)?;
         let mut log = self.logger()?;
-        for process in processes::living() {
+        for process in self.ids.living(&mut self.probes.ebpf) {
             output.process(&process)?;
         }
         self.meter.begin();

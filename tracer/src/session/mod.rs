@@ -4,9 +4,9 @@
 //! [`object`] and [`attach`] bring the programs into the kernel, [`filters`] tell them whom to watch,
 //! [`ring`], [`counters`], [`missed`] and [`stacks`] read what comes out, [`command`] is the traced command.
 
+mod ask;
 mod attach;
 mod calibrate;
-mod clock;
 pub mod command;
 mod counters;
 pub mod endings;
@@ -17,6 +17,7 @@ mod least_privilege;
 mod live;
 mod missed;
 mod named_tasks;
+mod namespaces;
 mod object;
 mod output;
 mod prepare;
@@ -27,7 +28,8 @@ mod stacks;
 mod tally;
 mod watched;
 
-pub use clock::now as monotonic_now;
+use crate::clock;
+pub use crate::clock::now as monotonic_now;
 pub use command::Command;
 pub use filters::Filters;
 pub use live::{Ended, Live, Options};

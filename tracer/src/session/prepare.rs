@@ -12,11 +12,9 @@ use crate::{Error, open_files};
 /// # Errors
 /// A prerequisite when privilege or BTF is missing, or when none of the events asked for can be traced here.
 pub fn prepare(request: &mut Request, facts: &FactsOptions) -> Result<(Facts, Plan), Error> {
-    if !Privileges::read(&SystemFiles::live()).may_trace() {
-        return Err(Error::prerequisite(
-            "not permitted to trace this kernel",
-            "run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYSLOG; see `rmapscope doctor`",
-        ));
+    let privileges = Privileges::read(&SystemFiles::live());
+    if !privileges.may_trace() {
+        return Err(not_permitted(&privileges));
     }
     open_files::raise_limit();
     let facts = Facts::of_running_kernel(facts)?;
@@ -30,6 +28,25 @@ pub fn prepare(request: &mut Request, facts: &FactsOptions) -> Result<(Facts, Pl
             "`rmapscope probes` shows what can, and why the rest cannot",
         )),
     }
+}
+
+fn not_permitted(privileges: &Privileges) -> Error {
+    if privileges.effective_uid.is_none() {
+        return Error::prerequisite(
+            "/proc is not mounted here: what this process may do cannot be told",
+            "mount -t proc proc /proc",
+        );
+    }
+    if privileges.first_user_namespace == Some(false) {
+        return Error::prerequisite(
+            "not permitted to trace this kernel: this is not the first user namespace, and capabilities count in it only",
+            "run outside the container, or in one that shares the host's user namespace",
+        );
+    }
+    Error::prerequisite(
+        "not permitted to trace this kernel",
+        "run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYSLOG; see `rmapscope doctor`",
+    )
 }
 
 /// Why no point beside those of process life can be attached; `None` when one can.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tracer_common::event::Kind;
 
+use crate::clock;
 use crate::kernel::Description;
 use crate::probe::PointReport;
 
@@ -82,20 +83,12 @@ impl Clock {
     /// `CLOCK_MONOTONIC` and its present distance from the time of day.
     pub fn now() -> Self {
         // The two readings are nanoseconds to microseconds apart; the earlier second one halves that.
-        let before = read(libc::CLOCK_MONOTONIC);
-        let realtime = read(libc::CLOCK_REALTIME);
-        let after = read(libc::CLOCK_MONOTONIC);
+        let before = clock::now().cast_signed();
+        let realtime = clock::read(libc::CLOCK_REALTIME);
+        let after = clock::now().cast_signed();
         let realtime_offset = realtime - (before + (after - before) / 2);
         Self { name: "CLOCK_MONOTONIC".to_owned(), realtime_offset }
     }
-}
-
-/// Nanoseconds of a clock that every Linux has.
-fn read(clock: libc::clockid_t) -> i64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid place for one timespec.
-    unsafe { libc::clock_gettime(clock, &raw mut time) };
-    time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
 impl KindLayout {
@@ -136,10 +129,10 @@ mod tests {
 
     #[test]
     fn the_clock_gives_the_time_of_day() {
-        let clock = Clock::now();
+        let found = Clock::now();
         let now =
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as i64;
-        let computed = read(libc::CLOCK_MONOTONIC) + clock.realtime_offset;
+        let computed = clock::now().cast_signed() + found.realtime_offset;
         assert!((now - computed).abs() < 1_000_000_000, "{now} {computed}");
     }
 

@@ -11,6 +11,7 @@ mod huge;
 mod loss;
 mod mlock_and_fork;
 mod mutant;
+mod namespaces;
 mod plan;
 mod reclaim_and_migration;
 mod report;
@@ -77,6 +78,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         swiotlb::CHECKS,
         filters::CHECKS,
         tasks::CHECKS,
+        namespaces::CHECKS,
         loss::CHECKS,
         endings::CHECKS,
         plan::CHECKS,

@@ -72,7 +72,7 @@ fn pid_namespace(privileges: &Privileges) -> Check {
         Some(false) => Check::note(
             name,
             "not the first one",
-            "events carry the kernel's own process ids, which differ from those seen here",
+            "-p, -t and names are translated; events carry the kernel's own process ids, which differ from those here",
             "run in the host's pid namespace (docker run --pid=host)",
         ),
         None => Check::note(name, "cannot be told", "/proc/self/ns is not readable", ""),
