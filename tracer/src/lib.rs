@@ -7,8 +7,8 @@
 
 pub mod audit;
 pub mod check;
-#[cfg(feature = "reports")]
 mod clock;
+#[cfg(feature = "reports")]
 pub mod compare;
 pub mod error;
 pub mod event;
