@@ -6,6 +6,7 @@
 //! * [`page`]: from a page to the head of its folio.
 //! * [`globals`]: the block of constants that user space resolves and the programs read.
 //! * [`counters`]: what the programs count for each CPU.
+//! * [`self_test`]: the ways to attach, one counter each.
 //! * [`glob`]: the process-name pattern that runs in the kernel and is tested in user space.
 #![no_std]
 
@@ -16,6 +17,7 @@ pub mod glob;
 pub mod globals;
 pub mod page;
 pub mod point;
+pub mod self_test;
 
 /// Version of every layout in this crate. Any change to an event, the counters or the globals
 /// raises it; a trace file records it.

@@ -11,7 +11,8 @@
 //! * [`pairing`], [`emit`]: which end belongs to which beginning, the ring;
 //! * [`page`], [`entry`], [`table`]: state of a page, raw page-table entries, page tables;
 //! * [`spaces`]: the address spaces with exclusive pages;
-//! * [`probes`]: one file a family.
+//! * [`probes`]: one file a family;
+//! * [`self_test`]: programs that only tell whether their kind runs.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
@@ -29,6 +30,7 @@ mod pairing;
 mod probes;
 mod programs;
 mod questions;
+mod self_test;
 mod spaces;
 mod table;
 mod watched;

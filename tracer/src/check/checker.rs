@@ -15,9 +15,12 @@ use super::options::Options;
 use super::rules::{RULES, Rule};
 use super::scene::Scene;
 use super::scope::watched;
+use super::silence::Silences;
 use super::state::{Live, State};
 use super::{Diagnosis, RuleVerdict, Subject, Verdict};
-use crate::event::{Collect, Event, Item, Loss, LossCause, Names, ProcessEntry, Sink, StackEntry, Summary};
+use crate::event::{
+    Collect, Event, Item, Loss, LossCause, Names, ProcessEntry, Sink, StackEntry, Summary, total,
+};
 use crate::probe::PointReport;
 use crate::trace_file::FileHeader;
 
@@ -59,6 +62,7 @@ pub struct Checker {
     summary: Option<Summary>,
     subject: Subject,
     probes: Vec<PointReport>,
+    possible_cpus: u32,
     realtime_offset: i64,
 }
 
@@ -101,6 +105,7 @@ impl Checker {
             summary: None,
             subject: subject(header),
             probes: header.probes.clone(),
+            possible_cpus: header.kernel.possible_cpus,
             realtime_offset: header.clock.realtime_offset,
         }
     }
@@ -229,6 +234,10 @@ impl Checker {
     pub fn finish(mut self, incomplete: Option<String>) -> Verdict {
         let incomplete = incomplete
             .or_else(|| self.summary.is_none().then(|| "the recording did not end in order".to_owned()));
+        let silences = self.summary.as_ref().map_or_else(Silences::default, |summary| {
+            Silences::new(&self.probes, self.possible_cpus, summary)
+        });
+        self.losses.silences(&silences);
         let begin = self.summary.as_ref().map(|summary| summary.begin).or(self.start).unwrap_or_default();
         let end = self.summary.as_ref().map_or(self.last, |summary| summary.end);
         // Times are counted from the first event, as in every other output.
@@ -242,6 +251,12 @@ impl Checker {
             options: &self.options,
             facts: &self.facts,
             losses: &self.losses,
+            silences: &silences,
+            events: self
+                .summary
+                .as_ref()
+                .map(|summary| &summary.events)
+                .filter(|counts| total(counts.values()) >= self.events),
             incomplete: incomplete.as_deref(),
         };
         let rules: Vec<RuleVerdict> = self
@@ -264,6 +279,7 @@ impl Checker {
         self.subject.missed = self.losses.by_name(LossCause::Missed);
         self.subject.dropped = self.losses.by_name(LossCause::Dropped);
         self.subject.unpaired = self.losses.unpaired();
+        self.subject.silent = silences.told();
         self.subject.incomplete = incomplete;
         Verdict { subject: self.subject, rules, diagnoses, probes: self.probes }
     }

@@ -6,6 +6,8 @@ use tracer_common::event::Kind;
 
 use super::facts::Facts;
 use super::info::{Need, Role};
+use super::silence::Silences;
+use crate::kernel::Switch;
 use crate::probe::{Outcome, PointReport};
 use crate::session::gaps;
 
@@ -56,6 +58,8 @@ pub fn availability(probes: &[PointReport], kind: Kind) -> Availability {
 pub struct Gaps {
     /// Why a needed event is not there; one sentence each.
     pub missing: Vec<String>,
+    /// Why a needed event may be missing although its probe was attached; one sentence for each reason.
+    pub silent: Vec<String>,
     /// Why the kernel cannot do what the rule speaks about.
     pub impossible: Option<String>,
     /// What else is to be known.
@@ -63,15 +67,26 @@ pub struct Gaps {
 }
 
 /// What is missing of these events.
-pub fn gaps(needs: &[Need], facts: &Facts) -> Gaps {
+pub fn gaps(needs: &[Need], facts: &Facts, silences: &Silences) -> Gaps {
     let mut gaps = Gaps::default();
+    let mut silent: Vec<(&str, &str, Vec<&str>)> = Vec::new();
+    let mut is_silent = |kind: Kind| {
+        let Some((why, remedy)) = silences.of_kind(kind) else { return };
+        match silent.iter_mut().find(|(known, ..)| *known == why) {
+            Some((_, _, names)) => names.push(kind.name()),
+            None => silent.push((why, remedy, vec![kind.name()])),
+        }
+    };
     for need in needs.iter().filter(|need| need.is_required()) {
         let name = need.kind.name();
         let why = match facts.availability(need.kind) {
             Availability::Attached { lost: Some(lost) } if need.role == Role::Whole => {
                 format!("a fallback does not tell {lost}")
             }
-            Availability::Attached { .. } => continue,
+            Availability::Attached { .. } => {
+                is_silent(need.kind);
+                continue;
+            }
             Availability::Impossible(_) if need.role == Role::WherePossible => continue,
             Availability::Impossible(reason) => {
                 gaps.impossible.get_or_insert_with(|| format!("{name}: {reason}"));
@@ -82,7 +97,10 @@ pub fn gaps(needs: &[Need], facts: &Facts) -> Gaps {
         let stand_in =
             needs.iter().find(|other| other.role == Role::InPlaceOf(need.kind) && facts.has(other.kind));
         match stand_in {
-            Some(other) => gaps.notes.push(format!("{} stands in for {name} ({why})", other.kind.name())),
+            Some(other) => {
+                is_silent(other.kind);
+                gaps.notes.push(format!("{} stands in for {name} ({why})", other.kind.name()));
+            }
             None => {
                 let mut sentence = format!("{name} is not watched ({why})");
                 let _ = write!(sentence, "; it serves {}: {}", need.serves, remedy(&why));
@@ -90,11 +108,17 @@ pub fn gaps(needs: &[Need], facts: &Facts) -> Gaps {
             }
         }
     }
+    gaps.silent = silent
+        .into_iter()
+        .map(|(why, remedy, names)| format!("{why}, and {} may be missing: {remedy}", names.join(", ")))
+        .collect();
     gaps
 }
 
 fn remedy(why: &str) -> &'static str {
-    if why.contains(NOT_ASKED_FOR) {
+    if let Some(switch) = Switch::ALL.into_iter().find(|switch| why.contains(switch.name())) {
+        switch.remedy()
+    } else if why.contains(NOT_ASKED_FOR) {
         "record it, too (-e), or leave the rule out (--not-rule)"
     } else {
         "`rmapscope probes` and `rmapscope doctor` tell what this kernel gives"

@@ -15,6 +15,9 @@ pub enum Role {
     WherePossible,
     /// It stands in for that event where the kernel does not give it.
     InPlaceOf(Kind),
+    /// It is used where it is there, and that none came is taken for a fault: where its probe could not fire, what
+    /// was found is doubtful.
+    Counted,
     /// It is used where it is there.
     Optional,
 }
@@ -28,27 +31,39 @@ pub struct Need {
     pub role: Role,
     /// What it serves, in a few words.
     pub serves: &'static str,
+    /// Whether nothing has happened that the rule speaks about when none came of all events that say so, whatever
+    /// else is missing. Where no event of a rule says so, only all that it needs can show that.
+    pub is_occasion: bool,
 }
 
 impl Need {
     pub(super) const fn required(kind: Kind, serves: &'static str) -> Self {
-        Self { kind, role: Role::Required, serves }
+        Self { kind, role: Role::Required, serves, is_occasion: false }
     }
 
     pub(super) const fn whole(kind: Kind, serves: &'static str) -> Self {
-        Self { kind, role: Role::Whole, serves }
+        Self { kind, role: Role::Whole, serves, is_occasion: false }
     }
 
     pub(super) const fn where_possible(kind: Kind, serves: &'static str) -> Self {
-        Self { kind, role: Role::WherePossible, serves }
+        Self { kind, role: Role::WherePossible, serves, is_occasion: false }
     }
 
     pub(super) const fn in_place_of(other: Kind, kind: Kind, serves: &'static str) -> Self {
-        Self { kind, role: Role::InPlaceOf(other), serves }
+        Self { kind, role: Role::InPlaceOf(other), serves, is_occasion: false }
     }
 
     pub(super) const fn optional(kind: Kind, serves: &'static str) -> Self {
-        Self { kind, role: Role::Optional, serves }
+        Self { kind, role: Role::Optional, serves, is_occasion: false }
+    }
+
+    pub(super) const fn counted(kind: Kind, serves: &'static str) -> Self {
+        Self { kind, role: Role::Counted, serves, is_occasion: false }
+    }
+
+    /// The same, and the rule has nothing to judge without it.
+    pub(super) const fn occasion(self) -> Self {
+        Self { is_occasion: true, ..self }
     }
 
     /// Whether the rule is inconclusive without it.

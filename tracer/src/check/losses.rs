@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tracer_common::family::Family;
 
+use super::silence::Silences;
 use crate::event::{Loss, LossCause, Summary};
 use crate::probe::{AttachMethod, Outcome, PointReport};
 use crate::trace_file::FileHeader;
@@ -27,10 +28,14 @@ pub struct Losses {
     counts: [[u64; Family::COUNT + 1]; 3],
     unpaired: [u64; Family::COUNT],
     windows: Vec<Window>,
-    /// Whether events are missing whose number is not known.
-    has_gap: bool,
+    /// Bits of the families of which events are missing whose number is not known.
+    gaps: u32,
     /// Bits of the families of which the kernel may have skipped programs without a count.
     uncounted: u32,
+    /// Whether the session was asked for kprobes where trampolines would do.
+    kprobes_wanted: bool,
+    /// Whether the session was there before the work that it traced.
+    has_command: bool,
 }
 
 const ALL_FAMILIES: u32 = (1 << Family::COUNT) - 1;
@@ -51,7 +56,12 @@ impl Losses {
             .filter_map(|report| Family::from_name(&report.family).map(|family| 1 << family as u32));
         let uncounted =
             if header.kernel.counts_skipped_kprobes { 0 } else { families.fold(0, |bits, bit| bits | bit) };
-        Self { uncounted, ..Self::default() }
+        Self {
+            uncounted,
+            kprobes_wanted: header.options.get("attach").is_some_and(|attach| attach == "kprobe"),
+            has_command: header.traced_command.is_some(),
+            ..Self::default()
+        }
     }
 
     /// Whether events of one of these families (bits by number) may be missing without a count: before 6.7 the
@@ -66,8 +76,12 @@ impl Losses {
         let column = family.map_or(Family::COUNT, |family| family as usize);
         let count = &mut self.counts[loss.cause as usize][column];
         *count = count.saturating_add(loss.count);
-        self.has_gap |= loss.count == 0;
-        self.window(family.map_or(ALL_FAMILIES, |family| 1 << family as u32), loss.after, loss.before);
+        let families = family.map_or(ALL_FAMILIES, |family| 1 << family as u32);
+        // Why probes could not fire, the session's end says.
+        if loss.count == 0 && loss.cause != LossCause::Missed {
+            self.gaps |= families;
+        }
+        self.window(families, loss.after, loss.before);
     }
 
     fn window(&mut self, families: u32, after: u64, before: u64) {
@@ -101,6 +115,23 @@ impl Losses {
                 self.windows.push(Window { families: 1 << place, after: 0, before: u64::MAX });
             }
         }
+    }
+
+    /// Takes into account that attached probes could not fire.
+    pub fn silences(&mut self, silences: &Silences) {
+        for (families, after, before) in silences.windows() {
+            self.windows.push(Window { families, after, before });
+        }
+    }
+
+    /// Whether events of one of these families (bits by number) are known to be missing.
+    pub fn has(&self, families: u32) -> bool {
+        self.windows.iter().any(|window| window.families & families != 0)
+    }
+
+    /// Program runs of a family that the kernel skipped.
+    pub fn missed(&self, family: Family) -> u64 {
+        self.counts[LossCause::Missed as usize][family as usize]
     }
 
     /// Whether events of one of these families (bits by number) may be missing between two moments.
@@ -141,7 +172,11 @@ impl Losses {
             (
                 LossCause::Missed,
                 "missed",
-                "the kernel skipped the program in nested or simultaneous calls: fewer events, or --attach fentry",
+                if self.kprobes_wanted {
+                    "the kernel skipped the program in nested or simultaneous calls: leave --attach kprobe out"
+                } else {
+                    "the kernel skipped the program in nested or simultaneous calls: fewer events (-e, --rules)"
+                },
             ),
             (LossCause::Dropped, "dropped", "the file is damaged or from another version: record again"),
         ] {
@@ -162,12 +197,16 @@ impl Losses {
         for family in wanted().filter(|family| self.unpaired[*family as usize] > 0) {
             let count = self.unpaired[family as usize];
             sentences.push(format!(
-                "{count} calls of the {} family were seen at one end only; attach before the work starts \
-                 (`-- COMMAND`), or watch fewer events",
-                family.name()
+                "{count} calls of the {} family were seen at one end only: {}",
+                family.name(),
+                if self.has_command {
+                    "watch fewer events (-e, --rules)"
+                } else {
+                    "attach before the work starts (`-- COMMAND`), or watch fewer events (-e, --rules)"
+                }
             ));
         }
-        if self.has_gap && sentences.is_empty() {
+        if self.gaps & families != 0 && sentences.is_empty() {
             sentences.push("an unknown number of events is missing; record again".to_owned());
         }
         sentences
@@ -206,6 +245,31 @@ mod tests {
         assert!(losses.touch(fork, 7, 7));
         assert_eq!(losses.sentences(fork).len(), 1);
         assert!(losses.sentences(1).is_empty());
+    }
+
+    #[test]
+    fn remedies_name_nothing_that_is_done_already() {
+        let mut header = FileHeader::new(crate::kernel::Description::default());
+        let sentences = |header: &FileHeader| {
+            let mut losses = Losses::new(header);
+            losses.add(&Loss { cause: LossCause::Missed, ..loss(Some(Family::Rmap), 3, 10, 20) });
+            losses.sum(&Summary { unpaired: [("rmap".to_owned(), 2)].into(), ..Summary::default() });
+            losses.sentences(1 << Family::Rmap as u32).join("; ")
+        };
+        let said = sentences(&header);
+        assert!(!said.contains("--attach") && said.contains("-- COMMAND"), "{said}");
+        header.options.insert("attach".to_owned(), "kprobe".into());
+        header.traced_command = Some(vec!["true".to_owned()]);
+        let said = sentences(&header);
+        assert!(said.contains("leave --attach kprobe out") && !said.contains("-- COMMAND"), "{said}");
+    }
+
+    #[test]
+    fn a_gap_concerns_its_family_only() {
+        let mut losses = Losses::default();
+        losses.add(&Loss { cause: LossCause::Dropped, ..loss(Some(Family::Fork), 0, 10, 20) });
+        assert_eq!(losses.sentences(1 << Family::Fork as u32).len(), 1);
+        assert!(losses.sentences(1 << Family::Rmap as u32).is_empty());
     }
 
     #[test]

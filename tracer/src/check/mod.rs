@@ -11,6 +11,7 @@ mod coverage;
 mod diagnoses;
 #[cfg(test)]
 mod documentation;
+mod expectations;
 mod facts;
 pub mod formats;
 mod info;
@@ -21,6 +22,7 @@ mod options;
 mod rules;
 mod scene;
 mod scope;
+mod silence;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -33,6 +35,9 @@ pub(crate) use diagnoses::swiotlb_full::Reason as NoRoom;
 pub(crate) use facts::Facts;
 pub use info::{DiagnosisInfo, Need, Role, RuleInfo};
 pub use options::{OnLoss, OnMissing, Options, Selection, UnknownRule};
+pub use silence::Silences;
 pub(crate) use state::ExclusivePages;
 pub use state::Live;
-pub use verdict::{Actor, Diagnosis, Earlier, Evidence, Outcome, RuleVerdict, Severity, Subject, Verdict};
+pub use verdict::{
+    Actor, Diagnosis, Earlier, Evidence, Outcome, RuleVerdict, Severity, SilentProbes, Subject, Verdict,
+};

@@ -1,5 +1,7 @@
 //! Made-up streams for the tests of rules and diagnoses.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use tracer_common::event::{
     CopyPageRange, Kind, RESULT_UNKNOWN, RestoreExclusive, STACK_NONE, SwiotlbMap, SwiotlbMapSingle,
@@ -10,7 +12,8 @@ use tracer_common::family::Family;
 
 use super::{Checker, Diagnosis, Options, Outcome, RuleVerdict, Verdict};
 use crate::event::{
-    Body, Event, Frame, Header, Item, Loss, LossCause, ProcessEntry, Sink, StackEntry, Summary, synthetic,
+    Body, Event, Frame, Header, Item, Loss, LossCause, ProcessEntry, Silence, Sink, StackEntry, Summary,
+    synthetic,
 };
 use crate::kernel::PresentEntryFormat;
 use crate::probe::{AttachMethod, Outcome as PointOutcome, PointReport};
@@ -331,6 +334,30 @@ impl Session {
         self
     }
 
+    /// The points of these events could not fire for a time.
+    pub fn silenced(mut self, kinds: &[Kind]) -> Self {
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+        let silent =
+            |report: &&PointReport| report.events.iter().any(|event| names.contains(&event.as_str()));
+        let points = self.header.probes.iter().filter(silent).map(|report| report.point.clone()).collect();
+        let silence = Silence {
+            reason: "kernel.ftrace_enabled was 0".to_owned(),
+            remedy: "sysctl kernel.ftrace_enabled=1".to_owned(),
+            points,
+            times: 1,
+            after: START,
+            before: self.time,
+        };
+        self.summary.get_or_insert_default().silenced.push(silence);
+        self
+    }
+
+    /// So often was that point hit.
+    pub fn hits(mut self, point: &str, hits: u64) -> Self {
+        self.summary.get_or_insert_default().hits.insert(point.to_owned(), hits);
+        self
+    }
+
     /// The session has no end.
     pub fn cut(mut self) -> Self {
         self.summary = None;
@@ -350,7 +377,13 @@ impl Session {
             }
         }
         if let Some(summary) = &self.summary {
-            let end = Summary { begin: START, end: self.time + STEP, ..summary.clone() };
+            let mut events = BTreeMap::new();
+            for item in &self.items {
+                if let Item::Event(event) = item {
+                    *events.entry(event.kind().name().to_owned()).or_insert(0) += 1;
+                }
+            }
+            let end = Summary { begin: START, end: self.time + STEP, events, ..summary.clone() };
             checker.summary(&end);
             fast.summary(&end);
         }

@@ -6,6 +6,7 @@
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
+use super::formats::words::plain;
 use crate::event::Frame;
 use crate::probe::PointReport;
 
@@ -171,6 +172,29 @@ pub struct Diagnosis {
     pub remedy: &'static str,
 }
 
+/// Probes that were attached and told nothing, or not everything, for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SilentProbes {
+    /// Why and when, one sentence without a full stop.
+    pub reason: String,
+    /// What helps.
+    pub remedy: String,
+    /// The points, by name.
+    pub points: Vec<String>,
+}
+
+impl SilentProbes {
+    /// Which, why and what helps, in one line that is safe to print.
+    pub fn line(&self) -> String {
+        let points = plain(&self.points.join(", "));
+        format!(
+            "events are missing: {}; try: {}; not told by {points}",
+            plain(&self.reason),
+            plain(&self.remedy)
+        )
+    }
+}
+
 /// What the verdict is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Subject {
@@ -210,6 +234,9 @@ pub struct Subject {
     pub dropped: BTreeMap<String, u64>,
     /// Function ends without a beginning and the reverse, by family.
     pub unpaired: BTreeMap<String, u64>,
+    /// Probes that were attached and could not fire, or did not when they had to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub silent: Vec<SilentProbes>,
     /// Why the stream is not whole: the recording did not end in order, the file is cut or damaged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incomplete: Option<String>,

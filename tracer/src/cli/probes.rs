@@ -78,6 +78,7 @@ pub fn run(args: &ProbesArgs, global: &GlobalArgs) -> Result<(), Error> {
                 known => Some(known == Lockdown::Confidentiality),
             };
             request.probe_read = lockdown != Some(true);
+            request.look_at_switches(&SystemFiles::live());
             let source = Source {
                 release: Some(facts.description.release.clone()),
                 btf: args

@@ -61,6 +61,7 @@ pub fn run(args: &RecordArgs, global: &GlobalArgs) -> Result<u8, Error> {
     let mut options = args.session.options(choice.clone(), command.as_ref(), global.verbose)?;
     let (facts, plan) = prepare(&mut options.request, &args.session.facts())?;
     let live = Live::start(facts, plan, &options)?;
+    summary::begun(&live, status);
     let mut writer = Writer::create(&args.output, &args.session.header(&choice, &args.command, &live))?;
     if command.is_none() && options.duration.is_none() {
         status.note(&format!("recording; {}", how_to_end()));

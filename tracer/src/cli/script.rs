@@ -207,6 +207,7 @@ fn live(args: &ScriptArgs, selection: Selection, global: &GlobalArgs) -> Result<
     let mut options = args.session.options(args.filter.choice(), command.as_ref(), global.verbose)?;
     let (facts, plan) = prepare(&mut options.request, &args.session.facts())?;
     let live = Live::start(facts, plan, &options)?;
+    summary::begun(&live, global.status());
     let kernel = live.kernel().clone();
     let origin = Origin { description: &kernel, start: None };
     let format = args.format.formatter(selection, &origin, global.colors_output())?;

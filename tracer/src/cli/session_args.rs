@@ -25,6 +25,17 @@ pub enum Attach {
     Kprobe,
 }
 
+impl Attach {
+    /// The name on the command line and in the file.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Fentry => "fentry",
+            Self::Kprobe => "kprobe",
+        }
+    }
+}
+
 impl From<Attach> for Preference {
     fn from(attach: Attach) -> Self {
         match attach {
@@ -121,6 +132,7 @@ impl SessionArgs {
         let min_latency = min_latency.map_or(0, values::nanoseconds);
         Ok(Options {
             request: Request {
+                off: Vec::new(),
                 kinds: select(&events, self.per_vma)?,
                 latency: self.latency || min_latency > 0,
                 visits_for_rules: false,
@@ -162,6 +174,7 @@ impl SessionArgs {
             ("all", self.all.into()),
             ("no-inherit", self.no_inherit.into()),
             ("buffer", self.buffer.into()),
+            ("attach", self.attach.name().into()),
         ] {
             header.options.insert(name.to_owned(), value);
         }

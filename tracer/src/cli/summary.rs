@@ -1,11 +1,23 @@
 //! How a live session went, in a few lines on standard error.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rmapscope::event::{Family, Kind, Summary};
-use rmapscope::session::{Ended, gaps};
+use rmapscope::session::{Ended, Live, gaps};
 
 use super::status::Status;
+
+/// Says what a session that begins now cannot see although it is attached.
+pub fn begun(live: &Live, status: Status) {
+    for silence in live.silences() {
+        let count = silence.points.len();
+        let probes = if count == 1 { "1 probe".to_owned() } else { format!("{count} probes") };
+        status.important(&format!(
+            "{probes} cannot fire: {} when they were attached; try: {}",
+            silence.reason, silence.remedy
+        ));
+    }
+}
 
 /// Says how a session went; `file` is where its events are. What is missing is told even when nothing else is.
 pub fn print(ended: &Ended, file: Option<&str>, status: Status) {
@@ -33,16 +45,18 @@ pub fn print(ended: &Ended, file: Option<&str>, status: Status) {
     }
     let (asked, attached) = gaps::coverage(&ended.reports);
     let missing: Vec<&str> = gaps::gaps(&ended.reports).map(|report| report.point.as_str()).collect();
+    let silent: BTreeSet<&String> = ended.silent.iter().flat_map(|silent| &silent.points).collect();
+    let silent = match silent.len() {
+        0 => String::new(),
+        count => format!("; {count} could not tell everything"),
+    };
     let missing = if missing.is_empty() { String::new() } else { format!("; not: {}", missing.join(", ")) };
-    status.note(&format!("{attached} of {asked} probes attached{missing}"));
+    status.note(&format!("{attached} of {asked} probes attached{silent}{missing}"));
     for report in gaps::gaps(&ended.reports) {
         status.detail(&format!("{} is not traced: {}", report.point, gaps::reason(&report.outcome)));
     }
-    for (hit, silent) in &ended.silent {
-        status.important(&format!(
-            "{silent} is attached but never fired, although {hit} did: the compiler may have copied it into its \
-             callers; its events are incomplete"
-        ));
+    for silent in &ended.silent {
+        status.important(&silent.line());
     }
 }
 

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use tracer_common::event::{Body, Header, Kind};
 use tracer_common::family::Family;
 
+use super::Silence;
+
 /// One record, decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -161,6 +163,9 @@ pub struct Summary {
     pub stacks_lost: u64,
     /// Hits of each attached point, by its name.
     pub hits: std::collections::BTreeMap<String, u64>,
+    /// Attached points that could not fire, as the session itself noticed; none in files that do not have it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub silenced: Vec<Silence>,
     /// First moment of the session, `CLOCK_MONOTONIC` in nanoseconds.
     pub begin: u64,
     /// Last moment of the session.

@@ -15,6 +15,7 @@ mod flags;
 mod item;
 mod names;
 mod selection;
+mod silence;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod value;
@@ -30,6 +31,7 @@ pub use item::{
 };
 pub use names::{Comm, Names, text_of};
 pub use selection::{Selection, place};
+pub use silence::Silence;
 pub use tracer_common::event::{Body, Header, Kind};
 pub use tracer_common::family::Family;
 pub use value::{Decoder, Value};

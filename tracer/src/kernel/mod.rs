@@ -11,6 +11,7 @@ mod layout;
 mod name_index;
 mod privilege;
 mod swap_types;
+mod switch;
 mod symbols;
 mod system;
 
@@ -26,5 +27,6 @@ pub use layout::{MissingField, resolve_layout};
 pub use name_index::NameSet;
 pub use privilege::{Capability, Lockdown, Privileges};
 pub use swap_types::{DeviceExclusive, KernelEvidence, SwapFeatures, SwapTypes};
+pub use switch::{Switch, SwitchState};
 pub use symbols::{RUNNING_KERNEL_SYMBOLS, Symbol, Symbols, SymbolsError};
 pub use system::SystemFiles;

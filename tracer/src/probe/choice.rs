@@ -322,16 +322,27 @@ fn closed(
                     let helper = candidate.trampoline_helper.filter(|helper| !view.has_helper(helper))?;
                     Some(format!("its trampoline program needs {helper}, which this kernel lacks"))
                 })
+                .or_else(|| switched_off(request, false))
         }
         AttachMethod::Kprobe if !request.probe_read => Some(format!("{LOCKDOWN}: no kprobes")),
-        AttachMethod::Kprobe => view.no_kprobes().or_else(|| {
-            (view.is_blacklisted(symbol) == Some(true)).then(|| "the kernel forbids kprobes there".to_owned())
-        }),
+        AttachMethod::Kprobe => view
+            .no_kprobes()
+            .or_else(|| {
+                let is_forbidden = view.is_blacklisted(symbol) == Some(true);
+                is_forbidden.then(|| "the kernel forbids kprobes there".to_owned())
+            })
+            .or_else(|| switched_off(request, true)),
         AttachMethod::RawTracepoint if !request.probe_read => {
             Some(format!("{LOCKDOWN}: what the arguments point to cannot be read"))
         }
         AttachMethod::Tracepoint | AttachMethod::RawTracepoint => None,
     }
+}
+
+/// The switch that would keep a probe from firing.
+fn switched_off(request: &Request, kprobes: bool) -> Option<String> {
+    let switch = request.off.iter().find(|switch| switch.silences(kprobes))?;
+    Some(format!("{} is 0, and the probe would not fire", switch.name()))
 }
 
 /// The parameter list, when it is none of the known ones. Names decide; a tracepoint's have none, there

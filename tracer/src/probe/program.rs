@@ -1,6 +1,7 @@
 //! Which eBPF programs serve a choice, and what they are called.
 
 use tracer_common::point::Point;
+use tracer_common::self_test::Way;
 
 use super::AttachMethod;
 use super::catalogue::Moment;
@@ -33,6 +34,18 @@ impl ProgramKind {
             Self::Kretprobe => "kretprobe",
             Self::BtfTracepoint => "tp",
             Self::RawTracepoint => "raw_tp",
+        }
+    }
+
+    /// Its counter in the self-test.
+    pub const fn way(self) -> Way {
+        match self {
+            Self::Fentry => Way::Fentry,
+            Self::Fexit => Way::Fexit,
+            Self::Kprobe => Way::Kprobe,
+            Self::Kretprobe => Way::Kretprobe,
+            Self::BtfTracepoint => Way::BtfTracepoint,
+            Self::RawTracepoint => Way::RawTracepoint,
         }
     }
 

@@ -7,6 +7,7 @@ use tracer_common::event::Kind;
 use tracer_common::family::Family;
 
 use super::catalogue::{self, Scope};
+use crate::kernel::{Switch, SwitchState, SystemFiles};
 
 /// Which ways to attach may be taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,13 +35,33 @@ pub struct Request {
     /// Whether `bpf_probe_read_kernel` works. It does not under lockdown=confidentiality, where kprobes
     /// are refused too (6.12 kernel/trace/bpf_trace.c, bpf_tracing_func_proto; trace_kprobe.c).
     pub probe_read: bool,
+    /// Switches that are off: what they silence is not attached. It would not fire; and where a probe is attached
+    /// and detached while ftrace is off, the kernel forgets to clear what it noted of the function, takes that for an
+    /// error later, and shuts ftrace down until it is booted again (seen on 6.12.117, kernel/trace/ftrace.c,
+    /// ftrace_shutdown).
+    pub off: Vec<Switch>,
 }
 
 impl Default for Request {
     /// Every event that comes with its family, no latency, the cheapest way.
     fn default() -> Self {
         let kinds = Kind::ALL.iter().copied().filter(|kind| !is_per_vma(*kind)).collect();
-        Self { kinds, latency: false, visits_for_rules: false, attach: Preference::Auto, probe_read: true }
+        Self {
+            kinds,
+            latency: false,
+            visits_for_rules: false,
+            attach: Preference::Auto,
+            probe_read: true,
+            off: Vec::new(),
+        }
+    }
+}
+
+impl Request {
+    /// Takes over which switches of that machine are off.
+    pub fn look_at_switches(&mut self, system: &SystemFiles) {
+        let is_off = |switch: &Switch| switch.state(system) == SwitchState::Off;
+        self.off = Switch::ALL.into_iter().filter(is_off).collect();
     }
 }
 

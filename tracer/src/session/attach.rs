@@ -12,6 +12,7 @@ use tracer_common::point::Point;
 
 use super::filters::Filters;
 use super::namespaces::Ids;
+use super::self_test::SelfTest;
 use super::{calibrate, gaps, missed, object};
 use crate::probe::{FallBack, Plan, Program, ProgramKind};
 use crate::{Error, open_files};
@@ -22,6 +23,8 @@ pub struct Probes {
     pub ebpf: Ebpf,
     /// Address of the `struct page` of pfn 0, as the kernel said.
     pub vmemmap_base: Option<u64>,
+    /// Tells whether the attached programs can fire, until it is taken.
+    pub self_test: Option<SelfTest>,
     links: Vec<Link>,
 }
 
@@ -58,12 +61,13 @@ pub fn attach(
         plan.write_arguments(globals);
         let ebpf = object::load(globals, options.ring_bytes, options.log_level)
             .map_err(|error| object_error(&error, options.ring_bytes))?;
-        let mut probes = Probes { ebpf, vmemmap_base: None, links: Vec::new() };
+        let mut probes = Probes { ebpf, vmemmap_base: None, self_test: None, links: Vec::new() };
         if filters.settle(&mut probes.ebpf, ids, &mut globals.options)? {
             continue;
         }
         probes.vmemmap_base = calibrate::run(&mut probes.ebpf);
         if attach_points(&mut probes, plan, btf.as_ref())? == Done::Attached {
+            probes.self_test = Some(SelfTest::attach(&mut probes.ebpf, plan, btf.as_ref()));
             if filters.name_tasks() {
                 sees_forks(plan)?;
                 filters.watch(&mut probes.ebpf, ids)?;

@@ -25,11 +25,14 @@ use super::object::STACKS;
 use super::output::Output;
 use super::program_log::ToStderr;
 use super::ring::{ROUND, Ring};
+use super::silence::Monitor;
 use super::stacks::Stacks;
+use super::switches::Switches;
 use super::tally::Tally;
-use super::{clock, expectations, least_privilege};
-use crate::event::{Loss, LossCause, Summary};
-use crate::kernel::{Description, Facts};
+use super::{clock, least_privilege};
+use crate::check::{Silences, SilentProbes};
+use crate::event::{Loss, LossCause, Silence, Summary};
+use crate::kernel::{Description, Facts, SystemFiles};
 use crate::probe::{Plan, PointReport, Request};
 use crate::{Error, open_files};
 
@@ -52,6 +55,8 @@ pub struct Options {
 
 /// The ring is looked at so often when nothing wakes its reader.
 const LOOK: Duration = Duration::from_millis(50);
+/// Whether attached programs can fire is looked at so often.
+const SELF_TEST: Duration = Duration::from_millis(100);
 /// The output is flushed so often.
 const FLUSH: Duration = Duration::from_secs(1);
 /// A command that was asked to end has so long before the session ends without it.
@@ -66,6 +71,9 @@ pub struct Live {
     meter: Meter,
     stacks: Stacks,
     tally: Tally,
+    monitor: Monitor,
+    /// Stretches of silence that are still to be put into the stream.
+    silent: Vec<Loss>,
     begin: u64,
     duration: Option<Duration>,
     names_tasks: bool,
@@ -99,7 +107,12 @@ impl Live {
         let ids = Ids::find(&facts.btf)?;
         let object = ObjectOptions { ring_bytes: options.ring_bytes, log_level: options.log_level };
         let begin = clock::now();
+        // Before anything is attached: what is written from now on is noticed.
+        let switches = Switches::open(&SystemFiles::live());
         let mut probes = attach::attach(&mut plan, &mut globals, &object, &options.filters, &ids)?;
+        let self_test = probes.self_test.take().unwrap_or_default();
+        let mut monitor = Monitor::new(self_test, switches, &plan, begin);
+        let silent = monitor.look();
         let mut take = |name: &'static str| {
             probes.ebpf.take_map(name).ok_or_else(|| {
                 Error::failure(
@@ -127,6 +140,8 @@ impl Live {
             meter,
             stacks,
             tally: Tally::new(),
+            monitor,
+            silent,
             begin,
             duration: options.duration,
             names_tasks: options.filters.name_tasks(),
@@ -143,6 +158,11 @@ impl Live {
     /// What became of every point.
     pub fn reports(&self) -> Vec<PointReport> {
         self.plan.reports()
+    }
+
+    /// Attached points that could not fire when they were attached.
+    pub fn silences(&self) -> Vec<Silence> {
+        self.monitor.silences()
     }
 
     /// Releases the command, hands everything to `output` until the session ends, and ends it in order:
@@ -165,6 +185,7 @@ impl Live {
         for process in self.ids.living(&mut self.probes.ebpf) {
             output.process(&process)?;
         }
+        self.look_for_silence(output)?;
         self.meter.begin();
         let attached = clock::now();
         if let Some(command) = command.as_deref_mut() {
@@ -177,7 +198,7 @@ impl Live {
         let deadline = self.duration.map(|duration| Instant::now() + duration);
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut flushed = Instant::now();
+        let (mut flushed, mut tested) = (Instant::now(), Instant::now());
         let descriptor = self.ring.descriptor().map_err(setup)?;
         // SAFETY: the descriptor belongs to `ready`, which keeps it open as long as it is registered.
         let ready = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }
@@ -199,6 +220,10 @@ impl Live {
             if let Some(status) = status(&mut command)? {
                 break format!("the command ended with status {status}");
             }
+            if tested.elapsed() >= SELF_TEST {
+                tested = Instant::now();
+                self.look_for_silence(output)?;
+            }
             if flushed.elapsed() >= FLUSH {
                 flushed = Instant::now();
                 self.report_losses(output)?;
@@ -214,6 +239,7 @@ impl Live {
         if let Some(command) = command.as_deref_mut() {
             self.end_command(command, output).await?;
         }
+        self.look_for_silence(output)?;
         let missed = self.probes.missed(&self.plan);
         let missed_forks = if self.names_tasks { self.probes.missed_forks(&self.plan) } else { 0 };
         if missed_forks > 0 {
@@ -262,6 +288,15 @@ impl Live {
             output.record(record)
         })?;
         Ok(taken == ROUND)
+    }
+
+    /// Looks whether the attached programs can fire, and puts into the stream what came of it.
+    fn look_for_silence<O: Output>(&mut self, output: &mut O) -> Result<(), Error> {
+        self.silent.extend(self.monitor.look());
+        for loss in self.silent.drain(..) {
+            output.loss(&loss)?;
+        }
+        Ok(())
     }
 
     fn report_losses<O: Output>(&mut self, output: &mut O) -> Result<(), Error> {
@@ -316,6 +351,7 @@ impl Live {
                 .filter(attached)
                 .map(|point| (self.plan.point(*point).report.point.clone(), totals.hits[*point as usize]))
                 .collect(),
+            silenced: self.monitor.silences(),
             begin: self.begin,
             end,
             attached: watched.start,
@@ -324,13 +360,9 @@ impl Live {
             command_status,
         };
         output.finish(&summary)?;
-        let silent = expectations::silent(&self.plan, &totals);
-        let name = |point: Point| self.plan.point(point).report.point.clone();
-        Ok(Ended {
-            silent: silent.into_iter().map(|(cause, effect)| (name(cause), name(effect))).collect(),
-            reports: self.plan.reports(),
-            summary,
-        })
+        let reports = self.plan.reports();
+        let silences = Silences::new(&reports, self.facts.description.possible_cpus, &summary);
+        Ok(Ended { silent: silences.told(), reports, summary })
     }
 }
 
@@ -340,8 +372,8 @@ pub struct Ended {
     pub summary: Summary,
     /// What became of every point.
     pub reports: Vec<PointReport>,
-    /// Points that were hit, each with one that should have been then and was not.
-    pub silent: Vec<(String, String)>,
+    /// Points that were attached and could not fire, or did not when they had to.
+    pub silent: Vec<SilentProbes>,
 }
 
 /// Number of the kind, and stack, of a record: all that this end must know of it. `None` for what is shorter than

@@ -2,7 +2,8 @@
 //!
 //! [`Live::start`] attaches, [`Live::run`] hands everything to an [`Output`] until the session ends. The parts:
 //! [`object`] and [`attach`] bring the programs into the kernel, [`filters`] tell them whom to watch,
-//! [`ring`], [`counters`], [`missed`] and [`stacks`] read what comes out, [`command`] is the traced command.
+//! [`ring`], [`counters`], [`missed`] and [`stacks`] read what comes out, [`command`] is the traced command. [`self_test`],
+//! [`switches`] and [`silence`] notice attached programs that cannot fire.
 
 mod ask;
 mod attach;
@@ -10,7 +11,6 @@ mod calibrate;
 pub mod command;
 mod counters;
 pub mod endings;
-mod expectations;
 mod filters;
 pub mod gaps;
 mod least_privilege;
@@ -24,7 +24,10 @@ mod prepare;
 mod processes;
 mod program_log;
 mod ring;
+mod self_test;
+mod silence;
 mod stacks;
+mod switches;
 mod tally;
 mod watched;
 

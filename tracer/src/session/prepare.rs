@@ -20,12 +20,16 @@ pub fn prepare(request: &mut Request, facts: &FactsOptions) -> Result<(Facts, Pl
     let facts = Facts::of_running_kernel(facts)?;
     // The kernel is asked, not its version or its lockdown state: it either gives the helper or not.
     request.probe_read = aya::features().bpf_probe_read_kernel();
+    request.look_at_switches(&SystemFiles::live());
     let plan = Plan::make(&KnownKernel::of(&facts), request);
     match why_nothing(&plan) {
         None => Ok((facts, plan)),
         Some(reason) => Err(Error::prerequisite(
             format!("none of these events can be traced on this kernel: {reason}"),
-            "`rmapscope probes` shows what can, and why the rest cannot",
+            request
+                .off
+                .first()
+                .map_or("`rmapscope probes` shows what can, and why the rest cannot", |off| off.remedy()),
         )),
     }
 }

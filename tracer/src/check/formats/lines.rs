@@ -1,7 +1,9 @@
 //! Evidence as lines of text, the same in every form that has text.
 
+use std::collections::BTreeSet;
+
 use super::words::plain;
-use crate::check::{Actor, Diagnosis, Evidence, RuleVerdict, Verdict};
+use crate::check::{Actor, Diagnosis, Evidence, RuleVerdict, SilentProbes, Verdict};
 use crate::event::{Family, Frame};
 use crate::probe::{Outcome as Probe, PointReport};
 
@@ -239,21 +241,31 @@ pub fn losses(verdict: &Verdict) -> String {
 /// Probe points that were asked for and give nothing or less, a line each; not those of which this kernel has
 /// nothing to tell.
 pub fn gaps(verdict: &Verdict) -> impl Iterator<Item = String> {
-    verdict.probes.iter().filter_map(|report| match &report.outcome {
+    let silent = verdict.subject.silent.iter().map(SilentProbes::line);
+    let gaps = verdict.probes.iter().filter_map(|report| match &report.outcome {
         Probe::Attached { .. } | Probe::NotAsked | Probe::Absent { impossible: true, .. } => None,
         Probe::Fallback { symbol, lost, .. } => {
             Some(format!("{} through {}, without {}", report.point, plain(symbol), plain(lost)))
         }
         missing => Some(format!("{}: {}", report.point, plain(&crate::session::gaps::reason(missing)))),
-    })
+    });
+    silent.chain(gaps)
 }
 
 /// How many probes were asked for and attached, and how many this kernel has no use for.
 pub fn coverage(verdict: &Verdict) -> String {
     let (asked, attached) = crate::session::gaps::coverage(&verdict.probes);
     let impossible = |report: &&PointReport| matches!(report.outcome, Probe::Absent { impossible: true, .. });
+    let silent: BTreeSet<&str> =
+        verdict.subject.silent.iter().flat_map(|silent| &silent.points).map(String::as_str).collect();
+    let silent = match silent.len() {
+        0 => String::new(),
+        count => format!("; {count} could not tell everything"),
+    };
     match verdict.probes.iter().filter(impossible).count() {
-        0 => format!("{attached} of {asked} probes attached"),
-        none => format!("{attached} of {} probes attached, {none} more not for this kernel", asked - none),
+        0 => format!("{attached} of {asked} probes attached{silent}"),
+        none => {
+            format!("{attached} of {} probes attached, {none} more not for this kernel{silent}", asked - none)
+        }
     }
 }

@@ -29,7 +29,7 @@ pub const INFO: RuleInfo = RuleInfo {
     needs: &[
         Need::whole(Kind::ExclusivePage, "the page's mapping"),
         Need::optional(Kind::ExclusiveVma, "the flags of the VMAs that were visited (to 6.14)"),
-        Need::optional(Kind::MakeDeviceExclusive, "pages that were not looked at"),
+        Need::optional(Kind::MakeDeviceExclusive, "pages that were not looked at").occasion(),
     ],
     exceptions: &[
         "KSM pages are anonymous.",
@@ -94,7 +94,18 @@ mod tests {
             method: AttachMethod::Fentry,
             lost: "which pages became exclusive".into(),
         };
-        let session = Session::new().point(Kind::ExclusivePage, fallback);
+        let make = MakeDeviceExclusive {
+            mm: MM,
+            start: ADDRESS,
+            end: ADDRESS + 0x1000,
+            owner: 0,
+            result: 1,
+            made: 1,
+            unchecked: 0,
+            duration: 0,
+        };
+        let session =
+            Session::new().point(Kind::ExclusivePage, fallback).event(Body::MakeDeviceExclusive(make));
         is_open(INFO.name, "a fallback does not tell which pages", &session);
         is_open(INFO.name, "is not watched", &Session::new().without(Kind::ExclusivePage));
         let verdict = Session::new().impossible(Kind::ExclusivePage).rule(INFO.name);

@@ -28,8 +28,8 @@ pub const INFO: RuleInfo = RuleInfo {
     ],
     kernels: "5.14 on, with CONFIG_DEVICE_PRIVATE",
     needs: &[
-        Need::whole(Kind::ExclusivePage, "entries that were made"),
-        Need::required(Kind::RestoreExclusive, "the entry that was found, and its end"),
+        Need::whole(Kind::ExclusivePage, "entries that were made").occasion(),
+        Need::required(Kind::RestoreExclusive, "the entry that was found, and its end").occasion(),
         Need::required(Kind::ExclusiveZap, "ends by munmap, MADV_DONTNEED and exit"),
         Need::required(Kind::ExclusiveMove, "new addresses after mremap"),
         Need::required(Kind::ExclusiveExit, "the end of the address space"),
@@ -39,7 +39,8 @@ pub const INFO: RuleInfo = RuleInfo {
         Need::optional(
             Kind::MakeDeviceExclusive,
             "attempts that failed, and the process that the memory belongs to",
-        ),
+        )
+        .occasion(),
     ],
     exceptions: &[
         "Entries made before the session, by attempts that failed, or in other processes that map the page (to 6.14) \

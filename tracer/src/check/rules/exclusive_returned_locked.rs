@@ -26,7 +26,7 @@ pub const INFO: RuleInfo = RuleInfo {
     needs: &[
         Need::whole(Kind::ExclusivePage, "the page as the call returns"),
         Need::optional(Kind::ExclusiveZap, "zaps that drop the entry at the same time"),
-        Need::optional(Kind::MakeDeviceExclusive, "pages that were not looked at"),
+        Need::optional(Kind::MakeDeviceExclusive, "pages that were not looked at").occasion(),
     ],
     exceptions: &[
         "MADV_DONTNEED of another thread may drop the entry, and its reference, before the call returns.",

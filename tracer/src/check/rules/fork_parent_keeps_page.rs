@@ -24,7 +24,8 @@ pub const INFO: RuleInfo = RuleInfo {
     kernels: "5.14 on, with CONFIG_DEVICE_PRIVATE",
     needs: &[
         Need::required(Kind::CopyPageRange, "the entries of parent and child as the copy returns"),
-        Need::required(Kind::RestoreExclusive, "which pages the copy restored"),
+        Need::required(Kind::RestoreExclusive, "which pages the copy restored").occasion(),
+        Need::optional(Kind::MakeDeviceExclusive, "whether any page was exclusive").occasion(),
     ],
     exceptions: &[
         "The child may have its own copy at once, when the page may be pinned.",

@@ -28,7 +28,8 @@ pub const INFO: RuleInfo = RuleInfo {
     kernels: "5.14 on, with CONFIG_DEVICE_PRIVATE",
     needs: &[
         Need::required(Kind::CopyPageRange, "the page tables as the copy returns"),
-        Need::required(Kind::RestoreExclusive, "which pages the copy restored"),
+        Need::required(Kind::RestoreExclusive, "which pages the copy restored").occasion(),
+        Need::optional(Kind::MakeDeviceExclusive, "whether any page was exclusive").occasion(),
         Need::optional(Kind::ExclusivePage, "what the parent had, where page tables cannot be read"),
         Need::optional(Kind::ExclusiveZap, "ends of that by munmap, MADV_DONTNEED and exit"),
         Need::optional(Kind::ExclusiveMove, "ends of that by mremap"),

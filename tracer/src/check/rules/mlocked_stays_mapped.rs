@@ -21,7 +21,10 @@ pub const INFO: RuleInfo = RuleInfo {
         "5.15 mm/rmap.c, try_to_unmap_one: mlock_vma_page, ret = false",
     ],
     kernels: "all",
-    needs: &[Need::required(Kind::TryToUnmapOne, "the entry before and after the visit")],
+    needs: &[
+        Need::required(Kind::TryToUnmapOne, "the entry before and after the visit"),
+        Need::optional(Kind::TryToUnmap, "whether any walk could visit one").occasion(),
+    ],
     exceptions: &[
         "An entry that is gone is the work of munmap or MADV_DONTNEED at the same moment.",
         "Migration ignores mlock always; so do truncation, memory failure and the splitting of file folios.",
@@ -93,6 +96,7 @@ mod tests {
     use tracer_common::event::{Body, Kind, UNKNOWN, VmaVisit};
 
     use super::INFO;
+    use crate::check::Outcome;
     use crate::check::testing::*;
     use tracer_common::family::Family;
 
@@ -135,7 +139,10 @@ mod tests {
     fn what_is_not_seen_is_open() {
         let unread = Session::new().event(Body::TryToUnmapOne(visited(UNKNOWN, UNKNOWN)));
         is_open(INFO.name, "before or after the visit", &unread);
-        is_open(INFO.name, "not watched", &Session::new().without(Kind::TryToUnmapOne));
+        let blind = Session::new().without(Kind::TryToUnmapOne);
+        let walked = blind.clone().event(Body::TryToUnmap(walk(FLAGS, 0)));
+        is_open(INFO.name, "not watched", &walked);
+        assert_eq!(blind.rule(INFO.name).outcome, Outcome::NotExercised, "no walk, no visit");
         is_open(INFO.name, "rmap events were lost", &Session::new().loss(Some(Family::Rmap)));
     }
 }

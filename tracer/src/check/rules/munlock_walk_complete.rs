@@ -23,7 +23,7 @@ pub const INFO: RuleInfo = RuleInfo {
     ],
     kernels: "5.14 to 5.17",
     needs: &[
-        Need::required(Kind::PageMlock, "PG_mlocked after the walk"),
+        Need::required(Kind::PageMlock, "PG_mlocked after the walk").occasion(),
         Need::required(Kind::PageMlockOne, "the visit that ended it"),
     ],
     exceptions: &[

@@ -24,7 +24,7 @@ pub const INFO: RuleInfo = RuleInfo {
     kernels: "5.14 to 6.14, with CONFIG_DEVICE_PRIVATE; later kernels keep the mapping and the mlock",
     needs: &[
         Need::required(Kind::RestoreExclusive, "the VMA and the calls inside"),
-        Need::optional(Kind::MlockFolio, "calls of mlock_folio, to be counted"),
+        Need::counted(Kind::MlockFolio, "calls of mlock_folio, to be counted"),
     ],
     exceptions: &[
         "VMAs with VM_IO, VM_PFNMAP, VM_MIXEDMAP or VM_DONTEXPAND are never mlocked; mlock(2) itself sets VM_IO for a \

@@ -25,7 +25,7 @@ pub const INFO: RuleInfo = RuleInfo {
     ],
     kernels: "5.15 on, with CONFIG_SWIOTLB",
     needs: &[
-        Need::required(Kind::SwiotlbMapSingle, "the buffers, and the pool's bounds"),
+        Need::required(Kind::SwiotlbMapSingle, "the buffers, and the pool's bounds").occasion(),
         Need::required(Kind::SwiotlbUnmapSingle, "which slots were given back"),
         Need::required(Kind::SwiotlbMap, "mappings that the kernel takes back itself"),
     ],
@@ -216,6 +216,10 @@ mod tests {
         let lost = held.clone().loss(Some(Family::Swiotlb)).event(single(map(0)));
         is_open(INFO.name, "swiotlb events were lost", &lost);
         is_open(INFO.name, "1 contradictions", &held.event(single(map(0))).missed(Family::Swiotlb));
-        is_open(INFO.name, "not watched", &Session::new().without(Kind::SwiotlbUnmapSingle));
+        is_open(
+            INFO.name,
+            "not watched",
+            &Session::new().event(single(map(0))).without(Kind::SwiotlbUnmapSingle),
+        );
     }
 }

@@ -43,6 +43,7 @@ pub fn run(
     session.request.visits_for_rules = !args.session.per_vma;
     let (facts, plan) = prepare(&mut session.request, &args.session.facts())?;
     let live = Live::start(facts, plan, &session)?;
+    summary::begun(&live, status);
     let mut header = args.session.header(&choice, &args.command, &live);
     let narrowed = !(args.pid.is_empty() && args.tid.is_empty() && args.comm.is_empty())
         || args.session.cgroup.is_some();

@@ -62,6 +62,7 @@ fn needs(needs: &[Need], page: &mut Page) {
             Role::Required | Role::Whole => "needed".to_owned(),
             Role::WherePossible => "needed where the kernel can do that".to_owned(),
             Role::InPlaceOf(kind) => format!("in place of {}", kind.name()),
+            Role::Counted => "counted where it is there".to_owned(),
             Role::Optional => "used where it is there".to_owned(),
         };
         page.item(&format!("{} ({role}): {}", need.kind.name(), need.serves));

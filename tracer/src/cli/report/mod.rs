@@ -207,6 +207,7 @@ fn live(
     let mut session = args.session.options(choice.clone(), command.as_ref(), global.verbose)?;
     let (facts, plan) = prepare(&mut session.request, &args.session.facts())?;
     let live = Live::start(facts, plan, &session)?;
+    summary::begun(&live, status);
     let header = args.session.header(&choice, &args.command, &live);
     if command.is_none() && session.duration.is_none() {
         status.note(&format!("summing up; {}", how_to_end()));

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use super::Check;
 use crate::Error;
-use crate::kernel::{Btf, Configuration, RUNNING_KERNEL_BTF, SystemFiles, resolve_layout};
+use crate::kernel::{
+    Btf, Configuration, RUNNING_KERNEL_BTF, Switch, SwitchState, SystemFiles, resolve_layout,
+};
 
 pub(super) fn checks(system: &SystemFiles, given: Option<PathBuf>) -> Vec<Check> {
     let path = given.unwrap_or_else(|| system.path(RUNNING_KERNEL_BTF));
@@ -30,6 +32,7 @@ pub(super) fn checks(system: &SystemFiles, given: Option<PathBuf>) -> Vec<Check>
             checks.push(kprobes(system, true));
         }
     }
+    checks.extend(Switch::ALL.into_iter().map(|switch| self::switch(system, switch)));
     checks.push(bounce_buffers(system));
     checks.push(configuration(system));
     checks
@@ -86,6 +89,41 @@ fn kprobes(system: &SystemFiles, has_fentry: bool) -> Check {
         Some(_) => Check::ok(name, "there, through performance events"),
         None if has_fentry => Check::note(name, finding, "what fentry cannot reach is not seen", remedy),
         None => Check::problem(name, finding, "without fentry, too, no function can be watched", remedy),
+    }
+}
+
+/// What keeps probes from firing that can be attached all the same.
+fn switch(system: &SystemFiles, switch: Switch) -> Check {
+    let (name, trampolines) = match switch {
+        Switch::Ftrace => ("ftrace switch", true),
+        Switch::Kprobes => ("kprobe switch", false),
+    };
+    let (meaning, unreadable) = if trampolines {
+        ("fentry, and kprobes at the entry of a function, would never fire: a session attaches none", "")
+    } else {
+        (
+            "kprobes would never fire, and a session attaches none: what fentry cannot reach is not seen",
+            "look as root with debugfs mounted: mount -t debugfs none /sys/kernel/debug",
+        )
+    };
+    match switch.state(system) {
+        SwitchState::On => Check::ok(name, format!("{} is 1", switch.name())),
+        SwitchState::Off if trampolines => {
+            Check::problem(name, format!("{} is 0", switch.name()), meaning, switch.remedy())
+        }
+        SwitchState::Off => Check::note(name, format!("{} is 0", switch.name()), meaning, switch.remedy()),
+        SwitchState::Broken => Check::problem(
+            name,
+            "the kernel has shut ftrace down after an error of its own",
+            "nothing that goes by ftrace can be attached",
+            "look at the kernel's log, and boot again",
+        ),
+        SwitchState::Unknown => Check::note(
+            name,
+            format!("cannot be told: {} is not readable", switch.name()),
+            "where probes do not fire, a session notices by its self-test, and cannot say why",
+            unreadable,
+        ),
     }
 }
 

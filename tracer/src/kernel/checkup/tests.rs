@@ -21,6 +21,8 @@ impl Machine {
             ("proc/sys/kernel/unprivileged_bpf_disabled", "2\n"),
             ("proc/sys/kernel/perf_event_paranoid", "3\n"),
             ("proc/sys/kernel/kptr_restrict", "0\n"),
+            ("proc/sys/kernel/ftrace_enabled", "1\n"),
+            ("d/kprobes/enabled", "1\n"),
             ("proc/kallsyms", "ffffffff81000000 T _stext\n"),
             ("proc/cmdline", "root=/dev/vda swiotlb=force quiet\n"),
             ("sys/kernel/security/lockdown", "[none] integrity confidentiality\n"),
@@ -77,6 +79,8 @@ fn without_btf_nothing_can_be_recorded_and_the_rest_is_well() {
         ("tracefs", CheckState::Ok),
         ("BTF", CheckState::Problem),
         ("kprobes", CheckState::Ok),
+        ("ftrace switch", CheckState::Ok),
+        ("kprobe switch", CheckState::Ok),
         ("bounce buffers", CheckState::Ok),
         ("configuration", CheckState::Ok),
     ];
@@ -122,6 +126,17 @@ fn lockdown_says_what_is_lost() {
 }
 
 #[test]
+fn switches_that_silence_probes_are_told() {
+    let machine = Machine::new();
+    machine.write("proc/sys/kernel/ftrace_enabled", "0\n");
+    machine.write("d/kprobes/enabled", "0\n");
+    let ftrace = machine.check("ftrace switch");
+    assert_eq!((ftrace.state, ftrace.finding.as_str()), (CheckState::Problem, "kernel.ftrace_enabled is 0"));
+    assert_eq!(ftrace.remedy, "sysctl kernel.ftrace_enabled=1");
+    assert_eq!(machine.check("kprobe switch").state, CheckState::Note);
+}
+
+#[test]
 fn locked_memory_matters_before_5_11_only() {
     let machine = Machine::new();
     machine.write("proc/self/status", "Uid:\t0\t0\t0\t0\nCapEff:\t000000c000000000\n");
@@ -144,6 +159,8 @@ fn what_cannot_be_read_is_said() {
         ("tracefs", CheckState::Note),
         ("BTF", CheckState::Problem),
         ("kprobes", CheckState::Note),
+        ("ftrace switch", CheckState::Note),
+        ("kprobe switch", CheckState::Note),
         ("bounce buffers", CheckState::Note),
         ("configuration", CheckState::Note),
     ] {

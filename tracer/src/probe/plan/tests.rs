@@ -6,7 +6,7 @@ use tracer_common::event::Kind;
 use tracer_common::point::ARGUMENT_ABSENT;
 
 use super::*;
-use crate::kernel::{Btf, RUNNING_KERNEL_BTF, resolve_layout};
+use crate::kernel::{Btf, RUNNING_KERNEL_BTF, Switch, resolve_layout};
 use crate::probe::testing::TestKernel;
 use crate::probe::{AttachMethod, KnownKernel, Preference, select};
 
@@ -206,6 +206,19 @@ fn lockdown_leaves_what_trampolines_can_read() {
         matches!(outcome(&forced, Point::TryToUnmap), Outcome::Denied { reason } if reason.contains("lockdown"))
     );
     assert_eq!(forced.programs().count(), 0);
+}
+
+#[test]
+fn what_a_switch_silences_is_not_attached() {
+    let kernel = TestKernel::v6_12();
+    let off = |switch| Plan::make(&kernel, &Request { off: vec![switch], ..everything() });
+    let ftrace = off(Switch::Ftrace);
+    assert!(matches!(outcome(&ftrace, Point::TryToUnmap),
+        Outcome::Denied { reason } if reason.contains("kernel.ftrace_enabled is 0")));
+    assert_eq!(through(&ftrace, Point::SetMigrationPte).map(|(_, method)| method), Some(Tracepoint));
+    let kprobes = off(Switch::Kprobes);
+    assert!(is_attached(&kprobes, Point::TryToUnmap, "try_to_unmap", Fentry));
+    assert!(kprobes.points.iter().all(|p| p.candidate.as_ref().is_none_or(|c| c.method != Kprobe)));
 }
 
 #[test]

@@ -85,6 +85,7 @@ fn alarms(report: &Report) -> Vec<String> {
     if let Some(incomplete) = &losses.incomplete {
         alarms.push(format!("Incomplete: {}.", plain(incomplete)));
     }
+    alarms.extend(report.verdict.subject.silent.iter().map(|silent| format!("{}.", silent.line())));
     let sums = [("lost", &losses.lost), ("missed", &losses.missed), ("dropped", &losses.dropped)];
     for (name, counts) in sums {
         let sum = total(counts.values());

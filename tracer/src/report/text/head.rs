@@ -13,6 +13,9 @@ pub fn write(report: &Report, page: &mut Page) {
     if let Some(incomplete) = &report.losses.incomplete {
         page.prose(DOUBTFUL, 0, &format!("incomplete: {}", plain(incomplete)));
     }
+    for silent in &report.verdict.subject.silent {
+        page.prose(DOUBTFUL, 0, &silent.line());
+    }
     page.prose(HEADING, 0, &subject(report, page));
     let verdict = &report.verdict;
     let (style, answer) = match verdict.outcome() {
@@ -75,6 +78,9 @@ fn losses(report: &Report) -> String {
         .collect();
     if losses.stacks_lost > 0 {
         parts.push(format!("stacks lost {}", losses.stacks_lost));
+    }
+    if !report.verdict.subject.silent.is_empty() {
+        parts.push("probes could not fire".to_owned());
     }
     if parts.is_empty() { "no event lost".to_owned() } else { parts.join(", ") }
 }
