@@ -90,6 +90,21 @@ silence() {
     check hidden --kallsyms /tmp/kallsyms -- rmapscope-workload pageout --pages 64
 }
 
+# Probes that are attached and cannot fire.
+switches() {
+    local ftrace=/proc/sys/kernel/ftrace_enabled kprobes=/sys/kernel/debug/kprobes/enabled
+    mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug
+    echo 0 >$ftrace
+    check ftrace-off -- rmapscope-workload pageout --pages 64
+    echo 1 >$ftrace
+    check ftrace-off-meanwhile -- sh -c "echo 0 >$ftrace; sleep 1; echo 1 >$ftrace; sleep 0.3"
+    check ftrace-off-for-a-moment -- sh -c "echo 0 >$ftrace; echo 1 >$ftrace"
+    echo 0 >$kprobes
+    check kprobes-off --attach kprobe -- rmapscope-workload pageout --pages 64
+    echo 1 >$kprobes
+    check kprobes-off-meanwhile --attach kprobe -- sh -c "echo 0 >$kprobes; sleep 1; echo 1 >$kprobes; sleep 0.3"
+}
+
 # Numbers for whoever reads them.
 codes() {
     local reclaim=(--rules rmap-caller-locked)
@@ -193,6 +208,7 @@ prepare
 case $RUN in
 healthy)
     silence
+    switches
     # These do not depend on the kernel.
     [ -e /dev/hmm_dmirror0 ] && codes
     diagnoses

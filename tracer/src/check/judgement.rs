@@ -56,7 +56,7 @@ impl Whole<'_> {
         };
         is_watched
             && self.silences.of_kind(kind).is_none()
-            && !self.losses.has(1 << kind.family() as u32)
+            && !self.losses.noticed(1 << kind.family() as u32, 0, u64::MAX)
             && self.events.is_some_and(|events| !events.contains_key(kind.name()))
     }
 

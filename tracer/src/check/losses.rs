@@ -124,11 +124,6 @@ impl Losses {
         }
     }
 
-    /// Whether events of one of these families (bits by number) are known to be missing.
-    pub fn has(&self, families: u32) -> bool {
-        self.windows.iter().any(|window| window.families & families != 0)
-    }
-
     /// Program runs of a family that the kernel skipped.
     pub fn missed(&self, family: Family) -> u64 {
         self.counts[LossCause::Missed as usize][family as usize]

@@ -16,10 +16,11 @@ pub const CHECKS: &[Check] = &[
         judge: loss,
     },
     Check { name: "a hidden symbol leaves its rules inconclusive", applies: healthy, judge: hidden },
+    Check { name: "probes that a switch silences leave their rules inconclusive", applies: healthy, judge: switches },
 ];
 
-/// The rules that need events of the family `rmap`.
-const OF_RMAP: [&str; 3] = ["rmap-caller-locked", "exclusive-ends-once", "mlocked-stays-mapped"];
+/// The rules that judge events of the family `rmap`.
+const OF_RMAP: [&str; 2] = ["rmap-caller-locked", "mlocked-stays-mapped"];
 
 /// The rules that need events of the family `swiotlb`.
 const OF_SWIOTLB: [&str; 3] = ["swiotlb-paired", "swiotlb-in-pool", "swiotlb-restricted-bounces"];
@@ -82,8 +83,28 @@ fn hidden(run: &Run<'_>) -> anyhow::Result<()> {
     let session = run.session("hidden")?;
     session.expect_status(3)?;
     let verdict = Verdict::of(&session)?;
-    expect_inconclusive(&verdict, &["rmap-caller-locked", "exclusive-ends-once"])?;
+    expect_inconclusive(&verdict, &["rmap-caller-locked"])?;
     session.expect_same_verdict_of_file()
+}
+
+fn switches(run: &Run<'_>) -> anyhow::Result<()> {
+    for (name, switch) in [
+        ("ftrace-off", "kernel.ftrace_enabled"),
+        ("ftrace-off-meanwhile", "kernel.ftrace_enabled"),
+        ("ftrace-off-for-a-moment", "kernel.ftrace_enabled"),
+        ("kprobes-off", "/sys/kernel/debug/kprobes/enabled"),
+        ("kprobes-off-meanwhile", "/sys/kernel/debug/kprobes/enabled"),
+    ] {
+        let session = run.session(name)?;
+        session.expect_status(3)?;
+        let verdict = Verdict::of(&session)?;
+        ensure!(verdict.with_outcome("pass").is_empty(), "{name}: {:?} passed", verdict.with_outcome("pass"));
+        let rule = verdict.rule("rmap-caller-locked")?;
+        let named = rule["reasons"].to_string().contains(switch);
+        ensure!(rule["outcome"] == "inconclusive" && named, "{name}: {rule}");
+        session.expect_same_verdict_of_file()?;
+    }
+    Ok(())
 }
 
 /// Exactly these, as far as this kernel can exercise them at all.
