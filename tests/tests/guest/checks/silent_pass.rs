@@ -16,7 +16,11 @@ pub const CHECKS: &[Check] = &[
         judge: loss,
     },
     Check { name: "a hidden symbol leaves its rules inconclusive", applies: healthy, judge: hidden },
-    Check { name: "probes that a switch silences leave their rules inconclusive", applies: healthy, judge: switches },
+    Check {
+        name: "probes that a switch silences leave their rules inconclusive",
+        applies: healthy,
+        judge: switches,
+    },
 ];
 
 /// The rules that judge events of the family `rmap`.
