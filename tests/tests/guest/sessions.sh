@@ -177,10 +177,10 @@ namespaces() {
 
     begin namespace-no-sys
     cd "$DIR" || return
-    run unshare -m sh -c "umount -l /sys; $record -- $work"
+    run unshare -m sh -c "mount -t tmpfs none /sys; $record -- $work"
     begin namespace-no-proc
     cd "$DIR" || return
-    run unshare -m sh -c "umount -l /proc; $record -- $work"
+    run unshare -m sh -c "mount -t tmpfs none /proc; $record -- $work"
 
     begin namespace-cgroup
     cd "$DIR" || return
