@@ -17,6 +17,8 @@ pub struct Counters {
     pub lost: [u64; Family::COUNT],
     /// Function ends without their beginning and beginnings without their end, by family.
     pub unpaired: [u64; Family::COUNT],
+    /// Calls that a copy of a program saw after the kernel had skipped the program itself, by family.
+    pub rescued: [u64; Family::COUNT],
     /// Stacks that the kernel could not store.
     pub stacks_lost: u64,
 }
@@ -28,17 +30,19 @@ impl Counters {
         emitted: [0; Family::COUNT],
         lost: [0; Family::COUNT],
         unpaired: [0; Family::COUNT],
+        rescued: [0; Family::COUNT],
         stacks_lost: 0,
     };
 
     /// Adds another CPU's counters.
     pub fn add(&mut self, other: &Self) {
-        let Self { hits, emitted, lost, unpaired, stacks_lost } = self;
+        let Self { hits, emitted, lost, unpaired, rescued, stacks_lost } = self;
         let columns = [
             (&mut hits[..], &other.hits[..]),
             (&mut emitted[..], &other.emitted[..]),
             (&mut lost[..], &other.lost[..]),
             (&mut unpaired[..], &other.unpaired[..]),
+            (&mut rescued[..], &other.rescued[..]),
         ];
         for (sums, values) in columns {
             for (sum, value) in sums.iter_mut().zip(values) {

@@ -88,8 +88,8 @@ pub struct Options {
     pub count_mlocks: u8,
     /// Send an event of [`Family`] `i` when bit `n` of `kinds[i]` is set, `n` being the low byte of its kind.
     pub kinds: [u32; Family::COUNT],
-    /// Zero padding.
-    pub padding: u32,
+    /// Each trampoline program is attached several times ([`crate::copies`]).
+    pub copies: u32,
 }
 
 macro_rules! layout {
@@ -351,7 +351,7 @@ impl Globals {
             visits_for_rules: 0,
             count_mlocks: 0,
             kinds: [0; Family::COUNT],
-            padding: 0,
+            copies: 0,
         },
         layout: Layout::ABSENT,
         entry: EntryFormat {

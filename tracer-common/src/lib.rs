@@ -5,11 +5,13 @@
 //! * [`point`]: the probe points, one id for each kernel function or tracepoint that is watched.
 //! * [`page`]: from a page to the head of its folio.
 //! * [`globals`]: the block of constants that user space resolves and the programs read.
+//! * [`copies`]: copies of programs, which run where the kernel skips one.
 //! * [`counters`]: what the programs count for each CPU.
 //! * [`self_test`]: the ways to attach, one counter each.
 //! * [`glob`]: the process-name pattern that runs in the kernel and is tested in user space.
 #![no_std]
 
+pub mod copies;
 pub mod counters;
 pub mod event;
 pub mod family;

@@ -7,7 +7,7 @@ use tracer_common::event::Kind;
 use tracer_common::point::{ARGUMENT_ABSENT, Point};
 
 use crate::context::Context;
-use crate::emit::{self, Room, counters, now};
+use crate::emit::{self, Room, count, counters, now};
 use crate::filter::{Task, admits};
 use crate::globals::{argument_position, global};
 use crate::memory::{Memory, Readable};
@@ -29,6 +29,8 @@ pub struct Call<'a, C: Context> {
     pub begun: Option<&'a mut Begun>,
     /// The probed function that the task is still inside, where beginnings are noted.
     pub outer: Option<&'a mut Begun>,
+    /// Which copy of the program it is; the first is 1.
+    pub copy: u16,
     point: Point,
 }
 
@@ -73,9 +75,9 @@ pub fn field<C: Context, T: Readable>(base: u64, offset: u32) -> T {
 
 /// Runs a handler that knows all at the entry.
 #[inline(always)]
-pub fn on_entry<C: Context>(context: &C, point: Point, handler: impl FnOnce(&mut Call<'_, C>)) {
+pub fn on_entry<C: Context>(context: &C, point: Point, copy: u16, handler: impl FnOnce(&mut Call<'_, C>)) {
     let Some(counters) = counters() else { return };
-    counters.hits[point as usize] += 1;
+    count(&mut counters.hits[point as usize]);
     let task = Task::current();
     if admits(point, task) {
         handler(&mut Call {
@@ -86,6 +88,7 @@ pub fn on_entry<C: Context>(context: &C, point: Point, handler: impl FnOnce(&mut
             duration: 0,
             begun: None,
             outer: None,
+            copy,
             point,
         });
     }
@@ -100,7 +103,7 @@ pub fn on_begin<C: Context>(context: &C, point: Point, keep: impl FnOnce(&C, &mu
         return;
     }
     let Some(begun) = pairing::begin(point, task, counters) else {
-        counters.unpaired[point.family() as usize] += 1;
+        count(&mut counters.unpaired[point.family() as usize]);
         return;
     };
     if !C::Memory::IS_DIRECT {
@@ -135,10 +138,11 @@ pub fn on_return<C: Context>(
     context: &C,
     point: Point,
     pairs: Pairs,
+    copy: u16,
     handler: impl FnOnce(&mut Call<'_, C>),
 ) {
     let Some(counters) = counters() else { return };
-    counters.hits[point as usize] += 1;
+    count(&mut counters.hits[point as usize]);
     let task = Task::current();
     if !admits(point, task) {
         return;
@@ -174,7 +178,7 @@ pub fn on_return<C: Context>(
     let is_timed = matches!(pairs, Pairs::Always | Pairs::ForLatency | Pairs::WhereNoted);
     if !is_timed || !latency || duration >= global!(options.min_latency) {
         let (begun, outer) = (ended.begun.as_deref_mut(), ended.outer.as_deref_mut());
-        handler(&mut Call { context, counters, task, time, duration, begun, outer, point });
+        handler(&mut Call { context, counters, task, time, duration, begun, outer, copy, point });
     }
     ended.release();
 }

@@ -1,5 +1,7 @@
 //! The ring: reserve, count a failed reserve, fill, submit.
 
+use core::arch::asm;
+
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
 use aya_ebpf::macros::map;
@@ -33,8 +35,37 @@ struct Record<B> {
 /// This CPU's counters.
 #[inline(always)]
 pub fn counters() -> Option<&'static mut Counters> {
-    // SAFETY: the value is this CPU's own; a nested program on the same CPU only adds to it.
+    // SAFETY: the value is this CPU's own; other programs on the same CPU only add to it, as this one.
     COUNTERS.get_ptr_mut(0).map(|counters| unsafe { &mut *counters })
+}
+
+/// Counts one more. In one instruction: the task may be preempted in the middle of a program, and another one that
+/// runs on the same CPU meanwhile, or an interrupt, counts too.
+#[inline(always)]
+pub fn count(counter: &mut u64) {
+    add(counter, 1);
+}
+
+/// Counts `number` more, as [`count`].
+#[inline(always)]
+pub fn add(counter: &mut u64, number: u64) {
+    // SAFETY: an aligned word of a map value, which programs write in this way only.
+    unsafe {
+        asm!("lock *(u64 *)({counter} + 0) += {number}", counter = in(reg) counter, number = in(reg) number,
+            options(nostack))
+    };
+}
+
+/// The same, and how many there are now.
+#[inline(always)]
+fn count_up(counter: &mut u64) -> u64 {
+    let mut number = 1u64;
+    // SAFETY: as above.
+    unsafe {
+        asm!("{number} = atomic_fetch_add((u64 *)({counter} + 0), {number})", counter = in(reg) counter,
+            number = inout(reg) number, options(nostack))
+    };
+    number + 1
 }
 
 /// Every this many records of a CPU its program looks whether the reader should be woken.
@@ -64,12 +95,12 @@ pub fn reserve<C: Context, B: 'static>(
         return None;
     }
     let stack = stack(context, counters);
-    counters.emitted[family] += 1;
+    let emitted = count_up(&mut counters.emitted[family]);
     let Some(record) = EVENTS.reserve::<Record<B>>(0) else {
-        counters.lost[family] += 1;
+        count(&mut counters.lost[family]);
         return None;
     };
-    let wake = counters.emitted[family] % WAKEUP_CHECK == 0
+    let wake = emitted % WAKEUP_CHECK == 0
         && EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) >= u64::from(global!(options.wakeup_bytes));
     let header =
         Header { time, tid: task.tid(), pid: task.pid(), kind: kind as u16, cpu: cpu() as u16, stack };
@@ -119,7 +150,7 @@ fn stack<C: Context>(context: &C, counters: &mut Counters) -> i32 {
     }
     let id = context.stack(&STACKS);
     if id < 0 {
-        counters.stacks_lost += 1;
+        count(&mut counters.stacks_lost);
     }
     id
 }

@@ -6,6 +6,7 @@
 //!
 //! * [`context`]: arguments and results, the same for every way to attach;
 //! * [`memory`]: reads through BTF-typed pointers or `bpf_probe_read_kernel`;
+//! * [`copies`]: copies of programs, which run where the kernel skips one;
 //! * [`watched`], [`filter`]: the processes and threads that are watched, and what else decides it;
 //! * [`questions`]: what user space asks of its own namespaces;
 //! * [`pairing`], [`emit`]: which end belongs to which beginning, the ring;
@@ -16,10 +17,12 @@
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
+#![feature(macro_metavar_expr_concat)]
 
 mod calibrate;
 mod call;
 mod context;
+mod copies;
 mod emit;
 mod entry;
 mod filter;

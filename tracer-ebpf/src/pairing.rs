@@ -14,7 +14,7 @@ use aya_ebpf::maps::{Array, LruHashMap};
 use tracer_common::counters::Counters;
 use tracer_common::point::{MAX_ARGUMENTS, Point};
 
-use crate::emit::cpu;
+use crate::emit::{add, count, cpu};
 use crate::filter::Task;
 
 /// Functions that one task can be inside at a time. A power of two, so that an index can be masked.
@@ -190,7 +190,7 @@ pub fn begin(point: Point, task: Task, counters: &mut Counters) -> Option<&'stat
     let (stack, mut depth) = enter(key)?;
     if depth >= DEPTH as u64 {
         // Beginnings whose ends were skipped; real nesting never comes near.
-        counters.unpaired[point.family() as usize] += depth;
+        add(&mut counters.unpaired[point.family() as usize], depth);
         depth = 0;
         stack.set_depth(key, 1);
     }
@@ -249,13 +249,16 @@ pub fn end(point: Point, task: Task, counters: &mut Counters) -> Ended {
             depth -= 1;
             let begun = slot(stack, depth);
             if begun.is(point) {
-                *unpaired += top - 1 - depth;
+                let skipped = top - 1 - depth;
+                if skipped != 0 {
+                    add(unpaired, skipped);
+                }
                 let outer = if depth >= 1 { Some(slot(stack, depth - 1)) } else { None };
                 return Ended { begun: Some(begun), outer, stack: Some(stack), key, depth };
             }
         }
     }
-    *unpaired += 1;
+    count(unpaired);
     Ended::NONE
 }
 

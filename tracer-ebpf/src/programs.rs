@@ -1,17 +1,20 @@
 //! The programs: for each point one for each way and moment to attach, named `{method}_{point}`.
 //!
 //! User space's catalogue says which of them a point needs. `fentry`/`fexit` and `kprobe`/`kretprobe` are two
-//! ways to the same handler; `tp` and `raw_tp` are the two for tracepoints.
+//! ways to the same handler; `tp` and `raw_tp` are the two for tracepoints. Copies of a program end in `_2` and
+//! `_3`; kprobes have none, the kernel does not preempt them.
 
 use aya_ebpf::macros::{btf_tracepoint, fentry, fexit, kprobe, kretprobe, raw_tracepoint};
 use aya_ebpf::programs::{
     BtfTracePointContext, FEntryContext, FExitContext, ProbeContext, RawTracePointContext, RetProbeContext,
 };
+use tracer_common::copies::Moment;
 use tracer_common::event::Kind;
 use tracer_common::point::Point;
 
 use crate::call::{Pairs, on_begin, on_entry, on_return};
 use crate::context::Context;
+use crate::copies::has_work;
 use crate::emit::is_asked;
 use crate::globals::global;
 use crate::pairing::Begun;
@@ -21,18 +24,36 @@ use crate::probes::{dma, exclusive, fork, migrate, mlock, process, rmap, swiotlb
 #[inline(always)]
 fn nothing<C: Context>(_context: &C, _begun: &mut Begun) {}
 
+/// A program and its copies ([`crate::copies`]): `work` of each. It takes handlers in closures of its own: what several
+/// programs call the compiler makes a function of, and the verifier takes no arguments of such a function for more
+/// than numbers.
+macro_rules! in_copies {
+    ($attribute:ident, $context:ident, $point:ident, $moment:ident: $name:ident => $work:expr) => {
+        in_copies!(@copy $attribute, $context, $point, $moment, 1: $name => $work);
+        in_copies!(@copy $attribute, $context, $point, $moment, 2: ${concat($name, _2)} => $work);
+        in_copies!(@copy $attribute, $context, $point, $moment, 3: ${concat($name, _3)} => $work);
+    };
+    (@copy $attribute:ident, $context:ident, $point:ident, $moment:ident, $copy:literal: $name:ident => $work:expr) => {
+        #[$attribute]
+        pub fn $name(context: $context) -> u32 {
+            if has_work(&context, Point::$point, Moment::$moment, $copy) {
+                ($work)(&context, $copy);
+            }
+            0
+        }
+    };
+}
+
 /// A function whose record is made at its entry.
 macro_rules! at_entry {
     ($point:ident: $fentry:ident, $kprobe:ident => $handler:expr) => {
-        #[fentry]
-        pub fn $fentry(context: FEntryContext) -> u32 {
-            on_entry(&context, Point::$point, $handler);
-            0
-        }
+        in_copies!(fentry, FEntryContext, $point, Entry: $fentry => |context: &FEntryContext, copy| {
+            on_entry(context, Point::$point, copy, |call| ($handler)(call))
+        });
 
         #[kprobe]
         pub fn $kprobe(context: ProbeContext) -> u32 {
-            on_entry(&context, Point::$point, $handler);
+            on_entry(&context, Point::$point, 1, $handler);
             0
         }
     };
@@ -42,31 +63,25 @@ macro_rules! at_entry {
 /// are needed.
 macro_rules! at_return {
     ($point:ident, $pairs:ident, $keep:path, where $wanted:path: $fentry:ident, $fexit:ident, $kprobe:ident, $kretprobe:ident => $handler:expr) => {
-        #[fentry]
-        pub fn $fentry(context: FEntryContext) -> u32 {
-            if global!(options.latency) != 0 || $wanted(&context) {
-                on_begin(&context, Point::$point, $keep);
+        in_copies!(fentry, FEntryContext, $point, Entry: $fentry => |context: &FEntryContext, _copy| {
+            if global!(options.latency) != 0 || $wanted(context) {
+                on_begin(context, Point::$point, |context, begun| $keep(context, begun));
             }
-            0
-        }
+        });
 
         at_return!(@rest $point, $pairs, $keep: $fexit, $kprobe, $kretprobe => $handler);
     };
     ($point:ident, $pairs:ident, $keep:path: $fentry:ident, $fexit:ident, $kprobe:ident, $kretprobe:ident => $handler:expr) => {
-        #[fentry]
-        pub fn $fentry(context: FEntryContext) -> u32 {
-            on_begin(&context, Point::$point, $keep);
-            0
-        }
+        in_copies!(fentry, FEntryContext, $point, Entry: $fentry => |context: &FEntryContext, _copy| {
+            on_begin(context, Point::$point, |context, begun| $keep(context, begun))
+        });
 
         at_return!(@rest $point, $pairs, $keep: $fexit, $kprobe, $kretprobe => $handler);
     };
     (@rest $point:ident, $pairs:ident, $keep:path: $fexit:ident, $kprobe:ident, $kretprobe:ident => $handler:expr) => {
-        #[fexit]
-        pub fn $fexit(context: FExitContext) -> u32 {
-            on_return(&context, Point::$point, Pairs::$pairs, $handler);
-            0
-        }
+        in_copies!(fexit, FExitContext, $point, Return: $fexit => |context: &FExitContext, copy| {
+            on_return(context, Point::$point, Pairs::$pairs, copy, |call| ($handler)(call))
+        });
 
         #[kprobe]
         pub fn $kprobe(context: ProbeContext) -> u32 {
@@ -76,7 +91,7 @@ macro_rules! at_return {
 
         #[kretprobe]
         pub fn $kretprobe(context: RetProbeContext) -> u32 {
-            on_return(&context, Point::$point, Pairs::$pairs, $handler);
+            on_return(&context, Point::$point, Pairs::$pairs, 1, $handler);
             0
         }
     };
@@ -85,24 +100,20 @@ macro_rules! at_return {
 /// A function whose record is made at its entry, and another at its return where that is asked for.
 macro_rules! at_entry_and_return {
     ($point:ident, $kind:ident, $keep:path: $fentry:ident, $fexit:ident, $kprobe:ident, $kretprobe:ident => $handler:expr, $return_handler:expr) => {
-        #[fentry]
-        pub fn $fentry(context: FEntryContext) -> u32 {
-            on_entry(&context, Point::$point, $handler);
+        in_copies!(fentry, FEntryContext, $point, Entry: $fentry => |context: &FEntryContext, copy| {
+            on_entry(context, Point::$point, copy, |call| ($handler)(call));
             if is_asked(Kind::$kind) {
-                on_begin(&context, Point::$point, $keep);
+                on_begin(context, Point::$point, |context, begun| $keep(context, begun));
             }
-            0
-        }
+        });
 
-        #[fexit]
-        pub fn $fexit(context: FExitContext) -> u32 {
-            on_return(&context, Point::$point, Pairs::Always, $return_handler);
-            0
-        }
+        in_copies!(fexit, FExitContext, $point, Return: $fexit => |context: &FExitContext, copy| {
+            on_return(context, Point::$point, Pairs::Always, copy, |call| ($return_handler)(call))
+        });
 
         #[kprobe]
         pub fn $kprobe(context: ProbeContext) -> u32 {
-            on_entry(&context, Point::$point, $handler);
+            on_entry(&context, Point::$point, 1, $handler);
             if is_asked(Kind::$kind) {
                 on_begin(&context, Point::$point, $keep);
             }
@@ -111,7 +122,7 @@ macro_rules! at_entry_and_return {
 
         #[kretprobe]
         pub fn $kretprobe(context: RetProbeContext) -> u32 {
-            on_return(&context, Point::$point, Pairs::Always, $return_handler);
+            on_return(&context, Point::$point, Pairs::Always, 1, $return_handler);
             0
         }
     };
@@ -120,13 +131,11 @@ macro_rules! at_entry_and_return {
 /// A function with a record at its return, of which most calls are nothing to look at.
 macro_rules! at_return_if {
     ($guard:path, $point:ident: $fexit:ident, $kprobe:ident, $kretprobe:ident => $handler:expr) => {
-        #[fexit]
-        pub fn $fexit(context: FExitContext) -> u32 {
-            if $guard(&context, Point::$point) {
-                on_return(&context, Point::$point, Pairs::Rarely, $handler);
+        in_copies!(fexit, FExitContext, $point, Return: $fexit => |context: &FExitContext, copy| {
+            if $guard(context, Point::$point) {
+                on_return(context, Point::$point, Pairs::Rarely, copy, |call| ($handler)(call));
             }
-            0
-        }
+        });
 
         #[kprobe]
         pub fn $kprobe(context: ProbeContext) -> u32 {
@@ -138,26 +147,19 @@ macro_rules! at_return_if {
 
         #[kretprobe]
         pub fn $kretprobe(context: RetProbeContext) -> u32 {
-            on_return(&context, Point::$point, Pairs::Rarely, $handler);
+            on_return(&context, Point::$point, Pairs::Rarely, 1, $handler);
             0
         }
     };
 }
 
-/// A tracepoint.
+/// A tracepoint. Since 7.0 its programs can be preempted too (include/linux/tracepoint.h, `__DECLARE_TRACE`).
 macro_rules! tracepoint {
     ($point:ident: $tp:ident, $raw_tp:ident => $handler:expr) => {
-        #[btf_tracepoint]
-        pub fn $tp(context: BtfTracePointContext) -> u32 {
-            on_entry(&context, Point::$point, $handler);
-            0
-        }
-
-        #[raw_tracepoint]
-        pub fn $raw_tp(context: RawTracePointContext) -> u32 {
-            on_entry(&context, Point::$point, $handler);
-            0
-        }
+        in_copies!(btf_tracepoint, BtfTracePointContext, $point, Entry: $tp
+            => |context: &BtfTracePointContext, copy| on_entry(context, Point::$point, copy, |call| ($handler)(call)));
+        in_copies!(raw_tracepoint, RawTracePointContext, $point, Entry: $raw_tp
+            => |context: &RawTracePointContext, copy| on_entry(context, Point::$point, copy, |call| ($handler)(call)));
     };
 }
 
@@ -242,17 +244,15 @@ at_return!(CopyPageRange, Always, fork::keep_nothing_yet:
     fentry_copy_page_range, fexit_copy_page_range, kprobe_copy_page_range, kretprobe_copy_page_range
     => fork::copied);
 
-/// `copy_pte_range` only adds its result to the `copy_page_range` around it.
-#[fexit]
-pub fn fexit_copy_pte_range(context: FExitContext) -> u32 {
-    on_return(&context, Point::CopyPteRange, Pairs::Never, fork::inner);
-    0
-}
+// `copy_pte_range` only adds its result to the `copy_page_range` around it.
+in_copies!(fexit, FExitContext, CopyPteRange, Return: fexit_copy_pte_range => |context: &FExitContext, copy| {
+    on_return(context, Point::CopyPteRange, Pairs::Never, copy, |call| fork::inner(call))
+});
 
 /// The same for kernels or functions without trampolines.
 #[kretprobe]
 pub fn kretprobe_copy_pte_range(context: RetProbeContext) -> u32 {
-    on_return(&context, Point::CopyPteRange, Pairs::Never, fork::inner);
+    on_return(&context, Point::CopyPteRange, Pairs::Never, 1, fork::inner);
     0
 }
 

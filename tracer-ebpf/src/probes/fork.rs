@@ -55,7 +55,7 @@ pub fn copied<C: Context>(call: &mut Call<'_, C>) {
         field::<C, u64>(source, global!(layout.vma_end)),
     );
     let seen = if spaces::is_noted(source_mm) {
-        fork_scan::scan(Range { source_mm, destination_mm, start, end }, task, restored)
+        fork_scan::scan(Range { source_mm, destination_mm, start, end }, task, restored, call.copy)
     } else {
         fork_scan::Seen::NOTHING
     };

@@ -8,6 +8,7 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{LruHashMap, PerCpuArray};
+use tracer_common::copies::COPIES;
 use tracer_common::event::{UNCOUNTED, UNKNOWN};
 
 use crate::entry::{PAGE_SIZE, is_exclusive, is_present, page_of_present, page_of_swap};
@@ -92,15 +93,15 @@ struct Scan {
     table: [u64; ENTRIES as usize],
 }
 
-/// One for each CPU: only the programs of `copy_page_range` use it, and the kernel runs none of them inside
-/// another on one CPU.
+/// One for each CPU and copy of the program of `copy_page_range`: the kernel runs none of them inside itself on
+/// one CPU, but may preempt it in the middle and run another copy.
 #[map]
-static SCAN: PerCpuArray<Scan> = PerCpuArray::with_max_entries(1, 0);
+static SCAN: PerCpuArray<Scan> = PerCpuArray::with_max_entries(COPIES as u32, 0);
 
 #[inline(always)]
-fn state() -> Option<&'static mut Scan> {
+fn state(copy: u16) -> Option<&'static mut Scan> {
     // SAFETY: this CPU's own, and used by one program at a time.
-    SCAN.get_ptr_mut(0).map(|scan| unsafe { &mut *scan })
+    SCAN.get_ptr_mut(u32::from(copy) - 1).map(|scan| unsafe { &mut *scan })
 }
 
 /// Remembers the page that was restored as that number of a copy.
@@ -113,19 +114,21 @@ pub fn note_restored(task: Task, number: u64, address: u64, page: u64) {
 
 /// Looks at the page tables of both, and compares the entries of the pages that were restored.
 #[inline(always)]
-pub fn scan(range: Range, task: Task, restored: u64) -> Seen {
+pub fn scan(range: Range, task: Task, restored: u64, copy: u16) -> Seen {
     if !table::scans() {
         return Seen::NOTHING;
     }
-    let Some(scan) = state() else { return Seen::NOTHING };
+    let Some(scan) = state(copy) else { return Seen::NOTHING };
     scan.range = range;
     scan.source.start(range.source_mm);
     scan.destination.start(range.destination_mm);
     scan.address = range.start;
     scan.thread = task.pid_tgid;
     scan.seen = Seen::NONE;
-    // SAFETY: the callbacks have the type that the helper wants, and take no context.
-    unsafe { bpf_loop(MOST_TABLES, look as *mut c_void, core::ptr::null_mut(), 0) };
+    let mut context: *mut Scan = scan;
+    let context = (&raw mut context).cast::<c_void>();
+    // SAFETY: the callbacks have the type that the helper wants, and the context outlives the loop.
+    unsafe { bpf_loop(MOST_TABLES, look as *mut c_void, context, 0) };
     if scan.address < range.end {
         scan.seen.unscanned += ((range.end - scan.address).div_ceil(COVERS)) as u32;
     }
@@ -133,7 +136,7 @@ pub fn scan(range: Range, task: Task, restored: u64) -> Seen {
         let most = if restored < MOST_RESTORED { restored } else { MOST_RESTORED };
         scan.seen.unscanned += (restored - most) as u32;
         // SAFETY: as above.
-        unsafe { bpf_loop(most as u32, compare as *mut c_void, core::ptr::null_mut(), 0) };
+        unsafe { bpf_loop(most as u32, compare as *mut c_void, context, 0) };
     }
     scan.seen
 }
@@ -143,8 +146,9 @@ const GO_ON: i64 = 0;
 const STOP: i64 = 1;
 
 /// One round of the scan: the tables of pages at its address, or a hole.
-extern "C" fn look(_number: u32, _context: *mut c_void) -> i64 {
-    let Some(scan) = state() else { return STOP };
+extern "C" fn look(_number: u32, context: *mut c_void) -> i64 {
+    // SAFETY: `scan` passes a pointer to its pointer to the scan.
+    let scan = unsafe { &mut **context.cast::<*mut Scan>() };
     if scan.address >= scan.range.end {
         return STOP;
     }
@@ -157,8 +161,6 @@ extern "C" fn look(_number: u32, _context: *mut c_void) -> i64 {
     scan.first = scan.address / PAGE_SIZE % ENTRIES;
     let (to_end, to_next) = ((scan.range.end - scan.address) / PAGE_SIZE, ENTRIES - scan.first);
     let count = if to_end < to_next { to_end } else { to_next };
-    let mut context: *mut Scan = scan;
-    let context = (&raw mut context).cast::<c_void>();
     let table = scan.source.table();
     if table != 0 && read(scan, table) {
         // SAFETY: the callbacks have the type that the helper wants, and the context outlives the loop.
@@ -177,7 +179,7 @@ extern "C" fn look(_number: u32, _context: *mut c_void) -> i64 {
 
 /// One entry of the parent's table.
 extern "C" fn look_at_parents(number: u32, context: *mut c_void) -> i64 {
-    // SAFETY: `look` passes a pointer to its pointer to the scan.
+    // SAFETY: `look` passes its own context on.
     let scan = unsafe { &mut **context.cast::<*mut Scan>() };
     let entry = nth(scan, number);
     if is_exclusive(entry) {
@@ -222,8 +224,9 @@ fn read(scan: &mut Scan, table: u64) -> bool {
 }
 
 /// One restored page: whether the child has taken it.
-extern "C" fn compare(number: u32, _context: *mut c_void) -> i64 {
-    let Some(scan) = state() else { return STOP };
+extern "C" fn compare(number: u32, context: *mut c_void) -> i64 {
+    // SAFETY: as for `look`.
+    let scan = unsafe { &mut **context.cast::<*mut Scan>() };
     let key = [scan.thread, u64::from(number)];
     let Some(restored) = RESTORED.get_ptr(key) else {
         scan.seen.unscanned += 1;

@@ -96,7 +96,8 @@ pub fn vma_set_up<C: Context>(call: &mut Call<'_, C>) {
         return;
     }
     let npages = field::<C, u64>(arguments, global!(layout.migrate_vma_npages));
-    let locks = migrate_locks::check(field::<C, u64>(arguments, global!(layout.migrate_vma_src)), npages);
+    let entries = field::<C, u64>(arguments, global!(layout.migrate_vma_src));
+    let locks = migrate_locks::check(entries, npages, call.copy);
     let Some(room) = call.reserve(Kind::MigrateVmaSetup) else { return };
     let vma = field::<C, u64>(arguments, global!(layout.migrate_vma_vma));
     room.send(MigrateVmaSetup {

@@ -7,6 +7,7 @@ use tracer_common::globals::{EntryFormat, Globals, Layout, WalkFormat};
 use super::btf::RUNNING_KERNEL_BTF;
 use super::entry::Paging;
 use super::layout::{MissingField, hide, resolve_layout};
+use super::preemption::preempts;
 use super::swap_types::{KernelEvidence, SwapTypes};
 use super::symbols::RUNNING_KERNEL_SYMBOLS;
 use super::{Btf, BtfError, Configuration, Description, NameSet, Symbols, SystemFiles};
@@ -43,6 +44,8 @@ pub struct Facts {
     pub hidden: Vec<String>,
     /// What a reader of its events must know; goes into the trace file.
     pub description: Description,
+    /// It takes tasks off their CPU in the middle of its own code.
+    pub preempts: bool,
     /// The configuration it was built with, where that is readable.
     pub configuration: Option<Configuration>,
     /// Functions that ftrace can trace, and therefore fentry; `None` where tracefs is not readable.
@@ -105,6 +108,7 @@ impl Facts {
             walk
         });
         Ok(Self {
+            preempts: preempts(system, &symbols, configuration.as_ref()),
             walk,
             hidden: options.hidden.clone(),
             description: Description::of_kernel(system, &btf, &layout, swap_types, format, page_size),

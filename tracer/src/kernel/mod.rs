@@ -9,6 +9,7 @@ mod entry;
 mod facts;
 mod layout;
 mod name_index;
+mod preemption;
 mod privilege;
 mod swap_types;
 mod switch;

@@ -1,5 +1,6 @@
 //! Which eBPF programs serve a choice, and what they are called.
 
+use tracer_common::copies::COPIES;
 use tracer_common::point::Point;
 use tracer_common::self_test::Way;
 
@@ -70,6 +71,21 @@ impl Program {
     pub(super) fn new(kind: ProgramKind, point: Point, target: &str) -> Self {
         Self { name: format!("{}_{}", kind.name(), snake(point)), kind, target: target.to_owned() }
     }
+
+    /// The program and its copies, in the order in which they have to be attached so that it runs first.
+    pub fn with_copies(&self) -> Vec<Self> {
+        let copies = (2..=COPIES).map(|copy| Self { name: format!("{}_{copy}", self.name), ..self.clone() });
+        let mut all: Vec<Self> = std::iter::once(self.clone()).chain(copies).collect();
+        match self.kind {
+            // Preemption is off in these.
+            ProgramKind::Kprobe | ProgramKind::Kretprobe => all.truncate(1),
+            // The last one attached runs first (kernel/bpf/trampoline.c, `__bpf_trampoline_link_prog`).
+            ProgramKind::Fentry | ProgramKind::Fexit => all.reverse(),
+            // The first one does (kernel/tracepoint.c, `func_add`).
+            ProgramKind::BtfTracepoint | ProgramKind::RawTracepoint => {}
+        }
+        all
+    }
 }
 
 /// Programs at the entry and at the return that a point needs.
@@ -106,6 +122,9 @@ mod tests {
     /// The object's source: what it calls its programs, and which ends need their beginning.
     const SOURCE: &str = include_str!("../../../tracer-ebpf/src/programs.rs");
 
+    /// The object.
+    const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tracer-ebpf.o"));
+
     fn has(name: &str) -> bool {
         SOURCE.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').any(|word| word == name)
     }
@@ -127,6 +146,37 @@ mod tests {
                 assert!(has(&program.name), "the object has no {}", program.name);
             }
         }
+    }
+
+    #[test]
+    fn every_program_that_can_be_preempted_has_its_copies() {
+        for entry in catalogue::entries() {
+            let kinds: &[ProgramKind] = match (entry.candidates[0].tracepoint(), entry.moment) {
+                (Some(_), _) => &[ProgramKind::BtfTracepoint, ProgramKind::RawTracepoint],
+                (None, Moment::Entry) => &[ProgramKind::Fentry],
+                (None, Moment::Result | Moment::Untimed) => &[ProgramKind::Fexit],
+                (None, _) => &[ProgramKind::Fentry, ProgramKind::Fexit],
+            };
+            for copy in kinds.iter().flat_map(|kind| Program::new(*kind, entry.point, "").with_copies()) {
+                // The table of names keeps one that is the end of another only once.
+                let found = OBJECT.split(|byte| *byte == 0).any(|name| name.ends_with(copy.name.as_bytes()));
+                assert!(found, "the object has no {}", copy.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_program_itself_runs_before_its_copies() {
+        let names = |kind| -> Vec<String> {
+            let program = Program::new(kind, Point::TryToUnmap, "try_to_unmap");
+            program.with_copies().into_iter().map(|copy| copy.name).collect()
+        };
+        assert_eq!(
+            names(ProgramKind::Fexit),
+            ["fexit_try_to_unmap_3", "fexit_try_to_unmap_2", "fexit_try_to_unmap"]
+        );
+        assert_eq!(names(ProgramKind::BtfTracepoint)[0], "tp_try_to_unmap");
+        assert_eq!(names(ProgramKind::Kretprobe), ["kretprobe_try_to_unmap"]);
     }
 
     #[test]

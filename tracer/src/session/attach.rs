@@ -26,6 +26,8 @@ pub struct Probes {
     /// Tells whether the attached programs can fire, until it is taken.
     pub self_test: Option<SelfTest>,
     links: Vec<Link>,
+    /// Each program that the kernel may preempt is attached with its copies.
+    copies: bool,
 }
 
 /// One attached kprobe or kretprobe; the trampolines' links stay in `ebpf`.
@@ -61,7 +63,9 @@ pub fn attach(
         plan.write_arguments(globals);
         let ebpf = object::load(globals, options.ring_bytes, options.log_level)
             .map_err(|error| object_error(&error, options.ring_bytes))?;
-        let mut probes = Probes { ebpf, vmemmap_base: None, self_test: None, links: Vec::new() };
+        let copies = globals.options.copies != 0;
+        let mut probes =
+            Probes { ebpf, vmemmap_base: None, self_test: None, links: Vec::new(), copies };
         if filters.settle(&mut probes.ebpf, ids, &mut globals.options)? {
             continue;
         }
@@ -137,6 +141,7 @@ impl Probes {
         btf: Option<&aya::Btf>,
     ) -> Result<(), Refusal> {
         let links = self.links.len();
+        let programs: Vec<Program> = programs.iter().flat_map(|program| self.instances(program)).collect();
         for (index, program) in programs.iter().enumerate() {
             if let Err(error) = self.attach_one(point, program, btf) {
                 self.links.truncate(links);
@@ -147,6 +152,11 @@ impl Probes {
             }
         }
         Ok(())
+    }
+
+    /// A program with the copies that are attached of it, in that order.
+    fn instances(&self, program: &Program) -> Vec<Program> {
+        if self.copies { program.with_copies() } else { vec![program.clone()] }
     }
 
     fn attach_one(
@@ -211,8 +221,8 @@ impl Probes {
         };
     }
 
-    /// Runs that the kernel skipped, by family.
-    pub fn missed(&self, plan: &Plan) -> [u64; Family::COUNT] {
+    /// Runs that the kernel skipped, by family. Skips of copies are none: they count what they do themselves.
+    pub fn skipped(&self, plan: &Plan) -> [u64; Family::COUNT] {
         let mut missed = [0; Family::COUNT];
         for (point, program) in plan.programs() {
             missed[point.family() as usize] += self.missed_by(&program);
@@ -223,8 +233,9 @@ impl Probes {
         missed
     }
 
-    /// New processes that the kernel skipped the program for: nobody knows whether they were to be watched.
-    pub fn missed_forks(&self, plan: &Plan) -> u64 {
+    /// New processes that the kernel skipped the program for: unless a copy of it saw them, nobody knows whether they
+    /// were to be watched.
+    pub fn skipped_forks(&self, plan: &Plan) -> u64 {
         let forks = plan.programs().filter(|(point, _)| *point == Point::ProcessFork);
         forks.map(|(_, program)| self.missed_by(&program)).sum()
     }
@@ -247,7 +258,8 @@ impl Probes {
                 scope.spawn(move || drop(share));
             }
         });
-        let programs: Vec<Program> = plan.programs().map(|(_, program)| program).collect();
+        let programs: Vec<Program> =
+            plan.programs().flat_map(|(_, program)| self.instances(&program)).collect();
         for program in &programs {
             self.unload(program);
         }
@@ -260,7 +272,9 @@ fn refusal(program: &Program, error: &ProgramError) -> Refusal {
             let log = verifier_log.to_string();
             // The verifier ends with its statistics; the complaint is the last line before them.
             let complaint = log.lines().rev().find(|line| {
-                !["processed ", "verification time", "stack depth"].iter().any(|s| line.starts_with(s))
+                !["processed ", "verification time", "stack depth", "subprog "]
+                    .iter()
+                    .any(|s| line.starts_with(s))
             });
             ("load", io_error.raw_os_error().unwrap_or(0), complaint.unwrap_or_default().trim().to_owned())
         }

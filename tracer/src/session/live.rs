@@ -59,6 +59,10 @@ const LOOK: Duration = Duration::from_millis(50);
 const SELF_TEST: Duration = Duration::from_millis(100);
 /// The output is flushed so often.
 const FLUSH: Duration = Duration::from_secs(1);
+/// What the kernel skipped is asked for at most so often at the end, to see whether a copy was still to come.
+const LOOKS_AT_MISSED: usize = 10;
+/// And so long apart.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 /// A command that was asked to end has so long before the session ends without it.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -69,6 +73,9 @@ pub struct Live {
     probes: Probes,
     ring: Ring,
     meter: Meter,
+    /// Calls that nobody saw before what is to be watched began, by family. Negative where copies of programs were
+    /// attached before the programs themselves.
+    unseen_before: [i64; Family::COUNT],
     stacks: Stacks,
     tally: Tally,
     monitor: Monitor,
@@ -97,6 +104,7 @@ impl Live {
         globals.options.wakeup_bytes = options.ring_bytes / 4;
         globals.options.latency = u8::from(options.request.latency);
         globals.options.visits_for_rules = u8::from(options.request.visits_for_rules);
+        globals.options.copies = u32::from(facts.preempts);
         globals.options.stacks = u8::from(options.stacks);
         globals.options.read_kernel = u8::from(options.request.probe_read);
         for kind in &options.request.kinds {
@@ -138,6 +146,7 @@ impl Live {
             probes,
             ring,
             meter,
+            unseen_before: [0; Family::COUNT],
             stacks,
             tally: Tally::new(),
             monitor,
@@ -187,6 +196,7 @@ impl Live {
         }
         self.look_for_silence(output)?;
         self.meter.begin();
+        self.unseen_before = self.unseen();
         let attached = clock::now();
         if let Some(command) = command.as_deref_mut() {
             command.release()?;
@@ -240,8 +250,10 @@ impl Live {
             self.end_command(command, output).await?;
         }
         self.look_for_silence(output)?;
-        let missed = self.probes.missed(&self.plan);
-        let missed_forks = if self.names_tasks { self.probes.missed_forks(&self.plan) } else { 0 };
+        let missed = self.missed().await;
+        let missed_forks = if self.names_tasks { self.probes.skipped_forks(&self.plan) } else { 0 };
+        // Of these a copy of the program may have seen some.
+        let missed_forks = missed_forks.min(missed[Family::Process as usize]);
         if missed_forks > 0 {
             // Whether the children were to be watched nobody knows: anything of theirs may be missing.
             let (cause, before) = (LossCause::Missed, clock::now());
@@ -297,6 +309,35 @@ impl Live {
             output.loss(&loss)?;
         }
         Ok(())
+    }
+
+    /// Calls that nobody saw since the probes are attached, by family: what the kernel skipped, less what copies of
+    /// the skipped programs saw.
+    fn unseen(&self) -> [i64; Family::COUNT] {
+        // In this order a call that is skipped in between counts as unseen, and none that was is left out.
+        let rescued = self.meter.totals().rescued;
+        let skipped = self.probes.skipped(&self.plan);
+        std::array::from_fn(|family| skipped[family].wrapping_sub(rescued[family]).cast_signed())
+    }
+
+    /// Calls that nobody saw while what was to be watched went on, by family. A call that is just between the
+    /// program that was skipped and its copy counts as one, and soon does not any more. Were there fewer skips than
+    /// calls that copies saw, so many were seen twice, and the count of what happened is as wrong.
+    async fn missed(&self) -> [u64; Family::COUNT] {
+        let since = || -> [u64; Family::COUNT] {
+            let unseen = self.unseen();
+            std::array::from_fn(|family| (unseen[family] - self.unseen_before[family]).unsigned_abs())
+        };
+        let mut missed = since();
+        for _ in 0..LOOKS_AT_MISSED {
+            if missed == [0; Family::COUNT] {
+                break;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            let again = since();
+            missed = std::array::from_fn(|family| missed[family].min(again[family]));
+        }
+        missed
     }
 
     fn report_losses<O: Output>(&mut self, output: &mut O) -> Result<(), Error> {
