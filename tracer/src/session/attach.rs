@@ -64,8 +64,7 @@ pub fn attach(
         let ebpf = object::load(globals, options.ring_bytes, options.log_level)
             .map_err(|error| object_error(&error, options.ring_bytes))?;
         let copies = globals.options.copies != 0;
-        let mut probes =
-            Probes { ebpf, vmemmap_base: None, self_test: None, links: Vec::new(), copies };
+        let mut probes = Probes { ebpf, vmemmap_base: None, self_test: None, links: Vec::new(), copies };
         if filters.settle(&mut probes.ebpf, ids, &mut globals.options)? {
             continue;
         }
