@@ -207,9 +207,7 @@ impl Audit<'_> {
         let hidden = totals.count(Kind::Hidden);
         if hidden > 0 {
             return Err(Error::prerequisite(
-                format!(
-                    "the kernel hides the kinds of {hidden} entries: they may be pages in swap or special"
-                ),
+                format!("cannot classify {hidden} entries: swapped pages or special entries"),
                 "run as root, or with CAP_SYS_ADMIN in the first user namespace",
             ));
         }

@@ -61,7 +61,7 @@ impl ExportArgs {
                     let cause = if self.output == Path::new("-") {
                         "there is no format given".to_owned()
                     } else {
-                        format!("the name `{}` does not tell the format", file.escape_debug())
+                        format!("cannot infer the format from the file name `{}`", file.escape_debug())
                     };
                     Error::failure(cause, format!("--format with one of: {}", names.join(", ")))
                 })

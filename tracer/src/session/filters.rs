@@ -44,7 +44,7 @@ impl Filters {
         named_tasks::check(pids, tids)?;
         if names.len() > MAX_PATTERNS {
             return Err(Error::failure(
-                format!("{} process names were given; the kernel side takes {MAX_PATTERNS}", names.len()),
+                format!("{} process names were given; at most {MAX_PATTERNS} are supported", names.len()),
                 "use a wider pattern, or filter the trace with `rmapscope script --comm`",
             ));
         }

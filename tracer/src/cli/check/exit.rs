@@ -36,7 +36,8 @@ pub struct ExitArgs {
     /// With --exit kselftest: an inconclusive check fails, or is skipped.
     #[arg(long, value_enum, default_value_t, value_name = "AS")]
     inconclusive: Inconclusive,
-    /// Without a violation, be inconclusive when the command fails: what it should exercise, it did not.
+    /// Without a violation, be inconclusive when the command fails: a failed command may not have
+    /// exercised the code.
     #[arg(long, requires = "command")]
     command_must_succeed: bool,
 }

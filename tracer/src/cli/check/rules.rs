@@ -95,7 +95,7 @@ impl RuleArgs {
             let (name, number) = word.split_once('=').unwrap_or((word, "1"));
             let number: u64 = number.parse().map_err(|_| {
                 Error::failure(
-                    format!("`{}` asks for no number of evaluations", word.escape_debug()),
+                    format!("`{}` is not RULE=N with a number of evaluations", word.escape_debug()),
                     "--require RULE=10, or --require RULE",
                 )
             })?;
@@ -103,7 +103,7 @@ impl RuleArgs {
             for rule in check::rules().iter().filter(|rule| named.contains(rule.name)) {
                 if !judged.contains(rule.name) {
                     return Err(Error::failure(
-                        format!("{} is required, but not judged", rule.name),
+                        format!("--require names {}, which is not selected", rule.name),
                         "add it to --rules, or take it out of --not-rule",
                     ));
                 }

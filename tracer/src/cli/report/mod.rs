@@ -34,7 +34,7 @@ use files::FileArgs;
 #[command(after_help = "Examples:
   rmapscope report                                   all of rmapscope.data
   rmapscope report --section latency,stacks -g       only these sections, with whole stacks
-  rmapscope report --by caller,event --sort time     one table more, by the function that called
+  rmapscope report --by caller,event --sort time     an additional table, by the function that called
   rmapscope report -n kswapd0 --from 2s --to 3s      what kswapd did in that second
   rmapscope report --flame why.svg --weight time     where the time went, to be opened in a browser
   rmapscope report --html report.html                to be opened, or sent to somebody
@@ -65,7 +65,7 @@ pub struct ReportArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Report")]
 pub struct ContentArgs {
-    /// One table more, of events grouped by these.
+    /// An additional table, of events grouped by these.
     #[arg(long, value_name = "KEY[,…]", value_delimiter = ',', value_parser = keys())]
     by: Vec<Key>,
     /// Lines of each table.
