@@ -106,13 +106,15 @@ const MOST_AREAS: u32 = 32;
 #[inline(always)]
 fn used_slots(device: u64) -> u64 {
     let pool = Probed::load::<u64>(device, global!(layout.device_io_tlb_mem)).unwrap_or(0);
-    let areas = Probed::load::<u64>(pool, global!(layout.pool_areas));
-    let count = Probed::load::<u32>(pool, global!(layout.pool_area_count));
+    // Numbers, 0 for none: of two options the compiler would keep what an empty one does not hold in a register, and
+    // the verifier would refuse that.
+    let areas = Probed::load::<u64>(pool, global!(layout.pool_areas)).unwrap_or(0);
+    let count = Probed::load::<u32>(pool, global!(layout.pool_area_count)).unwrap_or(0);
     let has_counters =
         global!(layout.area_used) != OFFSET_ABSENT && global!(layout.area_size) != OFFSET_ABSENT;
-    let (Some(areas), Some(count), true) = (areas, count, has_counters) else {
+    if areas == 0 || count == 0 || !has_counters {
         return Probed::load::<u64>(pool, global!(layout.pool_used)).unwrap_or(UNKNOWN);
-    };
+    }
     if count > MOST_AREAS {
         return UNKNOWN;
     }
