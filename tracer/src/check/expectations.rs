@@ -43,13 +43,14 @@ const ONE_MISCOUNTED_OF: u64 = 1 << 10;
 
 /// Points that are attached and were hit less often than another point shows that they were called.
 ///
-/// A call may be under way on every CPU when the first of two probes is attached and the second is not; and what
+/// Only hits while every probe was attached can be compared: while they are attached one after the other, and
+/// detached, one of two is hit alone. A call may be under way on every CPU when counting begins or ends; and what
 /// the kernel skipped was counted as missed.
 pub fn silent(probes: &[PointReport], possible_cpus: u32, summary: &Summary) -> Vec<Silence> {
     let hits = |point: Point| {
         let name = catalogue::entry(point).name();
         let is_attached = probes.iter().any(|report| report.point == name && report.outcome.is_attached());
-        summary.hits.get(name).copied().filter(|_| is_attached)
+        summary.watched_hits.get(name).copied().filter(|_| is_attached)
     };
     let found = IMPLIED.iter().filter_map(|&(cause, effect, at_least)| {
         let (causes, effects) = (hits(cause)?, hits(effect)?);
@@ -117,7 +118,7 @@ mod tests {
             Point::ALL.iter().map(|point| report(*point, hits.iter().any(|(hit, _)| hit == point))).collect();
         let hits = hits.iter().map(|(point, hits)| (catalogue::entry(*point).name().to_owned(), *hits));
         let missed = [("exclusive".to_owned(), missed)].into();
-        let summary = Summary { hits: hits.collect(), missed, ..Summary::default() };
+        let summary = Summary { watched_hits: hits.collect(), missed, ..Summary::default() };
         silent(&probes, 2, &summary).into_iter().map(|silence| silence.reason).collect()
     }
 
@@ -143,6 +144,17 @@ mod tests {
         assert_eq!(found(&exits(100, 50), 0).len(), 1, "half of the callers have a copy");
         assert!(found(&exits(100, 50), 48).is_empty(), "the kernel says that it skipped them");
         assert_eq!(found(&exits(1, 0), 0).len(), 1);
+    }
+
+    #[test]
+    fn hits_while_probes_are_attached_one_by_one_say_nothing() {
+        let probes = [report(Point::SwiotlbMap, true), report(Point::SwiotlbTblMapSingle, true)];
+        let hits = [(Point::SwiotlbMap, 4), (Point::SwiotlbTblMapSingle, 0)];
+        let hits = hits.map(|(point, hits)| (catalogue::entry(point).name().to_owned(), hits));
+        let mut summary = Summary { hits: hits.into(), ..Summary::default() };
+        assert!(silent(&probes, 2, &summary).is_empty(), "nobody says when they were");
+        summary.watched_hits = summary.hits.keys().map(|name| (name.clone(), 0)).collect();
+        assert!(silent(&probes, 2, &summary).is_empty());
     }
 
     #[test]

@@ -354,7 +354,7 @@ impl Session {
 
     /// So often was that point hit.
     pub fn hits(mut self, point: &str, hits: u64) -> Self {
-        self.summary.get_or_insert_default().hits.insert(point.to_owned(), hits);
+        self.summary.get_or_insert_default().watched_hits.insert(point.to_owned(), hits);
         self
     }
 

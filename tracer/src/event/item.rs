@@ -163,6 +163,9 @@ pub struct Summary {
     pub stacks_lost: u64,
     /// Hits of each attached point, by its name.
     pub hits: std::collections::BTreeMap<String, u64>,
+    /// Of these, those while every probe was attached; none in files that do not have it.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub watched_hits: std::collections::BTreeMap<String, u64>,
     /// Attached points that could not fire, as the session itself noticed; none in files that do not have it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub silenced: Vec<Silence>,

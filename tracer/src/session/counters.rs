@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use aya::maps::{MapData, PerCpuArray};
 use tracer_common::counters::Counters;
 use tracer_common::family::Family;
+use tracer_common::point::Point;
 
 use crate::event::{Loss, LossCause};
 
@@ -20,9 +21,9 @@ unsafe impl aya::Pod for Value {}
 pub struct Meter {
     map: PerCpuArray<MapData, Value>,
     last: Counters,
-    /// Calls that were seen at one end only while the probes were being attached: they began before, and their
-    /// ends are no loss.
-    unpaired_before: [u64; Family::COUNT],
+    /// What was counted while the probes were being attached. Calls that were seen at one end only began before,
+    /// and their ends are no loss; a point that was attached early has hits that one attached late cannot have.
+    before: Counters,
     /// When the counters were read last, `CLOCK_MONOTONIC` nanoseconds.
     read_at: u64,
 }
@@ -36,7 +37,7 @@ impl Meter {
         Ok(Self {
             map: PerCpuArray::try_from(map)?,
             last: Counters::ZERO,
-            unpaired_before: [0; Family::COUNT],
+            before: Counters::ZERO,
             read_at: now,
         })
     }
@@ -54,12 +55,17 @@ impl Meter {
 
     /// Every probe is attached, and what is to be watched begins now.
     pub fn begin(&mut self) {
-        self.unpaired_before = self.totals().unpaired;
+        self.before = self.totals();
     }
 
     /// Calls since then that were seen at one end only, of these sums.
     pub fn unpaired(&self, totals: &Counters) -> [u64; Family::COUNT] {
-        std::array::from_fn(|family| totals.unpaired[family].saturating_sub(self.unpaired_before[family]))
+        std::array::from_fn(|family| totals.unpaired[family].saturating_sub(self.before.unpaired[family]))
+    }
+
+    /// Hits of a point since then, of these sums.
+    pub fn hits(&self, totals: &Counters, point: Point) -> u64 {
+        totals.hits[point as usize].saturating_sub(self.before.hits[point as usize])
     }
 
     /// Reads the counters and returns what was lost since the last time, by family.

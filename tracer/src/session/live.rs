@@ -10,6 +10,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tracer_common::counters::Counters;
 use tracer_common::event::Header;
 use tracer_common::family::Family;
 use tracer_common::globals::Globals;
@@ -259,8 +260,9 @@ impl Live {
             let (cause, before) = (LossCause::Missed, clock::now());
             output.loss(&Loss { cause, family: None, count: missed_forks, after: self.begin, before })?;
         }
-        // Counted before: while the programs are detached one after the other, calls lose one of their ends.
-        let unpaired = self.meter.unpaired(&self.meter.totals());
+        // Counted before: while the programs are detached one after the other, calls lose one of their ends, and
+        // those that are detached last are hit alone.
+        let watched = self.meter.totals();
         self.probes.detach(&self.plan);
         drop(ready);
         while self.drain(output)? {}
@@ -269,7 +271,7 @@ impl Live {
             Some(command) => command.try_wait().ok().flatten().map(exit_code),
             None => None,
         };
-        self.finish(reason, command_status, missed, unpaired, attached..decided, output)
+        self.finish(reason, command_status, missed, &watched, attached..decided, output)
     }
 
     /// The programs' own log, when it was asked for.
@@ -363,8 +365,8 @@ impl Live {
         reason: String,
         command_status: Option<i32>,
         missed: [u64; Family::COUNT],
-        unpaired: [u64; Family::COUNT],
-        watched: Range<u64>,
+        watched: &Counters,
+        while_watched: Range<u64>,
         output: &mut O,
     ) -> Result<Ended, Error> {
         let totals = self.meter.totals();
@@ -379,24 +381,25 @@ impl Live {
             })?;
         }
         let attached = |point: &&Point| self.plan.point(**point).report.outcome.is_attached();
+        let by_point = |hits: &dyn Fn(Point) -> u64| {
+            let named = |point: &Point| (self.plan.point(*point).report.point.clone(), hits(*point));
+            Point::ALL.iter().filter(attached).map(named).collect()
+        };
         let summary = Summary {
             events: self.tally.by_name(),
             emitted: by_family(&totals.emitted),
             lost: by_family(&totals.lost),
             missed: by_family(&missed),
             dropped: Default::default(),
-            unpaired: by_family(&unpaired),
+            unpaired: by_family(&self.meter.unpaired(watched)),
             stacks_lost: totals.stacks_lost,
-            hits: Point::ALL
-                .iter()
-                .filter(attached)
-                .map(|point| (self.plan.point(*point).report.point.clone(), totals.hits[*point as usize]))
-                .collect(),
+            hits: by_point(&|point| totals.hits[point as usize]),
+            watched_hits: by_point(&|point| self.meter.hits(watched, point)),
             silenced: self.monitor.silences(),
             begin: self.begin,
             end,
-            attached: watched.start,
-            decided: watched.end,
+            attached: while_watched.start,
+            decided: while_watched.end,
             reason,
             command_status,
         };
