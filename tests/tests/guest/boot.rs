@@ -15,8 +15,10 @@ use crate::recording::Session;
 /// How the guest is booted, and what it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Configuration {
-    /// Two NUMA nodes, bounce buffers for an NVMe disk; every recording with fentry and with kprobes.
+    /// Two NUMA nodes, bounce buffers for an NVMe disk; every recording, by the ways to attach that cost least.
     Recordings,
+    /// The same with kprobes alone.
+    KprobeRecordings,
     /// `lockdown=confidentiality`.
     Lockdown,
     /// Checks of a kernel that keeps its rules.
@@ -31,7 +33,8 @@ impl Configuration {
     /// What runs in the guest, one after the other, each in a folder of its own.
     pub const fn runs(self) -> &'static [&'static str] {
         match self {
-            Self::Recordings => &["auto", "kprobe"],
+            Self::Recordings => &["auto"],
+            Self::KprobeRecordings => &["kprobe"],
             Self::Lockdown => &["lockdown"],
             Self::Verdicts => &["healthy"],
             Self::LittleRoom => &["little-room"],
@@ -43,6 +46,7 @@ impl Configuration {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Recordings => "recordings",
+            Self::KprobeRecordings => "kprobe-recordings",
             Self::Lockdown => "lockdown",
             Self::Verdicts => "verdicts",
             Self::LittleRoom => "little-room",
@@ -54,7 +58,7 @@ impl Configuration {
         // Emulated nodes: QEMU's put the CPUs of one package on different nodes, which the kernel warns of.
         let with_disk = |guest: Guest| guest.append("numa=fake=2").append("swiotlb=force").disk(Disk::Nvme);
         match self {
-            Self::Recordings => with_disk(guest.cpus(2)).timeout(minutes(15)),
+            Self::Recordings | Self::KprobeRecordings => with_disk(guest.cpus(2)).timeout(minutes(25)),
             Self::Lockdown => guest.cpus(2).append("lockdown=confidentiality").timeout(minutes(5)),
             // The selftest `migration` wants three CPUs.
             Self::Verdicts => {
@@ -68,7 +72,7 @@ impl Configuration {
                 .timeout(minutes(5)),
             Self::Mutants => with_disk(guest.cpus(2))
                 .append(format!("rmapscope.mutant={}", mutants::all()[0].name))
-                .timeout(minutes(15)),
+                .timeout(minutes(25)),
         }
     }
 
@@ -78,7 +82,7 @@ impl Configuration {
         let (programs, out) = (programs(), out.display());
         let programs = programs.display();
         Ok(match self {
-            Self::Recordings | Self::Lockdown => {
+            Self::Recordings | Self::KprobeRecordings | Self::Lockdown => {
                 format!("bash {}/sessions.sh {programs} {out} {run}\n", folder.display())
             }
             Self::Verdicts | Self::LittleRoom | Self::Mutants => {

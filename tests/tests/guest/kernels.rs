@@ -51,7 +51,7 @@ impl Kernel {
             xtask::kernel::HMM => &[Configuration::LittleRoom, Configuration::Mutants],
             _ => &[],
         };
-        let every = [Configuration::Recordings, Configuration::Verdicts];
+        let every = [Configuration::Recordings, Configuration::KprobeRecordings, Configuration::Verdicts];
         let wanted = |one: &Configuration| {
             self.only.as_deref().is_none_or(|only| only.is_empty() || only == one.name())
         };

@@ -143,9 +143,10 @@ tasks() {
         touch "$0/ours"
         until [ -e "$0/strangers" ]; do sleep 0.2; done
         exec rmapscope-workload --facts "$FACTS" mlock --pages 20' "$DIR"
-    until [ -e "$DIR/ours" ]; do sleep 0.2; done
-    for stranger in $(seq 40); do
-        (:) && (:) && rmapscope-workload --facts "$FACTS" --label noise mlock --pages 3
+    for _ in $(seq 300); do [ -e "$DIR/ours" ] && break; sleep 0.2; done
+    for stranger in 1 2 3 4 5 6; do
+        for child in $(seq 40); do (:); done
+        rmapscope-workload --facts "$FACTS" --label noise mlock --pages 3
     done
     touch "$DIR/strangers"
     wait "$BACKGROUND"

@@ -20,7 +20,7 @@ use crate::spaces;
 
 /// Most pages of one call that are looked at. The kernel's own test driver asks for 64 at a time, GPU
 /// drivers for one.
-const MOST_PAGES: u64 = 128;
+const MOST_PAGES: u64 = 64;
 
 /// Of [`Begun::kept`] of a restore: the entry that the page table held.
 const OLD_ENTRY: usize = 0;
