@@ -17,8 +17,8 @@ pub struct Options {
     /// No guests: format check, lints, unit tests and exports only
     #[arg(long, conflicts_with = "kernel")]
     quick: bool,
-    /// Guest tests on this kernel instead of 6.1, 6.12-hmm and latest: also 6.12, 6.16, 6.18, 7.3-rt, … (may be
-    /// given more than once)
+    /// Guest tests of every kind on this kernel, instead of the recordings on latest: 6.1, 6.12, 6.12-hmm (with the
+    /// planted bugs), 6.18, latest, 7.3-rt, … (may be given more than once)
     #[arg(long, value_name = "NAME")]
     kernel: Vec<String>,
     /// Only tests whose name contains this; no format check, no lints
