@@ -137,7 +137,8 @@ tasks() {
     begin tasks-reuse
     local most
     most=$(cat /proc/sys/kernel/pid_max)
-    echo 400 >/proc/sys/kernel/pid_max
+    # Ids below 300 are not given out again (6.12 kernel/pid.c, RESERVED_PIDS).
+    echo 600 >/proc/sys/kernel/pid_max
     background rmapscope record --attach "$ATTACH" -o "$DIR/trace.data" -e mlock -- sh -c '
         for child in $(seq 120); do (:); done
         touch "$0/ours"
@@ -145,7 +146,7 @@ tasks() {
         exec rmapscope-workload --facts "$FACTS" mlock --pages 20' "$DIR"
     for _ in $(seq 300); do [ -e "$DIR/ours" ] && break; sleep 0.2; done
     for stranger in 1 2 3 4 5 6; do
-        for child in $(seq 40); do (:); done
+        for child in $(seq 60); do (:); done
         rmapscope-workload --facts "$FACTS" --label noise mlock --pages 3
     done
     touch "$DIR/strangers"
