@@ -5,7 +5,8 @@
 //!   pass, what was not seen must not pass, and each planted bug of `docs/mutants.md` must be found.
 //!
 //! Each kernel is booted once for its recordings and once for its verdicts; 6.12 in lockdown, `6.12-hmm` once more
-//! with little room for bounce buffers, and once more for the planted bugs, which are switched while it runs. What the sessions left behind stays in `target/guest-tests`.
+//! with little room for bounce buffers, and once more for the planted bugs, which are switched while it runs. What
+//! the sessions left behind stays in `target/guest-tests`.
 //!
 //! The environment says where things are, as `cargo xtask test` sets it:
 //! - `RMAPSCOPE_KERNELS`: the kernels (`kernels.rs`); without it all tests are ignored, and their names say so;
