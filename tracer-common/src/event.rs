@@ -114,6 +114,11 @@ macro_rules! kinds {
             pub const fn body_size(self) -> usize {
                 match self { $(Self::$kind => size_of::<$body>()),* }
             }
+
+            /// The members of the body, in their order and without a gap.
+            pub const fn members(self) -> &'static [Member] {
+                match self { $(Self::$kind => <$body>::MEMBERS),* }
+            }
         }
 
         /// What a record says, by its [`Kind`]. A discriminant without padding behind it lets the compiler copy a
@@ -284,13 +289,31 @@ pub const MAX_RECORD_SIZE: usize = {
     largest
 };
 
+/// A member of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name.
+    pub name: &'static str,
+    /// Bytes before it in the body.
+    pub offset: usize,
+    /// Its bytes.
+    pub size: usize,
+}
+
 macro_rules! bodies {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
         $($(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(C)]
         pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
-        impl Plain for $name {})*
+        impl Plain for $name {}
+        impl $name {
+            const MEMBERS: &'static [Member] = &[$(Member {
+                name: stringify!($field),
+                offset: core::mem::offset_of!($name, $field),
+                size: size_of::<$type>(),
+            }),*];
+        })*
     };
 }
 

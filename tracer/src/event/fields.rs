@@ -147,6 +147,11 @@ impl Field {
         if self.ty.is_signed() { i64::from(number.cast_signed()).cast_unsigned() } else { u64::from(number) }
     }
 
+    /// Bytes before it in its body.
+    pub(crate) const fn offset(&self) -> usize {
+        self.offset as usize
+    }
+
     /// Bytes of the number.
     pub const fn size(&self) -> usize {
         self.size as usize

@@ -188,9 +188,8 @@ impl From<ReadError> for Error {
                 _ => open_files::remedy(source, "name a regular file or a pipe"),
             },
             ReadError::Io { .. } => "copy the file to another disk and try again",
-            ReadError::Empty | ReadError::HeaderCut(_) => {
-                "the recording ended before anything was written: record again"
-            }
+            ReadError::Empty => "the recording ended before anything was written: record again",
+            ReadError::HeaderCut(_) => "copy the whole file again, or where the disk was full record again",
             ReadError::Foreign(_) => "name a file that `rmapscope record` has written",
             ReadError::NewerFormat { .. } | ReadError::NewerEvents { .. } => {
                 "read it with the version of rmapscope that recorded it, or a later one"

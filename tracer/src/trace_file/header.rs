@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tracer_common::event::Kind;
 
+use super::members::MemberPlace;
 use crate::clock;
 use crate::kernel::Description;
 use crate::probe::PointReport;
@@ -57,6 +58,9 @@ pub struct KindLayout {
     pub name: String,
     /// Bytes of a whole record, a multiple of 8.
     pub size: u32,
+    /// What its body is made of; empty in files of old versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<MemberPlace>,
 }
 
 impl FileHeader {
@@ -98,14 +102,14 @@ impl KindLayout {
             number: *kind as u16,
             name: kind.name().to_owned(),
             size: kind.record_size() as u32,
+            members: kind.members().iter().map(MemberPlace::from).collect(),
         };
         Kind::ALL.iter().map(layout).collect()
     }
 
-    /// Whether this version has the same kind.
-    pub fn is_known(&self) -> bool {
-        Kind::from_number(self.number)
-            .is_some_and(|kind| kind.name() == self.name && kind.record_size() as u32 == self.size)
+    /// The kind of this version, if it has one of that number and name.
+    pub(super) fn kind(&self) -> Option<Kind> {
+        Kind::from_number(self.number).filter(|kind| kind.name() == self.name)
     }
 }
 
@@ -137,10 +141,10 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_name_and_size_is_the_same_kind() {
+    fn only_the_same_name_and_number_is_the_same_kind() {
         let mut layout = KindLayout::all().remove(0);
-        assert!(layout.is_known());
-        layout.size += 8;
-        assert!(!layout.is_known());
+        assert!(layout.kind().is_some());
+        layout.number += 1;
+        assert_eq!(layout.kind(), None);
     }
 }

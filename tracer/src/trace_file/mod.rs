@@ -6,6 +6,7 @@
 //!
 //! * `preamble` and `header`: the start of the file; `frame`: the start of each frame.
 //! * `collector`, `records`, `column`, `list`, `bits`: how the records of a frame become small.
+//! * `members`: reading records that another version laid out, by the names of their members.
 //! * `payload`: a frame's bytes, decoded.
 //! * `output`: opening a file so that nothing of value is overwritten; `input`: reading on.
 //! * `foreign`: telling which other tool's file this is.
@@ -19,6 +20,7 @@ mod frame;
 mod header;
 mod input;
 mod list;
+mod members;
 mod output;
 mod payload;
 mod preamble;
@@ -28,6 +30,7 @@ mod writer;
 
 pub use error::{CreateError, ReadError, WriteError};
 pub use header::{Clock, FileHeader, KindLayout};
+pub use members::MemberPlace;
 pub use output::Output;
 pub use reader::{Ending, Events, Frame, Reader, source};
 pub use writer::Writer;

@@ -6,6 +6,8 @@ use std::io;
 use serde::de::DeserializeOwned;
 
 use super::frame::{FrameHeader, FrameType, RECORDS_MAX, codec};
+use super::header::KindLayout;
+use super::members::{Reading, Translation};
 use super::records::{Malformed, RecordLayout, Records};
 use crate::event::Item;
 
@@ -52,9 +54,28 @@ pub enum Fault {
     },
 }
 
+/// How a kind's records lie in a file, and what is made of them.
+#[derive(Clone, Debug)]
+pub struct KindReading {
+    layout: RecordLayout,
+    translation: Option<Translation>,
+}
+
+impl KindReading {
+    /// For this kind of the file's header.
+    pub fn new(kind: &KindLayout) -> Self {
+        let (is_known, translation) = match Reading::of(kind) {
+            Reading::AsTheyAre => (true, None),
+            Reading::Translated(translation) => (true, Some(translation)),
+            Reading::Unknown => (false, None),
+        };
+        Self { layout: RecordLayout { size: kind.size as usize, is_known }, translation }
+    }
+}
+
 /// Decodes payloads. Keeps its memory from frame to frame.
 pub struct Decoder {
-    layouts: HashMap<u16, RecordLayout>,
+    kinds: HashMap<u16, KindReading>,
     decompressor: zstd::bulk::Decompressor<'static>,
     raw: Vec<u8>,
     records: Records,
@@ -65,9 +86,9 @@ impl Decoder {
     ///
     /// # Errors
     /// When there is no memory for a decompressor.
-    pub fn new(layouts: HashMap<u16, RecordLayout>) -> io::Result<Self> {
+    pub fn new(kinds: HashMap<u16, KindReading>) -> io::Result<Self> {
         let decompressor = zstd::bulk::Decompressor::new()?;
-        Ok(Self { layouts, decompressor, raw: Vec::new(), records: Records::default() })
+        Ok(Self { kinds, decompressor, raw: Vec::new(), records: Records::default() })
     }
 
     /// The records of the frame of events that was decoded last.
@@ -96,14 +117,17 @@ impl Decoder {
             return Err(Fault::Length { found: raw.len(), expected: header.raw_length });
         }
         let items = header.items;
-        let layout_of = |kind| self.layouts.get(&kind).copied();
+        let layout_of = |kind| self.kinds.get(&kind).map(|kind| kind.layout);
+        let translation_of = |kind| self.kinds.get(&kind)?.translation.as_ref();
         Ok(Payload::Items(match (frame_type, header.codec) {
             (FrameType::Events, codec::PLAIN) => {
                 self.records.decode_plain(raw, items, layout_of)?;
+                self.records.translate(translation_of);
                 return Ok(Payload::Events);
             }
             (FrameType::Events, _) => {
                 self.records.decode(raw, items, layout_of, RECORDS_MAX)?;
+                self.records.translate(translation_of);
                 return Ok(Payload::Events);
             }
             (_, codec::COLUMNS) => return Err(Fault::Codec(header.codec)),

@@ -9,9 +9,10 @@ use super::error::{ReadError, shown};
 use super::frame::{self, Fault, FrameHeader, FrameType};
 use super::header::FileHeader;
 use super::input::Input;
-use super::payload::{Decoder, Payload};
+use super::members::MemberPlace;
+use super::payload::{Decoder, KindReading, Payload};
 use super::preamble;
-use super::records::{RecordLayout, Records};
+use super::records::Records;
 use crate::event::{Collect, Event, Family, Header, Item, Loss, LossCause};
 
 /// Largest record that a file may have.
@@ -475,15 +476,22 @@ struct Version {
     event_format: u32,
 }
 
-fn layouts(header: &FileHeader) -> Result<HashMap<u16, RecordLayout>, ReadError> {
+fn layouts(header: &FileHeader) -> Result<HashMap<u16, KindReading>, ReadError> {
     let mut layouts = HashMap::new();
     for kind in &header.kinds {
         let (number, size) = (kind.number, kind.size);
         if size % 8 != 0 || size < size_of::<Header>() as u32 || size > RECORD_MAX {
             return Err(ReadError::HeaderDamaged(format!("records of kind {number:#06x} have {size} bytes")));
         }
-        let layout = RecordLayout { size: size as usize, is_known: kind.is_known() };
-        if layouts.insert(number, layout).is_some() {
+        let body = size - size_of::<Header>() as u32;
+        let lies_beyond = |member: &&MemberPlace| member.1.checked_add(member.2).is_none_or(|end| end > body);
+        if let Some(member) = kind.members.iter().find(lies_beyond) {
+            let name = member.0.escape_debug();
+            return Err(ReadError::HeaderDamaged(format!(
+                "`{name}` is not in a record of kind {number:#06x}"
+            )));
+        }
+        if layouts.insert(number, KindReading::new(kind)).is_some() {
             return Err(ReadError::HeaderDamaged(format!("kind {number:#06x} comes twice")));
         }
     }

@@ -1,6 +1,7 @@
 //! The records of a frame of events, put together again (see [`collector`](super::collector)).
 
 use super::column::{self, WORD};
+use super::members::Translation;
 
 /// Where a record has the number of its kind (`tracer_common::event::Header`).
 const KIND_AT: usize = 16;
@@ -130,6 +131,16 @@ impl Records {
             self.clear();
         }
         result
+    }
+
+    /// Makes records of this version's layout from those of another.
+    pub fn translate<'a>(&mut self, translation_of: impl Fn(u16) -> Option<&'a Translation>) {
+        for group in &mut self.groups {
+            if let Some(translation) = translation_of(group.number) {
+                group.records = translation.translate(&group.records, group.layout.size);
+                group.layout.size = translation.size();
+            }
+        }
     }
 
     fn clear(&mut self) {
