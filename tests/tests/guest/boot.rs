@@ -58,7 +58,7 @@ impl Configuration {
         // Emulated nodes: QEMU's put the CPUs of one package on different nodes, which the kernel warns of.
         let with_disk = |guest: Guest| guest.append("numa=fake=2").append("swiotlb=force").disk(Disk::Nvme);
         match self {
-            Self::Recordings | Self::KprobeRecordings => with_disk(guest.cpus(2)).timeout(minutes(25)),
+            Self::Recordings | Self::KprobeRecordings => with_disk(guest.cpus(2)).timeout(minutes(40)),
             Self::Lockdown => guest.cpus(2).append("lockdown=confidentiality").timeout(minutes(5)),
             // The selftest `migration` wants three CPUs.
             Self::Verdicts => {
@@ -72,25 +72,23 @@ impl Configuration {
                 .timeout(minutes(5)),
             Self::Mutants => with_disk(guest.cpus(2))
                 .append(format!("rmapscope.mutant={}", mutants::all()[0].name))
-                .timeout(minutes(25)),
+                .timeout(minutes(40)),
         }
     }
 
-    /// The command for a run, with its output in `out`.
-    fn command(self, run: &str, out: &Path) -> anyhow::Result<String> {
-        let folder = workspace::root().join("tests/tests/guest");
-        let (programs, out) = (programs(), out.display());
-        let programs = programs.display();
+    /// The command for a run of one of the scripts, with its output in `out`.
+    fn command(self, scripts: &Path, run: &str, out: &Path) -> anyhow::Result<String> {
+        let programs = programs();
+        let (scripts, programs, out) = (scripts.display(), programs.display(), out.display());
         Ok(match self {
             Self::Recordings | Self::KprobeRecordings | Self::Lockdown => {
-                format!("bash {}/sessions.sh {programs} {out} {run}\n", folder.display())
+                format!("bash {scripts}/sessions.sh {programs} {out} {run}\n")
             }
             Self::Verdicts | Self::LittleRoom | Self::Mutants => {
                 let selftests = std::env::var_os("RMAPSCOPE_SELFTESTS")
                     .context("RMAPSCOPE_SELFTESTS is not set (cargo xtask test sets it)")?;
                 format!(
-                    "bash {}/verdicts.sh {programs} {out} {run} {} {}\n",
-                    folder.display(),
+                    "bash {scripts}/verdicts.sh {programs} {out} {run} {} {}\n",
                     PathBuf::from(selftests).display(),
                     stress_seconds()
                 )
@@ -157,6 +155,7 @@ impl Boot {
         }
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
 
+        let scripts = copy_scripts(&folder)?;
         let mut command = String::new();
         for run in self.configuration.runs() {
             let out = folder.join(run);
@@ -164,7 +163,7 @@ impl Boot {
             if self.configuration == Configuration::Mutants {
                 fs::write(out.join("mutants"), mutants::list())?;
             }
-            command.push_str(&self.configuration.command(run, &out)?);
+            command.push_str(&self.configuration.command(&scripts, run, &out)?);
         }
         let guest = self.configuration.guest(Guest::new(&self.image).memory("1G").rwdir(&folder));
         let outcome = guest.run(&command)?;
@@ -184,6 +183,20 @@ impl Boot {
         }
         Ok(())
     }
+}
+
+/// What runs in the guest stays as it was when the guest began: bash reads a script as it goes.
+fn copy_scripts(folder: &Path) -> anyhow::Result<PathBuf> {
+    let scripts = folder.join("scripts");
+    fs::create_dir(&scripts)?;
+    for entry in fs::read_dir(workspace::root().join("tests/tests/guest"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "sh") {
+            fs::copy(&path, scripts.join(path.file_name().unwrap_or_default()))
+                .with_context(|| path.display().to_string())?;
+        }
+    }
+    Ok(scripts)
 }
 
 fn programs() -> PathBuf {

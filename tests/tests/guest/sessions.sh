@@ -135,24 +135,26 @@ tasks() {
     done
 
     begin tasks-reuse
-    local most
-    most=$(cat /proc/sys/kernel/pid_max)
-    # Ids below 300 are not given out again (6.12 kernel/pid.c, RESERVED_PIDS).
-    echo 600 >/proc/sys/kernel/pid_max
     background rmapscope record --attach "$ATTACH" -o "$DIR/trace.data" -e mlock -- sh -c '
-        for child in $(seq 120); do (:); done
+        for child in 1 2 3 4 5 6 7 8; do (:) & echo $! >>"$0/ids"; wait; done
         touch "$0/ours"
-        until [ -e "$0/strangers" ]; do sleep 0.2; done
+        until [ -e "$0/strangers" ]; do sleep 0.1; done
         exec rmapscope-workload --facts "$FACTS" mlock --pages 20' "$DIR"
-    for _ in $(seq 300); do [ -e "$DIR/ours" ] && break; sleep 0.2; done
-    for stranger in 1 2 3 4 5 6; do
-        for child in $(seq 60); do (:); done
-        rmapscope-workload --facts "$FACTS" --label noise mlock --pages 3
-    done
+    for _ in $(seq 300); do [ -e "$DIR/ours" ] && break; sleep 0.1; done
+    local id
+    while read -r id; do
+        # The next task gets the next free id (6.12 kernel/pid_namespace.c, pid_ns_ctl_handler); somebody else
+        # may be faster.
+        for _ in $(seq 20); do
+            echo $((id - 1)) >/proc/sys/kernel/ns_last_pid
+            rmapscope-workload --facts "$FACTS" --label noise mlock --pages 3 >>"$DIR/stranger" 2>&1 &
+            wait $!
+            [ $! = "$id" ] && echo "$id" >>"$DIR/reused" && break
+        done
+    done <"$DIR/ids"
     touch "$DIR/strangers"
     wait "$BACKGROUND"
     echo $? >"$DIR/status"
-    echo "$most" >/proc/sys/kernel/pid_max
 }
 
 # In namespaces of its own the program finds whom it is to watch, or says why it cannot.

@@ -30,6 +30,8 @@ pub struct FactsOptions {
 pub struct Facts {
     /// Its types.
     pub btf: Btf,
+    /// They come from a file that was named, not from the kernel itself.
+    pub btf_is_given: bool,
     /// Its symbols; their addresses may be hidden.
     pub symbols: Symbols,
     /// Where the fields are that the programs read.
@@ -113,6 +115,7 @@ impl Facts {
             hidden: options.hidden.clone(),
             description: Description::of_kernel(system, &btf, &layout, swap_types, format, page_size),
             btf,
+            btf_is_given: options.btf.is_some(),
             symbols,
             layout,
             missing,

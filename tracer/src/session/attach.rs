@@ -13,7 +13,9 @@ use tracer_common::point::Point;
 use super::filters::Filters;
 use super::namespaces::Ids;
 use super::self_test::SelfTest;
+use super::targets::Targets;
 use super::{calibrate, gaps, missed, object};
+use crate::kernel::Facts;
 use crate::probe::{FallBack, Plan, Program, ProgramKind};
 use crate::{Error, open_files};
 
@@ -57,8 +59,9 @@ pub fn attach(
     options: &ObjectOptions,
     filters: &Filters,
     ids: &Ids,
+    facts: &Facts,
 ) -> Result<Probes, Error> {
-    let btf = aya::Btf::from_sys_fs().ok();
+    let mut targets = Targets::of(facts, plan);
     loop {
         plan.write_arguments(globals);
         let ebpf = object::load(globals, options.ring_bytes, options.log_level)
@@ -69,8 +72,8 @@ pub fn attach(
             continue;
         }
         probes.vmemmap_base = calibrate::run(&mut probes.ebpf);
-        if attach_points(&mut probes, plan, btf.as_ref())? == Done::Attached {
-            probes.self_test = Some(SelfTest::attach(&mut probes.ebpf, plan, btf.as_ref()));
+        if attach_points(&mut probes, plan, &mut targets)? == Done::Attached {
+            probes.self_test = Some(SelfTest::attach(&mut probes.ebpf, plan, &mut targets));
             if filters.name_tasks() {
                 sees_forks(plan)?;
                 filters.watch(&mut probes.ebpf, ids)?;
@@ -105,10 +108,10 @@ enum Done {
     Reload,
 }
 
-fn attach_points(probes: &mut Probes, plan: &mut Plan, btf: Option<&aya::Btf>) -> Result<Done, Error> {
+fn attach_points(probes: &mut Probes, plan: &mut Plan, targets: &mut Targets<'_>) -> Result<Done, Error> {
     for point in Point::ALL.iter().copied() {
         while let Some(candidate) = plan.point(point).candidate.clone() {
-            let Err(refusal) = probes.attach_all(point, &candidate.programs(point), btf) else { break };
+            let Err(refusal) = probes.attach_all(point, &candidate.programs(point), targets) else { break };
             // Nothing else could be attached either, and a session without most of its probes is none.
             if let Some(remedy) = open_files::remedy_of(refusal.errno) {
                 let cause = format!("no file descriptor is left for the probes: {}", refusal.reason);
@@ -137,12 +140,12 @@ impl Probes {
         &mut self,
         point: Point,
         programs: &[Program],
-        btf: Option<&aya::Btf>,
+        targets: &mut Targets<'_>,
     ) -> Result<(), Refusal> {
         let links = self.links.len();
         let programs: Vec<Program> = programs.iter().flat_map(|program| self.instances(program)).collect();
         for (index, program) in programs.iter().enumerate() {
-            if let Err(error) = self.attach_one(point, program, btf) {
+            if let Err(error) = self.attach_one(point, program, targets) {
                 self.links.truncate(links);
                 for started in &programs[..=index] {
                     self.unload(started);
@@ -162,26 +165,23 @@ impl Probes {
         &mut self,
         point: Point,
         program: &Program,
-        btf: Option<&aya::Btf>,
+        targets: &mut Targets<'_>,
     ) -> Result<(), ProgramError> {
-        let target = program.target.as_str();
+        let (kind, target) = (program.kind, program.target.as_str());
         let loaded = self.ebpf.program_mut(&program.name).ok_or(ProgramError::NotLoaded)?;
-        let btf = || {
-            btf.ok_or(ProgramError::Btf(aya::BtfError::UnknownBtfTypeName { type_name: target.to_owned() }))
-        };
-        let link = match (loaded, program.kind) {
+        let link = match (loaded, kind) {
             (Loaded::FEntry(program), _) => {
-                program.load(target, btf()?)?;
+                program.load(target, targets.with(kind, target)?)?;
                 program.attach()?;
                 return Ok(());
             }
             (Loaded::FExit(program), _) => {
-                program.load(target, btf()?)?;
+                program.load(target, targets.with(kind, target)?)?;
                 program.attach()?;
                 return Ok(());
             }
             (Loaded::BtfTracePoint(program), _) => {
-                program.load(target, btf()?)?;
+                program.load(target, targets.with(kind, target)?)?;
                 program.attach()?;
                 return Ok(());
             }

@@ -118,7 +118,7 @@ impl Live {
         let begin = clock::now();
         // Before anything is attached: what is written from now on is noticed.
         let switches = Switches::open(&SystemFiles::live());
-        let mut probes = attach::attach(&mut plan, &mut globals, &object, &options.filters, &ids)?;
+        let mut probes = attach::attach(&mut plan, &mut globals, &object, &options.filters, &ids, &facts)?;
         let self_test = probes.self_test.take().unwrap_or_default();
         let mut monitor = Monitor::new(self_test, switches, &plan, begin);
         let silent = monitor.look();

@@ -29,6 +29,7 @@ mod silence;
 mod stacks;
 mod switches;
 mod tally;
+mod targets;
 mod watched;
 
 use crate::clock;

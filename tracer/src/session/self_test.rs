@@ -8,6 +8,7 @@ use aya::Ebpf;
 use aya::maps::{Array, MapData};
 use aya::programs::{Program as Loaded, ProgramError};
 
+use super::targets::Targets;
 use crate::probe::{Plan, ProgramKind};
 
 /// Calls that need no privilege, change nothing and are the same in every version.
@@ -67,14 +68,14 @@ pub struct SelfTest {
 
 impl SelfTest {
     /// Attaches a program of each kind that the plan uses. What the kernel refuses is left out: it cannot be tested.
-    pub fn attach(ebpf: &mut Ebpf, plan: &Plan, btf: Option<&aya::Btf>) -> Self {
+    pub fn attach(ebpf: &mut Ebpf, plan: &Plan, targets: &mut Targets<'_>) -> Self {
         let mut kinds: Vec<ProgramKind> = Vec::new();
         for (_, program) in plan.programs() {
             if !kinds.contains(&program.kind) {
                 kinds.push(program.kind);
             }
         }
-        let attached = kinds.into_iter().filter_map(|kind| Some((kind, attach(ebpf, kind, btf)?))).collect();
+        let attached = kinds.into_iter().filter_map(|kind| Some((kind, attach(ebpf, kind, targets)?))).collect();
         Self { hits: ebpf.take_map("SELF_TEST").and_then(|map| Array::try_from(map).ok()), attached }
     }
 
@@ -96,16 +97,16 @@ impl SelfTest {
 }
 
 /// Attaches the program of that kind to the first call that takes it.
-fn attach(ebpf: &mut Ebpf, kind: ProgramKind, btf: Option<&aya::Btf>) -> Option<Trigger> {
+fn attach(ebpf: &mut Ebpf, kind: ProgramKind, targets: &mut Targets<'_>) -> Option<Trigger> {
     let program = ebpf.program_mut(&format!("{}_self_test", kind.name()))?;
     if matches!(kind, ProgramKind::BtfTracepoint | ProgramKind::RawTracepoint) {
-        return attach_to(program, TRACEPOINT, btf).ok().map(|()| Trigger::Timer);
+        return attach_to(program, kind, TRACEPOINT, targets).ok().map(|()| Trigger::Timer);
     }
     // Trampolines and kprobes on functions of their own: one may work where both together do not.
     let calls =
         CALLS.iter().cycle().skip(usize::from(matches!(kind, ProgramKind::Kprobe | ProgramKind::Kretprobe)));
     for (name, number) in calls.take(CALLS.len()) {
-        match attach_to(program, &format!("{PREFIX}{name}"), btf) {
+        match attach_to(program, kind, &format!("{PREFIX}{name}"), targets) {
             Ok(()) => return Some(Trigger::Call(*number)),
             Err(_) => unload(program),
         }
@@ -113,19 +114,23 @@ fn attach(ebpf: &mut Ebpf, kind: ProgramKind, btf: Option<&aya::Btf>) -> Option<
     None
 }
 
-fn attach_to(program: &mut Loaded, target: &str, btf: Option<&aya::Btf>) -> Result<(), ProgramError> {
-    let btf = || btf.ok_or(ProgramError::NotLoaded);
+fn attach_to(
+    program: &mut Loaded,
+    kind: ProgramKind,
+    target: &str,
+    targets: &mut Targets<'_>,
+) -> Result<(), ProgramError> {
     match program {
         Loaded::FEntry(program) => {
-            program.load(target, btf()?)?;
+            program.load(target, targets.with(kind, target)?)?;
             program.attach().map(drop)
         }
         Loaded::FExit(program) => {
-            program.load(target, btf()?)?;
+            program.load(target, targets.with(kind, target)?)?;
             program.attach().map(drop)
         }
         Loaded::BtfTracePoint(program) => {
-            program.load(target, btf()?)?;
+            program.load(target, targets.with(kind, target)?)?;
             program.attach().map(drop)
         }
         Loaded::RawTracePoint(program) => {

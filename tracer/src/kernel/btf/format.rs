@@ -135,6 +135,11 @@ impl Kind {
         KINDS.get((number as usize).checked_sub(1)?).copied()
     }
 
+    /// Its number: BTF_KIND_INT is 1, and none is left out.
+    pub(super) const fn number(self) -> u32 {
+        self as u32 + 1
+    }
+
     /// Bytes of one item after the record, and whether their number is the record's.
     const fn items(self) -> (usize, bool) {
         match self {

@@ -3,6 +3,7 @@
 //! BTF comes from a file that anyone may have made. [`Btf::parse`] checks every length, name and type
 //! reference once, so that the questions asked later have an answer or none, but no error.
 
+mod attachable;
 mod enums;
 mod error;
 mod format;
@@ -53,6 +54,11 @@ impl Btf {
             return Err(BtfError::TooLarge { bytes: length });
         }
         Self::from_vec(std::fs::read(path).map_err(failed)?)
+    }
+
+    /// Reads the running kernel's own.
+    pub fn of_running_kernel() -> Result<Self, BtfError> {
+        Self::load(Path::new(RUNNING_KERNEL_BTF))
     }
 
     /// Checks BTF that is in memory.

@@ -255,6 +255,24 @@ fn structs_inside_themselves_and_endless_pointers_come_to_an_end() {
     assert_eq!(builder.parse().unwrap().offset_of("page", "flags"), None);
 }
 
+#[test]
+fn what_can_be_attached_to_keeps_its_id() {
+    let mut builder = Builder::new();
+    builder.record("int", INT, false, 0, 4).words(&[32]);
+    builder.record("swiotlb_map", FUNCTION, false, 0, 0);
+    builder.record("btf_trace_mmap_lock", TYPEDEF, false, 0, 1);
+    builder.record("try_to_unmap", FUNCTION, false, 0, 0);
+    let kernel = builder.parse().unwrap();
+    let names = ["try_to_unmap", "btf_trace_mmap_lock", "page_mlock"];
+    let data = kernel.attachable(names.into_iter());
+    aya::Btf::parse(&data, aya::Endianness::default()).unwrap();
+    let ours = Btf::parse(&data).unwrap();
+    let id = |name| ours.named(name).next().map(|(type_id, _)| type_id);
+    assert_eq!([id("try_to_unmap"), id("btf_trace_mmap_lock")], [Some(4), Some(3)]);
+    assert_eq!([id("swiotlb_map"), id("page_mlock")], [None, None]);
+    assert_eq!(ours.function_names().collect::<Vec<_>>(), ["try_to_unmap"]);
+}
+
 proptest! {
     #[test]
     fn damage_never_panics(flips in prop::collection::vec((0_usize..400, any::<u8>()), 1..6)) {
