@@ -9,8 +9,9 @@ use anyhow::{Context, bail, ensure};
 use xtask::guest::{Disk, Guest, complaints};
 use xtask::workspace;
 
-use crate::mutants;
+use crate::kernels::Kernel;
 use crate::recording::Session;
+use crate::{mutants, selftests};
 
 /// How the guest is booted, and what it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl Configuration {
             Self::Lockdown => guest.cpus(2).append("lockdown=confidentiality").timeout(minutes(5)),
             // The selftest `migration` wants three CPUs.
             Self::Verdicts => {
-                with_disk(guest.cpus(3)).timeout(minutes(15) + Duration::from_secs(2 * stress_seconds()))
+                with_disk(guest.cpus(3)).timeout(minutes(20) + Duration::from_secs(2 * stress_seconds()))
             }
             Self::LittleRoom => guest
                 .cpus(2)
@@ -76,24 +77,23 @@ impl Configuration {
         }
     }
 
-    /// The command for a run of one of the scripts, with its output in `out`.
-    fn command(self, scripts: &Path, run: &str, out: &Path) -> anyhow::Result<String> {
+    /// The command for a run of one of the scripts on that kernel, with its output in `out`.
+    fn command(self, scripts: &Path, run: &str, kernel: &Kernel, out: &Path) -> String {
         let programs = programs();
         let (scripts, programs, out) = (scripts.display(), programs.display(), out.display());
-        Ok(match self {
+        match self {
             Self::Recordings | Self::KprobeRecordings | Self::Lockdown => {
                 format!("bash {scripts}/sessions.sh {programs} {out} {run}\n")
             }
             Self::Verdicts | Self::LittleRoom | Self::Mutants => {
-                let selftests = std::env::var_os("RMAPSCOPE_SELFTESTS")
-                    .context("RMAPSCOPE_SELFTESTS is not set (cargo xtask test sets it)")?;
+                let selftests = kernel.selftests.clone().unwrap_or_default();
                 format!(
-                    "bash {scripts}/verdicts.sh {programs} {out} {run} {} {}\n",
-                    PathBuf::from(selftests).display(),
+                    "bash {scripts}/verdicts.sh {programs} {out} {run} '{}' {}\n",
+                    selftests.display(),
                     stress_seconds()
                 )
             }
-        })
+        }
     }
 }
 
@@ -108,20 +108,19 @@ fn stress_seconds() -> u64 {
 
 /// A boot that happens when the first check needs it.
 pub struct Boot {
-    kernel: &'static str,
-    image: PathBuf,
+    kernel: &'static Kernel,
     configuration: Configuration,
     done: OnceLock<Result<(), String>>,
 }
 
 impl Boot {
     /// Nothing happens yet.
-    pub const fn new(kernel: &'static str, image: PathBuf, configuration: Configuration) -> Self {
-        Self { kernel, image, configuration, done: OnceLock::new() }
+    pub const fn new(kernel: &'static Kernel, configuration: Configuration) -> Self {
+        Self { kernel, configuration, done: OnceLock::new() }
     }
 
-    /// The name of the kernel.
-    pub const fn kernel(&self) -> &'static str {
+    /// The kernel.
+    pub const fn kernel(&self) -> &'static Kernel {
         self.kernel
     }
 
@@ -136,7 +135,11 @@ impl Boot {
     }
 
     fn folder(&self) -> PathBuf {
-        workspace::target().join("guest-tests").join(format!("{}-{}", self.kernel, self.configuration.name()))
+        workspace::target().join("guest-tests").join(format!(
+            "{}-{}",
+            self.kernel.name,
+            self.configuration.name()
+        ))
     }
 
     fn run(&self) -> anyhow::Result<()> {
@@ -160,12 +163,15 @@ impl Boot {
         for run in self.configuration.runs() {
             let out = folder.join(run);
             fs::create_dir(&out)?;
-            if self.configuration == Configuration::Mutants {
-                fs::write(out.join("mutants"), mutants::list())?;
+            match self.configuration {
+                Configuration::Mutants => fs::write(out.join("mutants"), mutants::list())?,
+                Configuration::Verdicts => fs::write(out.join("selftests"), selftests::list(self.kernel))?,
+                _ => {}
             }
-            command.push_str(&self.configuration.command(&scripts, run, &out)?);
+            command.push_str(&self.configuration.command(&scripts, run, self.kernel, &out));
         }
-        let guest = self.configuration.guest(Guest::new(&self.image).memory("1G").rwdir(&folder));
+        let image = self.kernel.image.as_ref().context("RMAPSCOPE_KERNELS is not set")?;
+        let guest = self.configuration.guest(Guest::new(image).memory("1G").rwdir(&folder));
         let outcome = guest.run(&command)?;
         let log = folder.join("output");
         fs::write(&log, [outcome.stdout.as_slice(), outcome.stderr.as_slice()].concat())?;

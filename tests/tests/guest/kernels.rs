@@ -1,5 +1,5 @@
-//! The kernels of a run: `RMAPSCOPE_KERNELS` has a line for each, with its name, its image, and perhaps the one
-//! configuration that is wanted of it.
+//! The kernels of a run: `RMAPSCOPE_KERNELS` has a line for each, with its name, its image, perhaps the one
+//! configuration that is wanted of it, and the folder of the selftests that it runs.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -14,11 +14,13 @@ pub struct Kernel {
     /// None where the environment names no kernels: its tests are ignored then.
     pub image: Option<PathBuf>,
     only: Option<String>,
+    /// The folder of the selftests for it; none where no verdicts are wanted of it.
+    pub selftests: Option<PathBuf>,
 }
 
 static ALL: LazyLock<Vec<Kernel>> = LazyLock::new(|| match std::env::var("RMAPSCOPE_KERNELS") {
     Ok(lines) => lines.lines().filter_map(parse).collect(),
-    Err(_) => xtask::kernel::TESTED.iter().map(|(name, only)| kernel(name, None, *only)).collect(),
+    Err(_) => xtask::kernel::TESTED.iter().map(|(name, only)| kernel(name, None, *only, None)).collect(),
 });
 
 /// All of them.
@@ -36,11 +38,13 @@ pub fn has_test_driver(name: &str) -> bool {
 
 fn parse(line: &str) -> Option<Kernel> {
     let mut words = line.split('\t');
-    Some(kernel(words.next()?, Some(words.next()?.into()), words.next()))
+    let (name, image, only) = (words.next()?, words.next()?, words.next());
+    let selftests = words.next().filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    Some(kernel(name, Some(image.into()), only, selftests))
 }
 
-fn kernel(name: &str, image: Option<PathBuf>, only: Option<&str>) -> Kernel {
-    Kernel { name: name.into(), image, only: only.map(str::to_owned) }
+fn kernel(name: &str, image: Option<PathBuf>, only: Option<&str>, selftests: Option<PathBuf>) -> Kernel {
+    Kernel { name: name.into(), image, only: only.map(str::to_owned), selftests }
 }
 
 impl Kernel {

@@ -11,7 +11,6 @@
 //! The environment says where things are, as `cargo xtask test` sets it:
 //! - `RMAPSCOPE_KERNELS`: the kernels (`kernels.rs`); without it all tests are ignored, and their names say so;
 //! - `RMAPSCOPE_PROGRAMS`: the folder of `rmapscope` and `rmapscope-workload` (`target/debug` if not set);
-//! - `RMAPSCOPE_SELFTESTS`: the folder of the kernel's selftests (`xtask::kernel::selftests`);
 //! - `RMAPSCOPE_STRESS_SECONDS`: how long each kernel is stressed under a check (60 if not set);
 //! - `RMAPSCOPE_JUDGE_LAST`: boot nothing, judge what the last boot left behind.
 
@@ -20,6 +19,7 @@ mod checks;
 mod kernels;
 mod mutants;
 mod recording;
+mod selftests;
 mod verdict;
 
 use std::sync::Arc;
@@ -42,36 +42,49 @@ fn main() {
 
 fn trials_of(kernel: &'static Kernel, configuration: Configuration) -> Vec<Trial> {
     let missing = kernel.image.is_none().then(|| "RMAPSCOPE_KERNELS is not set".to_owned());
-    let boot = Arc::new(Boot::new(&kernel.name, kernel.image.clone().unwrap_or_default(), configuration));
-    let kernel = kernel.name.as_str();
+    let boot = Arc::new(Boot::new(kernel, configuration));
+    let name = kernel.name.as_str();
     let mut trials = Vec::new();
     for &run in configuration.runs() {
         for check in checks::all() {
-            let skipped = match (check.applies)(kernel, run) {
-                Applies::No => continue,
-                Applies::Yes => missing.clone(),
-                Applies::Skipped(reason) => Some(reason.to_owned()),
-            };
+            let applies = (check.applies)(name, run);
+            if applies == Applies::No {
+                continue;
+            }
             let boot = Arc::clone(&boot);
             let judge = move || judge(&boot, run, check.judge);
-            trials.push(trial(format!("{kernel} {run}: {}", check.name), skipped, judge));
+            trials.push(trial(format!("{name} {run}: {}", check.name), applies, &missing, judge));
+        }
+    }
+    if configuration == Configuration::Verdicts {
+        for test in selftests::ALL {
+            let boot = Arc::clone(&boot);
+            let judge = move || judge(&boot, "healthy", |run| checks::selftest(run, test));
+            let trial_name = format!("{name} healthy: selftest {}", test.session());
+            trials.push(trial(trial_name, test.applies(kernel), &missing, judge));
         }
     }
     if configuration == Configuration::Mutants {
         for mutant in mutants::all() {
             let boot = Arc::clone(&boot);
             let judge = move || judge(&boot, "mutants", |run| checks::planted_bug(run, mutant));
-            trials.push(trial(format!("{kernel} mutants: {}", mutant.name), missing.clone(), judge));
+            trials.push(trial(format!("{name} mutants: {}", mutant.name), Applies::Yes, &missing, judge));
         }
     }
     trials
 }
 
+/// A test that is ignored, and says why, if it cannot be judged or there is no kernel.
 fn trial(
     name: String,
-    skipped: Option<String>,
+    applies: Applies,
+    missing: &Option<String>,
     judge: impl FnOnce() -> Result<(), Failed> + Send + 'static,
 ) -> Trial {
+    let skipped = match applies {
+        Applies::Skipped(reason) => Some(reason.to_owned()),
+        _ => missing.clone(),
+    };
     let ignored = skipped.is_some();
     let name = skipped.map_or_else(|| name.clone(), |reason| format!("{name} (skipped: {reason})"));
     Trial::test(name, judge).with_ignored_flag(ignored)
@@ -83,6 +96,6 @@ fn judge(
     judge: impl Fn(&Run<'_>) -> anyhow::Result<()>,
 ) -> Result<(), Failed> {
     boot.ensure_done().map_err(|error| format!("the guest failed: {error}"))?;
-    let run = Run { kernel: boot.kernel(), method, open: &|session| boot.session(method, session) };
+    let run = Run { kernel: &boot.kernel().name, method, open: &|session| boot.session(method, session) };
     judge(&run).map_err(|error| Failed::from(format!("{error:#}")))
 }

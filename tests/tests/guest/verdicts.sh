@@ -5,11 +5,12 @@
 #
 # PROGRAMS   folder of rmapscope and rmapscope-workload
 # OUT        writable folder; each session gets one in it (common.sh), with trace.data and verdict.FORM
-# RUN        `healthy`: a kernel that must not be accused;
+# RUN        `healthy`: a kernel that must not be accused, among else under the selftests of the file OUT/selftests;
+#            each line is the session's name, the attach method and the command, with tabs between;
 #            `little-room`: the same with a small pool of bounce buffers and memory that can go offline;
 #            `mutants`: the planted bugs of the file OUT/mutants; each line is the session's name, the attach
 #            method, the bug's name and the command that provokes it, with tabs between
-# SELFTESTS  folder of the kernel's own selftests
+# SELFTESTS  folder of the selftests for the kernel
 # SECONDS    how long the stress takes
 set -u
 export PATH="$1:$PATH"
@@ -43,24 +44,16 @@ code() {
     run rmapscope check --json "$DIR/verdict.json" "$@"
 }
 
+# Each selftest of the file OUT/selftests.
 selftests() {
     # Both sizes of pages that the tests of huge pages want, on each node.
     echo 64 >/proc/sys/vm/nr_hugepages
     echo 1 >/sys/kernel/mm/ksm/run
-    local name
-    for name in hmm-tests migration mlock2-tests cow; do
-        if [ "$name" = hmm-tests ] && ! [ -e /dev/hmm_dmirror0 ]; then
-            begin "$name"
-            echo 'this kernel has no test_hmm' >"$DIR/skipped"
-        else
-            check "$name" -- "$SELFTESTS/$name"
-        fi
-    done
-    # What run_vmtests.sh runs, but for the measurements of time.
-    check ksm_tests -- sh -c 'cd "$1" && ./ksm_tests -M -p 10; ./ksm_tests -U; ./ksm_tests -Z -p 10 -z 0
-        ./ksm_tests -Z -p 10 -z 1; ./ksm_tests -N -m 1; ./ksm_tests -N -m 0; ./ksm_tests -C' sh "$SELFTESTS"
+    local name method command
+    while IFS=$'\t' read -r -u 3 name method command; do
+        check "$name" --attach "$method" -- env PATH="$SELFTESTS:$PATH" sh -c "cd /tmp && { $command; }"
+    done 3<"$OUT/selftests"
     echo 0 >/proc/sys/vm/nr_hugepages
-    [ -e /dev/hmm_dmirror0 ] && check kprobe-hmm-tests --attach kprobe -- "$SELFTESTS/hmm-tests"
 }
 
 huge() {

@@ -75,7 +75,8 @@ impl SelfTest {
                 kinds.push(program.kind);
             }
         }
-        let attached = kinds.into_iter().filter_map(|kind| Some((kind, attach(ebpf, kind, targets)?))).collect();
+        let attached =
+            kinds.into_iter().filter_map(|kind| Some((kind, attach(ebpf, kind, targets)?))).collect();
         Self { hits: ebpf.take_map("SELF_TEST").and_then(|map| Array::try_from(map).ok()), attached }
     }
 

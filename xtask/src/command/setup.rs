@@ -9,7 +9,7 @@ use crate::setup::{self, Group};
 /// Options of `setup`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Only these groups (all if none is named); `kernel` also builds the kernel 6.12-hmm and the selftests
+    /// Only these groups (all if none is named); `kernel` also builds the kernel 6.12-hmm and its selftests
     #[arg(value_name = "GROUP")]
     groups: Vec<Group>,
     /// Say what is missing and install nothing
@@ -27,8 +27,7 @@ pub fn run(options: &Options) -> Result<u8> {
     }
     setup::ensure(&groups)?;
     if groups.contains(&Group::Kernel) {
-        kernel::ensure_hmm()?;
-        kernel::selftests::ensure()?;
+        kernel::selftests::ensure(kernel::HMM, &kernel::ensure_hmm()?)?;
     }
     let names: Vec<&str> = groups.iter().map(|group| group.name()).collect();
     eprintln!("xtask: ready: {}", names.join(", "));

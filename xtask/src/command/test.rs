@@ -113,21 +113,26 @@ fn export_tests(filter: Option<&str>, tally: &mut Tally) -> Result<()> {
 /// Boots as few guests as the tests allow, one after the other: two at a time would only share the CPUs.
 fn guest_tests(options: &Options, tally: &mut Tally) -> Result<()> {
     setup::ensure(&[Group::Guest, Group::Kernel])?;
-    let mut environment = vec![("RMAPSCOPE_SELFTESTS".into(), kernel::selftests::ensure()?)];
     let named: Vec<_> = options.kernel.iter().map(|name| (name.as_str(), None)).collect();
     let mut kernels = String::new();
     for (name, only) in if named.is_empty() { kernel::TESTED.to_vec() } else { named } {
-        kernels.push_str(&line(name, &kernel::ensure(name)?, only));
+        let image = kernel::ensure(name)?;
+        // The recordings run none.
+        let selftests =
+            if only.is_none() { kernel::selftests::ensure(name, &image)? } else { PathBuf::new() };
+        kernels.push_str(&line(name, &image, only, &selftests));
     }
-    environment.push(("RMAPSCOPE_KERNELS".into(), kernels.into()));
-    environment.push(("RMAPSCOPE_PROGRAMS".into(), workspace::build_programs(workspace::Profile::Test)?));
+    let environment = [
+        ("RMAPSCOPE_KERNELS".into(), kernels.into()),
+        ("RMAPSCOPE_PROGRAMS".into(), workspace::build_programs(workspace::Profile::Test)?),
+    ];
     let arguments = ["-p", GUEST_PACKAGE, "--test", "guest"];
     tally.tests("tests in guests", &arguments, &environment, options.filter.as_deref())
 }
 
 /// What the guest tests read about a kernel (`tests/tests/guest/kernels.rs`).
-fn line(name: &str, image: &Path, only: Option<&str>) -> String {
-    format!("{name}\t{}\t{}\n", image.display(), only.unwrap_or_default())
+fn line(name: &str, image: &Path, only: Option<&str>, selftests: &Path) -> String {
+    format!("{name}\t{}\t{}\t{}\n", image.display(), only.unwrap_or_default(), selftests.display())
 }
 
 impl Tally {
@@ -233,7 +238,8 @@ mod tests {
 
     #[test]
     fn kernels_are_handed_over_by_lines() {
-        assert_eq!(line("6.1", Path::new("/boot/k"), None), "6.1\t/boot/k\t\n");
-        assert_eq!(line("6.12", Path::new("/boot/k"), Some("lockdown")), "6.12\t/boot/k\tlockdown\n");
+        let (image, selftests) = (Path::new("/boot/k"), Path::new("/s"));
+        assert_eq!(line("6.1", image, None, selftests), "6.1\t/boot/k\t\t/s\n");
+        assert_eq!(line("6.12", image, Some("lockdown"), Path::new("")), "6.12\t/boot/k\tlockdown\t\n");
     }
 }

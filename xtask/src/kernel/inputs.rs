@@ -17,8 +17,6 @@ const PACKAGE: &str = "linux-source-6.12";
 pub struct Inputs {
     /// Version of Debian's source package.
     pub source_version: String,
-    /// Version of gcc.
-    pub compiler: String,
     /// The options on top of `make tinyconfig`.
     pub config: PathBuf,
     /// Patches, in the order of their names.
@@ -39,8 +37,7 @@ impl Inputs {
                 .ok_or_else(|| {
                     Missing::new(format!("Debian's package {PACKAGE} is not installed"), "cargo xtask setup")
                 })?;
-        let compiler = process::output(Command::new("gcc").args(["-dumpfullversion"]))
-            .ok_or_else(|| Missing::new("gcc is not installed", "cargo xtask setup"))?;
+        let compiler = compiler()?;
 
         let mut hash = Hash::new();
         hash.add(source_version.as_bytes());
@@ -48,8 +45,14 @@ impl Inputs {
         for file in std::iter::once(&config).chain(&patches) {
             hash.add(&fs::read(file).with_context(|| file.display().to_string())?);
         }
-        Ok(Self { source_version, compiler, config, patches, key: hash.name() })
+        Ok(Self { source_version, config, patches, key: hash.name() })
     }
+}
+
+/// Version of gcc.
+pub fn compiler() -> Result<String> {
+    process::output(Command::new("gcc").args(["-dumpfullversion"]))
+        .ok_or_else(|| Missing::new("gcc is not installed", "cargo xtask setup").into())
 }
 
 fn patches(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -26,8 +26,8 @@ const STOCK: [&str; 5] = ["debian-archive-keyring", "gcc", "kmod", "make", "xz-u
 const GUEST: [&str; 8] =
     ["qemu-system-x86", "busybox-static", "file", "kmod", "udev", "python3-venv", "util-linux", "xz-utils"];
 
-/// The kernel, and (libnuma, liburing, the C library) its selftests.
-const KERNEL: [&str; 19] = [
+/// The kernel, and (libcap, libnuma, liburing, the C library) the selftests.
+const KERNEL: [&str; 20] = [
     "linux-source-6.12",
     "gcc",
     "make",
@@ -38,6 +38,7 @@ const KERNEL: [&str; 19] = [
     "dwarves",
     "kmod",
     "libc6-dev",
+    "libcap-dev",
     "libelf-dev",
     "libnuma-dev",
     "libssl-dev",

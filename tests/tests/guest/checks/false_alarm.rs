@@ -1,38 +1,13 @@
-//! Kernels that keep their rules, under their own selftests and under stress.
+//! Kernels that keep their rules, under workloads and under stress.
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use super::{Applies, Check, Run, healthy, healthy_with_test_driver};
+use crate::selftests::EXCLUSIVE;
 use crate::verdict::Verdict;
 
 pub const CHECKS: &[Check] = &[
-    Check {
-        name: "selftest hmm-tests",
-        applies: healthy_with_test_driver,
-        judge: |run| selftest(run, "hmm-tests", EXCLUSIVE),
-    },
-    Check {
-        name: "selftest hmm-tests, with kprobes",
-        applies: healthy_with_test_driver,
-        judge: |run| selftest(run, "kprobe-hmm-tests", EXCLUSIVE),
-    },
-    Check {
-        name: "selftest migration",
-        applies: healthy,
-        judge: |run| selftest(run, "migration", &["migration-entry-locked", "rmap-caller-locked"]),
-    },
-    Check {
-        name: "selftest mlock2-tests",
-        applies: healthy,
-        judge: |run| selftest(run, "mlock2-tests", &[]),
-    },
-    Check {
-        name: "selftest cow",
-        applies: healthy,
-        judge: |run| selftest(run, "cow", &["rmap-caller-locked"]),
-    },
-    Check { name: "selftest ksm_tests", applies: healthy, judge: |run| selftest(run, "ksm_tests", &[]) },
     Check {
         name: "huge pages",
         applies: healthy,
@@ -47,17 +22,6 @@ pub const CHECKS: &[Check] = &[
     Check { name: "stress, with kprobes", applies: healthy, judge: |run| stress(run, "kprobe-stress") },
 ];
 
-/// What the tests of device-exclusive pages exercise, fork among it.
-const EXCLUSIVE: &[&str] = &[
-    "migration-entry-locked",
-    "fork-restores-exclusive",
-    "fork-parent-keeps-page",
-    "exclusive-anon-only",
-    "exclusive-returned-locked",
-    "exclusive-ends-once",
-    "restore-keeps-bits",
-];
-
 /// What the stress exercises on every kernel of the tests; the disk bounces.
 const EVERYWHERE: &[&str] = &[
     "migration-entry-locked",
@@ -66,18 +30,6 @@ const EVERYWHERE: &[&str] = &[
     "swiotlb-in-pool",
     "swiotlb-restricted-bounces",
 ];
-
-fn selftest(run: &Run<'_>, name: &str, exercised: &[&str]) -> anyhow::Result<()> {
-    let session = run.session(name)?;
-    let verdict = Verdict::of(&session)?;
-    verdict.expect_no_violation()?;
-    let results = Results::read(&session.text("stdout")?);
-    results.report(run.kernel, name);
-    ensure!(results.passed > 0, "not one test passed:\n{}", session.said());
-    expect_exercised(&verdict, exercised)?;
-    session.expect_status(0)?;
-    session.expect_same_verdict_of_file()
-}
 
 fn workloads(run: &Run<'_>, name: &str, exercised: &[&str]) -> anyhow::Result<()> {
     let session = run.session(name)?;
@@ -128,43 +80,12 @@ fn expect_only_missed(run: &Run<'_>, verdict: &Verdict) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn expect_exercised(verdict: &Verdict, names: &[&str]) -> anyhow::Result<()> {
+/// An error that names the rule which was not evaluated.
+pub fn expect_exercised(verdict: &Verdict, names: &[&str]) -> anyhow::Result<()> {
     let evaluated = verdict.evaluated();
     for name in names {
         let times = *evaluated.get(name).with_context(|| format!("no rule {name}"))?;
         ensure!(times > 0, "{name} was not exercised: {}", verdict.rule(name)?);
     }
     Ok(())
-}
-
-/// What the selftests said of themselves; that is not the verdict, and is shown for people.
-#[derive(Default)]
-struct Results {
-    passed: u64,
-    failed: Vec<String>,
-    skipped: u64,
-}
-
-impl Results {
-    fn read(output: &str) -> Self {
-        let mut results = Self::default();
-        for line in output.lines().map(str::trim_start) {
-            if line.starts_with("ok ") {
-                if line.contains("# SKIP") { results.skipped += 1 } else { results.passed += 1 }
-            } else if let Some(test) = line.strip_prefix("not ok ") {
-                results.failed.push(test.to_owned());
-            }
-        }
-        results
-    }
-
-    #[expect(clippy::print_stderr, reason = "skipped tests are to be seen")]
-    fn report(&self, kernel: &str, name: &str) {
-        let failed = if self.failed.is_empty() {
-            String::new()
-        } else {
-            format!(", {} failed ({})", self.failed.len(), self.failed.join("; "))
-        };
-        eprintln!("{kernel} {name}: {} passed, {} skipped themselves{failed}", self.passed, self.skipped);
-    }
 }

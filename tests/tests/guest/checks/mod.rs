@@ -15,6 +15,7 @@ mod namespaces;
 mod plan;
 mod reclaim_and_migration;
 mod report;
+mod selftest;
 mod silent_pass;
 mod swiotlb;
 mod tasks;
@@ -23,6 +24,7 @@ use crate::kernels::has_test_driver;
 use crate::recording::Session;
 
 pub use mutant::planted_bug;
+pub use selftest::selftest;
 
 /// The sessions of one run in a guest.
 pub struct Run<'a> {
