@@ -2,6 +2,9 @@
 
 use std::io;
 
+/// Descriptors that a session of every probe needs.
+pub const MOST_OPEN: u64 = 500;
+
 /// Raises this process's limit as far as it may. A command that was forked before keeps its own.
 pub fn raise_limit() {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

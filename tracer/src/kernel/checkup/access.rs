@@ -3,6 +3,7 @@
 use super::Check;
 use crate::kernel::entry::version;
 use crate::kernel::{Capability, Configuration, Lockdown, Privileges, Symbols, SystemFiles};
+use crate::open_files::MOST_OPEN;
 
 pub(super) fn checks(system: &SystemFiles) -> Vec<Check> {
     let privileges = Privileges::read(system);
@@ -15,6 +16,7 @@ pub(super) fn checks(system: &SystemFiles) -> Vec<Check> {
         perf_event_paranoid(system, &privileges),
         addresses(system),
         memory_lock(system, &privileges),
+        open_files(system),
         tracefs(system),
     ]
 }
@@ -177,12 +179,37 @@ fn addresses(system: &SystemFiles) -> Check {
     }
 }
 
+/// A limit of this process: the soft one, or the hard one (1), which it may raise that to.
+fn limit(system: &SystemFiles, name: &str, position: usize) -> Option<String> {
+    let limits = system.text("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_ascii_whitespace().nth(position).map(str::to_owned)
+}
+
+fn open_files(system: &SystemFiles) -> Check {
+    let name = "open files";
+    let limit = limit(system, "Max open files", 1);
+    let finding = match &limit {
+        Some(limit) => format!("limit {limit}"),
+        None => "limit unknown".to_owned(),
+    };
+    let is_enough =
+        |limit: String| limit.parse().map_or(limit == "unlimited", |limit: u64| limit >= MOST_OPEN);
+    if limit.is_some_and(is_enough) {
+        return Check::ok(name, finding);
+    }
+    Check::note(
+        name,
+        finding,
+        "a session of every probe needs up to 500; one that finds none left is refused (status 4)",
+        format!("ulimit -n {MOST_OPEN}, or a higher LimitNOFILE= where systemd starts it"),
+    )
+}
+
 fn memory_lock(system: &SystemFiles, privileges: &Privileges) -> Check {
     let name = "locked memory";
-    let limits = system.text("/proc/self/limits").unwrap_or_default();
-    let limit = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max locked memory")?.split_ascii_whitespace().next());
+    let limit = limit(system, "Max locked memory", 0);
+    let limit = limit.as_deref();
     let finding = match limit {
         Some("unlimited") => "unlimited".to_owned(),
         Some(limit) => format!("limit {limit} bytes"),

@@ -14,7 +14,8 @@ impl Machine {
             ("proc/self/status", "Uid:\t0\t0\t0\t0\nCapEff:\t000001ffffffffff\n"),
             (
                 "proc/self/limits",
-                "Max locked memory         8388608              8388608              bytes\n",
+                "Max open files            1024                 524288               files\n\
+                 Max locked memory         8388608              8388608              bytes\n",
             ),
             ("proc/self/mounts", "x /t tracefs rw 0 0\nx /d debugfs rw 0 0\n"),
             ("proc/sys/kernel/osrelease", "6.12.1\n"),
@@ -76,6 +77,7 @@ fn without_btf_nothing_can_be_recorded_and_the_rest_is_well() {
         ("perf_event_paranoid", CheckState::Ok),
         ("kernel addresses", CheckState::Ok),
         ("locked memory", CheckState::Ok),
+        ("open files", CheckState::Ok),
         ("tracefs", CheckState::Ok),
         ("BTF", CheckState::Problem),
         ("kprobes", CheckState::Ok),
@@ -147,6 +149,21 @@ fn locked_memory_matters_before_5_11_only() {
 }
 
 #[test]
+fn too_few_open_files_are_told() {
+    let machine = Machine::new();
+    let limits = |soft: &str, hard: &str| {
+        machine.write("proc/self/limits", &format!("Max open files            {soft} {hard} files\n"));
+        machine.check("open files")
+    };
+    let check = limits("20", "24");
+    assert_eq!((check.state, check.finding.as_str()), (CheckState::Note, "limit 24"));
+    assert!(check.remedy.contains("ulimit -n 500"), "{}", check.remedy);
+    // The soft limit is raised as far as it may be.
+    assert_eq!(limits("24", "4096").state, CheckState::Ok);
+    assert_eq!(limits("24", "unlimited").state, CheckState::Ok);
+}
+
+#[test]
 fn what_cannot_be_read_is_said() {
     let machine = Machine { root: tempfile::tempdir().unwrap() };
     for (name, state) in [
@@ -156,6 +173,7 @@ fn what_cannot_be_read_is_said() {
         ("bpf system call", CheckState::Problem),
         ("perf_event_paranoid", CheckState::Problem),
         ("kernel addresses", CheckState::Note),
+        ("open files", CheckState::Note),
         ("tracefs", CheckState::Note),
         ("BTF", CheckState::Problem),
         ("kprobes", CheckState::Note),
