@@ -223,12 +223,31 @@ endings() {
         end_background $signal
     done
     record duration -e mlock -d 1s
+
+    # As nohup starts it: neither the session nor its command ends by SIGHUP. (timeout would give the signal back.)
+    begin nohup
+    (
+        trap '' HUP
+        exec rmapscope record --attach "$ATTACH" -o "$DIR/trace.data" -e mlock -- \
+            sh -c 'kill -HUP $PPID; kill -HUP $$; sleep 1; exec rmapscope-workload --facts "$FACTS" mlock --pages 20'
+    ) >"$DIR/stdout" 2>"$DIR/stderr"
+    echo $? >"$DIR/status"
+    record_background hangup -e mlock
+    end_background HUP
+
+    # The limit is raised as far as it may be; the command keeps its own.
+    begin few-files-for-now
+    (ulimit -S -n 24 && run rmapscope record --attach "$ATTACH" -o "$DIR/trace.data" -e mlock -- \
+        sh -c 'test "$(ulimit -n)" = 24')
 }
 
 bad_input() {
     record unknown-event -e nonsense -- true
     record unknown-pid -e mlock -p 4194303 -d 1s
     record ring-too-large -m 1T -e mlock -- true
+
+    begin few-files
+    (ulimit -n 24 && run rmapscope record -o "$DIR/trace.data" -- true)
 
     begin unwritable
     run rmapscope record -e mlock -o /proc/no/such/folder/trace.data -- true

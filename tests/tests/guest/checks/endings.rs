@@ -8,10 +8,20 @@ use crate::recording::Session;
 pub const CHECKS: &[Check] = &[
     Check { name: "the command's status is passed on", applies: always, judge: command_status },
     Check { name: "SIGINT and SIGTERM end a session in order", applies: always, judge: signals },
+    Check { name: "SIGHUP ends a session, unless it was ignored before", applies: always, judge: hangup },
+    Check {
+        name: "a session raises the limit on open files, not its command's",
+        applies: always,
+        judge: few_files,
+    },
     Check { name: "SIGKILL leaves a readable file", applies: always, judge: killed },
     Check { name: "a full disk leaves a readable file", applies: once, judge: disk_full },
     Check { name: "bad input is refused with cause and remedy", applies: once, judge: bad_input },
-    Check { name: "without privilege nothing is recorded", applies: once, judge: no_privilege },
+    Check {
+        name: "without privilege, or open files, nothing is recorded",
+        applies: once,
+        judge: no_privilege,
+    },
 ];
 
 fn command_status(run: &Run<'_>) -> anyhow::Result<()> {
@@ -35,6 +45,24 @@ fn signals(run: &Run<'_>) -> anyhow::Result<()> {
         session.check_counts(&recording, &["mlock_folio", "munlock_folio", "mlock_fixup"])?;
     }
     Ok(())
+}
+
+fn hangup(run: &Run<'_>) -> anyhow::Result<()> {
+    let ended = run.session("hangup")?;
+    ended.expect_status(0)?;
+    let reason = ended.recording()?.summary()?["reason"].clone();
+    ensure!(reason == "SIGHUP", "it ended by {reason}");
+    let session = run.session("nohup")?;
+    session.expect_status(0)?;
+    let recording = session.recording()?;
+    recording.check_complete()?;
+    session.check_counts(&recording, &["mlock_folio", "munlock_folio", "mlock_fixup"])
+}
+
+fn few_files(run: &Run<'_>) -> anyhow::Result<()> {
+    let session = run.session("few-files-for-now")?;
+    session.expect_status(0)?;
+    session.recording()?.check_complete()
 }
 
 fn killed(run: &Run<'_>) -> anyhow::Result<()> {
@@ -72,6 +100,9 @@ fn bad_input(run: &Run<'_>) -> anyhow::Result<()> {
 }
 
 fn no_privilege(run: &Run<'_>) -> anyhow::Result<()> {
+    let session = run.session("few-files")?;
+    session.expect_status(4)?;
+    explains_itself(&session, "ulimit -n")?;
     let session = run.session("no-privilege")?;
     session.expect_status(4)?;
     explains_itself(&session, "CAP_BPF")
