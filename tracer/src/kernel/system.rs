@@ -1,6 +1,8 @@
 //! The files in which the kernel tells about itself.
 
+use std::ffi::CStr;
 use std::io;
+use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
 
 /// Access to `/proc`, `/sys` and `/boot`, of this machine or of a copy in a folder.
@@ -52,10 +54,27 @@ impl SystemFiles {
         })
     }
 
-    /// `uname -r`.
+    /// `uname -r`; empty where the files of another machine do not tell it.
     pub fn release(&self) -> String {
-        self.line("/proc/sys/kernel/osrelease").unwrap_or_default()
+        let told = self.line("/proc/sys/kernel/osrelease");
+        // A container's /proc may be without /proc/sys (subset=pid).
+        let asked = || if self.root == Path::new("/") { running_release() } else { None };
+        told.or_else(asked).unwrap_or_default()
     }
+}
+
+/// The running kernel's release, asked of itself.
+fn running_release() -> Option<String> {
+    let mut names = MaybeUninit::<libc::utsname>::uninit();
+    // SAFETY: a place for the answer.
+    if unsafe { libc::uname(names.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: filled in by the successful call.
+    let names = unsafe { names.assume_init() };
+    // SAFETY: the kernel ends each name with a NUL.
+    let release = unsafe { CStr::from_ptr(names.release.as_ptr()) };
+    release.to_str().ok().map(str::to_owned)
 }
 
 /// Undoes the octal escapes of `/proc/self/mounts` (6.12 fs/proc_namespace.c, mangle).
@@ -88,6 +107,13 @@ mod tests {
         let system = SystemFiles::below(root.path());
         assert_eq!(system.mount_point("tracefs"), Some(PathBuf::from("/a b\\c")));
         assert_eq!(system.mount_point("debugfs"), None);
+    }
+
+    #[test]
+    fn the_running_kernel_tells_its_release_without_proc() {
+        assert_eq!(running_release(), SystemFiles::live().line("/proc/sys/kernel/osrelease"));
+        // Of another machine nothing is guessed.
+        assert_eq!(SystemFiles::below("/no/such/machine").release(), "");
     }
 
     #[test]
