@@ -25,6 +25,14 @@ pub const ALL: &[Selftest] = &[
     one("mlock2-tests", &[]),
     one("cow", UNMAPPING),
     Selftest { command: KSM_TESTS, ..one("ksm_tests", &[]) },
+    one("madv_populate", &[]),
+    // Writes to read-only memory by ptrace, which a kernel may be configured to refuse.
+    one("mkdirty", MIGRATION),
+    one("mlock-random-test", &[]),
+    // Some of its tests want more memory than a guest has.
+    one("mremap_test", &[]),
+    one("soft-dirty", &[]),
+    // In newer sources.
     one("rmap", MIGRATION),
     one("guard-regions", UNMAPPING),
     one("merge", &[]),

@@ -18,7 +18,17 @@ use source::Source;
 const ANYWHERE: &[&str] = &["hmm-tests", "migration", "mlock2-tests", "cow", "ksm_tests"];
 
 /// Those that run on the kernel whose source they are in. Not each source has all of them.
-const AT_HOME: &[&str] = &["rmap", "guard-regions", "merge", "process_madv"];
+const AT_HOME: &[&str] = &[
+    "madv_populate",
+    "mkdirty",
+    "mlock-random-test",
+    "mremap_test",
+    "soft-dirty",
+    "rmap",
+    "guard-regions",
+    "merge",
+    "process_madv",
+];
 
 /// Whether a program of that name is built where the source has it.
 pub fn has(name: &str) -> bool {
