@@ -56,6 +56,8 @@ impl Configuration {
     }
 
     fn guest(self, guest: Guest) -> Guest {
+        // An emulated CPU stands still while its host is busy, which the kernel would take for a fault.
+        let guest = guest.append("rcupdate.rcu_cpu_stall_timeout=120").append("watchdog_thresh=60");
         // Emulated nodes: QEMU's put the CPUs of one package on different nodes, which the kernel warns of.
         let with_disk = |guest: Guest| guest.append("numa=fake=2").append("swiotlb=force").disk(Disk::Nvme);
         match self {

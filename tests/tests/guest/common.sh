@@ -21,9 +21,9 @@ begin() {
     : >"$FACTS"
 }
 
-# Runs a command, at most for as long as a hang takes to be noticed, and keeps what it said.
+# Runs a command, at most for as long as a hang takes to be noticed on a slow machine, and keeps what it said.
 run() {
-    timeout --kill-after=5 "${LIMIT:-90}" "$@" >"$DIR/stdout" 2>"$DIR/stderr"
+    timeout --kill-after=5 "${LIMIT:-240}" "$@" >"$DIR/stdout" 2>"$DIR/stderr"
     echo $? >"$DIR/status"
 }
 

@@ -65,9 +65,9 @@ huge() {
 stress() {
     local work=(rmapscope-workload stress --seconds "$STRESS")
     [ -e "$DISK" ] && work+=(--device "$DISK")
-    LIMIT=$((STRESS + 90)) check stress -m 128M -- "${work[@]}"
+    LIMIT=$((STRESS + 240)) check stress -m 128M -- "${work[@]}"
     work[3]=$(((STRESS + 3) / 4))
-    LIMIT=$((STRESS + 90)) check kprobe-stress -m 128M --attach kprobe -- "${work[@]}"
+    LIMIT=$((STRESS + 240)) check kprobe-stress -m 128M --attach kprobe -- "${work[@]}"
 }
 
 # What was not seen must not pass.

@@ -70,6 +70,7 @@ pub fn run(args: &ProbesArgs, global: &GlobalArgs) -> Result<(), Error> {
             let options = FactsOptions {
                 btf: args.btf.clone(),
                 kallsyms: args.kallsyms.clone(),
+                function_lists: true,
                 ..FactsOptions::default()
             };
             let facts = Facts::of_running_kernel(&options)?;

@@ -115,6 +115,7 @@ impl SessionArgs {
             btf: self.btf.clone(),
             kallsyms: self.kallsyms.clone(),
             hidden: self.without_symbol.clone(),
+            function_lists: false,
         }
     }
 

@@ -20,6 +20,9 @@ pub struct FactsOptions {
     pub btf: Option<PathBuf>,
     /// Symbols in the form of `/proc/kallsyms`, for one that hides them.
     pub kallsyms: Option<PathBuf>,
+    /// Read the kernel's lists of functions, for who plans without attaching. They cost more than all the rest, since
+    /// the kernel looks up the name of every function that it can trace; who attaches is told by the kernel itself.
+    pub function_lists: bool,
     /// Functions, tracepoints (without category) and fields (their names in [`Layout`]) that are taken to be missing,
     /// to try out what that means.
     pub hidden: Vec<String>,
@@ -50,9 +53,10 @@ pub struct Facts {
     pub preempts: bool,
     /// The configuration it was built with, where that is readable.
     pub configuration: Option<Configuration>,
-    /// Functions that ftrace can trace, and therefore fentry; `None` where tracefs is not readable.
+    /// Functions that ftrace can trace, and therefore fentry; `None` where they were not asked for, or tracefs is not
+    /// readable.
     pub traceable: Option<NameSet>,
-    /// Functions that no kprobe may be put on; `None` where debugfs is not readable.
+    /// Functions that no kprobe may be put on; `None` where they were not asked for, or debugfs is not readable.
     pub kprobe_blacklist: Option<NameSet>,
 }
 
@@ -121,8 +125,8 @@ impl Facts {
             missing,
             entry,
             configuration,
-            traceable: traceable_functions(system),
-            kprobe_blacklist: kprobe_blacklist(system),
+            traceable: options.function_lists.then(|| traceable_functions(system)).flatten(),
+            kprobe_blacklist: options.function_lists.then(|| kprobe_blacklist(system)).flatten(),
         })
     }
 }

@@ -296,7 +296,7 @@ fn meaning(errno: i32) -> String {
         libc::EADDRNOTAVAIL => "several symbols of that name".to_owned(),
         libc::EPERM => "not permitted (capability, or lockdown)".to_owned(),
         libc::EACCES => "refused by the verifier or by kernel.perf_event_paranoid".to_owned(),
-        libc::EBUSY => "another tracer holds the function".to_owned(),
+        libc::EBUSY => "ftrace cannot hook the function, or another tracer holds it".to_owned(),
         errno => io::Error::from_raw_os_error(errno).to_string(),
     }
 }

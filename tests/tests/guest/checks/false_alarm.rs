@@ -49,7 +49,10 @@ fn stress(run: &Run<'_>, name: &str) -> anyhow::Result<()> {
     expect_exercised(&verdict, EVERYWHERE)?;
     if healthy_with_test_driver(run.kernel, run.method) == Applies::Yes {
         expect_exercised(&verdict, EXCLUSIVE)?;
-        expect_exercised(&verdict, &["restore-remlocks"])?;
+        // Since 6.15 an exclusive page stays mlocked, and its restore has nothing to do about that.
+        if run.kernel == xtask::kernel::HMM {
+            expect_exercised(&verdict, &["restore-remlocks"])?;
+        }
     }
     expect_only_missed(run, &verdict)?;
     session.expect_status(if verdict.with_outcome("inconclusive").is_empty() { 0 } else { 3 })?;
