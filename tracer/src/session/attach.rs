@@ -310,14 +310,23 @@ fn exhaustion(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     })
 }
 
+/// An error without the kernel's log, which has a line for each type of the object.
+fn without_log(error: &impl std::fmt::Display) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    let (cause, _) = line.split_once("Verifier output:").unwrap_or((line, ""));
+    cause.trim_end_matches([' ', '.']).to_owned()
+}
+
 /// Why the object could not be made at all.
 fn object_error(error: &aya::EbpfError, ring_bytes: u32) -> Error {
     if let Some(remedy) = exhaustion(error).and_then(open_files::remedy_of) {
-        return Error::prerequisite(format!("no file descriptor is left for the eBPF maps: {error}"), remedy);
+        let cause = format!("no file descriptor is left for the eBPF object: {}", without_log(error));
+        return Error::prerequisite(cause, remedy);
     }
     let aya::EbpfError::MapError(aya::maps::MapError::CreateError { name, io_error }) = error else {
         return Error::prerequisite(
-            format!("the eBPF object cannot be loaded: {error}"),
+            format!("the eBPF object cannot be loaded: {}", without_log(error)),
             "see `rmapscope doctor`",
         );
     };
@@ -334,5 +343,21 @@ fn object_error(error: &aya::EbpfError, ring_bytes: u32) -> Error {
             format!("the kernel refuses the eBPF map {name}: {io_error}"),
             "see `rmapscope doctor`; before 5.11 also `ulimit -l`",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_log_is_no_part_of_a_message() {
+        let error = "BTF error: the BPF_BTF_LOAD syscall returned Too many open files (os error 24). Verifier \
+                     output: magic: 0xeb9f\nversion: 1\n[1] PTR";
+        assert_eq!(
+            without_log(&error),
+            "BTF error: the BPF_BTF_LOAD syscall returned Too many open files (os error 24)"
+        );
+        assert_eq!(without_log(&"one\ntwo"), "one");
     }
 }
