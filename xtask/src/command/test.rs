@@ -17,6 +17,9 @@ pub struct Options {
     /// No guests: format check, lints, unit tests and exports only
     #[arg(long, conflicts_with = "kernel")]
     quick: bool,
+    /// Only the tests in guests
+    #[arg(long, conflicts_with = "quick")]
+    guests: bool,
     /// Guest tests of every kind on this kernel, instead of the recordings on latest: 6.1, 6.12, 6.12-hmm (with the
     /// planted bugs), 6.18, latest, 7.3-rt, … (may be given more than once)
     #[arg(long, value_name = "NAME")]
@@ -43,6 +46,24 @@ pub fn run(options: &Options) -> Result<u8> {
     let started = Instant::now();
     let mut tally = Tally::default();
     setup::ensure(&[Group::Toolchain])?;
+    if !options.guests {
+        on_this_machine(options, &mut tally)?;
+    }
+    if options.quick {
+        tally.skip("tests in guests: --quick");
+    } else {
+        guest_tests(options, &mut tally)?;
+    }
+    for reason in &tally.reasons {
+        eprintln!("skipped: {reason}");
+    }
+    eprintln!("xtask: tests: done in {}", process::duration(started.elapsed()));
+    println!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
+    Ok(u8::from(tally.failed > 0))
+}
+
+/// What needs no guest.
+fn on_this_machine(options: &Options, tally: &mut Tally) -> Result<()> {
     if options.filter.is_none() {
         let ebpf = ["fmt", "--manifest-path", "tracer-ebpf/Cargo.toml", "--check"];
         tally.step("format check", workspace::cargo().args(["fmt", "--all", "--check"]));
@@ -62,19 +83,8 @@ pub fn run(options: &Options) -> Result<u8> {
     let filter = options.filter.as_deref();
     tally.tests("unit tests", &["--workspace", "--exclude", GUEST_PACKAGE, "--no-fail-fast"], &[], filter)?;
     tally.tests("unit tests of the workloads", &["-p", GUEST_PACKAGE, "--lib", "--bins"], &[], filter)?;
-    export_tests(filter, &mut tally)?;
-    browser_tests(filter, &mut tally)?;
-    if options.quick {
-        tally.skip("tests in guests: --quick");
-    } else {
-        guest_tests(options, &mut tally)?;
-    }
-    for reason in &tally.reasons {
-        eprintln!("skipped: {reason}");
-    }
-    eprintln!("xtask: tests: done in {}", process::duration(started.elapsed()));
-    println!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
-    Ok(u8::from(tally.failed > 0))
+    export_tests(filter, tally)?;
+    browser_tests(filter, tally)
 }
 
 /// HTML reports of recorded traces, opened in a browser; the tests say themselves that it is missing.
