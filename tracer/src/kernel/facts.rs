@@ -185,7 +185,7 @@ impl From<BtfError> for Error {
         let missing =
             matches!(&error, BtfError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound);
         let cause = if missing {
-            format!("this kernel has no BTF: {RUNNING_KERNEL_BTF} does not exist")
+            format!("this kernel has no BTF, or it is hidden here: {RUNNING_KERNEL_BTF} does not exist")
         } else {
             error.to_string()
         };
@@ -246,7 +246,7 @@ mod tests {
         std::fs::create_dir_all(root.path().join("sys/kernel")).unwrap();
         let error = Facts::of_system(&system, &FactsOptions::default()).unwrap_err();
         assert_eq!(error.code, ExitCode::Prerequisite);
-        assert_eq!(error.cause, "this kernel has no BTF: /sys/kernel/btf/vmlinux does not exist");
+        assert_eq!(error.cause, "this kernel has no BTF, or it is hidden here: /sys/kernel/btf/vmlinux does not exist");
         let file = root.path().join("file");
         std::fs::write(&file, "no BTF at all").unwrap();
         let options = FactsOptions { btf: Some(file), ..FactsOptions::default() };

@@ -8,7 +8,7 @@ use super::SystemFiles;
 /// A switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Switch {
-    /// `kernel.ftrace_enabled`: at 0 no function calls ftrace, and so no trampoline and no kprobe at the entry of a
+    /// `kernel.ftrace_enabled`, which 7.3 does not let anybody write: at 0 no function calls ftrace, and so no trampoline and no kprobe at the entry of a
     /// function where kprobes go by ftrace, which they do on x86 (6.12 kernel/trace/ftrace.c, ftrace_enable_sysctl;
     /// CONFIG_KPROBES_ON_FTRACE).
     Ftrace,

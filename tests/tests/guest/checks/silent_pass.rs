@@ -100,6 +100,10 @@ fn switches(run: &Run<'_>) -> anyhow::Result<()> {
         ("kprobes-off-meanwhile", "/sys/kernel/debug/kprobes/enabled"),
     ] {
         let session = run.session(name)?;
+        // 7.3 refuses the write.
+        if session.file("skipped").exists() {
+            continue;
+        }
         session.expect_status(3)?;
         let verdict = Verdict::of(&session)?;
         ensure!(verdict.with_outcome("pass").is_empty(), "{name}: {:?} passed", verdict.with_outcome("pass"));
