@@ -1,8 +1,10 @@
 //! One boot of a guest for all sessions of a kernel that can share it.
 
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -108,7 +110,27 @@ fn stress_seconds() -> u64 {
     std::env::var("RMAPSCOPE_STRESS_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60)
 }
 
-/// A boot that happens when the first check needs it.
+/// Guests at a time. An emulated one keeps hardly more than one CPU busy.
+const AT_ONCE: usize = 2;
+
+/// Boots guests in this order ahead of the checks, which wait for them.
+pub fn start(boots: Vec<Arc<Boot>>) {
+    let queue = Arc::new(Mutex::new(boots.into_iter()));
+    let cpus = thread::available_parallelism().map_or(1, NonZero::get);
+    for _ in 0..AT_ONCE.min(cpus) {
+        let queue = Arc::clone(&queue);
+        thread::spawn(move || {
+            loop {
+                let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some(boot) = next else { break };
+                // The checks say why it failed.
+                let _ = boot.ensure_done();
+            }
+        });
+    }
+}
+
+/// A boot that happens when somebody needs it.
 pub struct Boot {
     kernel: &'static Kernel,
     configuration: Configuration,

@@ -1,5 +1,5 @@
-//! The kernels of a run: `RMAPSCOPE_KERNELS` has a line for each, with its name, its image, perhaps the one
-//! configuration that is wanted of it, and the folder of the selftests that it runs.
+//! The kernels of a run: `RMAPSCOPE_KERNELS` has a line for each, with its name, its image, perhaps the
+//! configurations that are wanted of it, and the folder of the selftests that it runs.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -57,7 +57,8 @@ impl Kernel {
         };
         let every = [Configuration::Recordings, Configuration::KprobeRecordings, Configuration::Verdicts];
         let wanted = |one: &Configuration| {
-            self.only.as_deref().is_none_or(|only| only.is_empty() || only == one.name())
+            let only = self.only.as_deref().filter(|only| !only.is_empty());
+            only.is_none_or(|only| only.split(',').any(|name| name == one.name()))
         };
         every.into_iter().chain(special.iter().copied()).filter(wanted)
     }

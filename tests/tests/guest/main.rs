@@ -31,18 +31,28 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() {
     let arguments = Arguments::from_args();
-    let mut trials = Vec::new();
+    let (mut trials, mut boots) = (Vec::new(), Vec::new());
     for kernel in kernels::all() {
         for configuration in kernel.configurations() {
-            trials.extend(trials_of(kernel, configuration));
+            let boot = Arc::new(Boot::new(kernel, configuration));
+            let of_boot = trials_of(kernel, configuration, &boot);
+            if of_boot.iter().any(|trial| is_wanted(&arguments, trial)) {
+                boots.push(boot);
+            }
+            trials.extend(of_boot);
         }
     }
+    boot::start(boots);
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-fn trials_of(kernel: &'static Kernel, configuration: Configuration) -> Vec<Trial> {
+fn is_wanted(arguments: &Arguments, trial: &Trial) -> bool {
+    let is_named = arguments.filter.as_deref().is_none_or(|filter| trial.name().contains(filter));
+    is_named && !trial.has_ignored_flag() && !arguments.list
+}
+
+fn trials_of(kernel: &'static Kernel, configuration: Configuration, boot: &Arc<Boot>) -> Vec<Trial> {
     let missing = kernel.image.is_none().then(|| "RMAPSCOPE_KERNELS is not set".to_owned());
-    let boot = Arc::new(Boot::new(kernel, configuration));
     let name = kernel.name.as_str();
     let mut trials = Vec::new();
     for &run in configuration.runs() {
@@ -51,14 +61,14 @@ fn trials_of(kernel: &'static Kernel, configuration: Configuration) -> Vec<Trial
             if applies == Applies::No {
                 continue;
             }
-            let boot = Arc::clone(&boot);
+            let boot = Arc::clone(boot);
             let judge = move || judge(&boot, run, check.judge);
             trials.push(trial(format!("{name} {run}: {}", check.name), applies, &missing, judge));
         }
     }
     if configuration == Configuration::Verdicts {
         for test in selftests::ALL {
-            let boot = Arc::clone(&boot);
+            let boot = Arc::clone(boot);
             let judge = move || judge(&boot, "healthy", |run| checks::selftest(run, test));
             let trial_name = format!("{name} healthy: selftest {}", test.session());
             trials.push(trial(trial_name, test.applies(kernel), &missing, judge));
@@ -66,7 +76,7 @@ fn trials_of(kernel: &'static Kernel, configuration: Configuration) -> Vec<Trial
     }
     if configuration == Configuration::Mutants {
         for mutant in mutants::all() {
-            let boot = Arc::clone(&boot);
+            let boot = Arc::clone(boot);
             let judge = move || judge(&boot, "mutants", |run| checks::planted_bug(run, mutant));
             trials.push(trial(format!("{name} mutants: {}", mutant.name), Applies::Yes, &missing, judge));
         }
