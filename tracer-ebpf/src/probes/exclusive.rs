@@ -118,16 +118,25 @@ fn send_page<C: Context>(call: &mut Call<'_, C>, mm: u64, address: u64, page: u6
     let Some(room) = call.reserve(Kind::ExclusivePage) else { return };
     let state = page::state_of_any(page);
     let head = page::head(page);
-    let mapping = head.and_then(|head| Probed::load::<u64>(head, global!(layout.page_mapping)));
-    let refcount = head.and_then(|head| Probed::load(head, global!(layout.page_refcount)));
+    // Numbers, not options: the compiler moves the read of an option's value before the look at whether there is
+    // one, and verifiers up to 6.2 refuse to read what was never written.
+    let (mut mapping_bits, mut refcount) = (BITS_UNKNOWN, MAPCOUNT_UNKNOWN);
+    if let Some(head) = head {
+        if let Some(mapping) = Probed::load::<u64>(head, global!(layout.page_mapping)) {
+            mapping_bits = mapping as u32 & 3;
+        }
+        if let Some(count) = Probed::load(head, global!(layout.page_refcount)) {
+            refcount = count;
+        }
+    }
     room.send(ExclusivePage {
         mm,
         address,
         page,
         flags: state.flags,
-        mapping_bits: mapping.map_or(BITS_UNKNOWN, |mapping| mapping as u32 & 3),
+        mapping_bits,
         mapcount: state.mapcount,
-        refcount: refcount.unwrap_or(MAPCOUNT_UNKNOWN),
+        refcount,
         reserved: 0,
     });
 }

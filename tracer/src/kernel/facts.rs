@@ -246,7 +246,10 @@ mod tests {
         std::fs::create_dir_all(root.path().join("sys/kernel")).unwrap();
         let error = Facts::of_system(&system, &FactsOptions::default()).unwrap_err();
         assert_eq!(error.code, ExitCode::Prerequisite);
-        assert_eq!(error.cause, "this kernel has no BTF, or it is hidden here: /sys/kernel/btf/vmlinux does not exist");
+        assert_eq!(
+            error.cause,
+            "this kernel has no BTF, or it is hidden here: /sys/kernel/btf/vmlinux does not exist"
+        );
         let file = root.path().join("file");
         std::fs::write(&file, "no BTF at all").unwrap();
         let options = FactsOptions { btf: Some(file), ..FactsOptions::default() };

@@ -74,7 +74,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         arguments: &[
-            Argument::pointer(&["folio", "new"], &["folio", "page"]),
+            Argument::pointer(&["folio", "new", "page"], &["folio", "page"]),
             VMA,
             ADDRESS,
             Argument::pointer(&["old", "arg"], &[]),
@@ -86,6 +86,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "all",
             &[
                 "struct page *new, struct vm_area_struct *vma, unsigned long addr, void *old",
+                "struct page *page, struct vm_area_struct *vma, unsigned long addr, void *old",
                 "struct folio *folio, struct vm_area_struct *vma, unsigned long addr, void *old",
                 "struct folio *folio, struct vm_area_struct *vma, unsigned long addr, void *arg",
             ],
