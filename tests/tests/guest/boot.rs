@@ -67,7 +67,7 @@ impl Configuration {
             Self::Lockdown => guest.cpus(2).append("lockdown=confidentiality").timeout(minutes(5)),
             // The selftest `migration` wants three CPUs.
             Self::Verdicts => {
-                with_disk(guest.cpus(3)).timeout(minutes(20) + Duration::from_secs(2 * stress_seconds()))
+                with_disk(guest.cpus(3)).timeout(minutes(40) + Duration::from_secs(2 * stress_seconds()))
             }
             Self::LittleRoom => guest
                 .cpus(2)

@@ -3,7 +3,7 @@
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
-use super::{Check, Run, healthy, healthy_with_test_driver, little_room};
+use super::{Check, Run, healthy, healthy_once, healthy_with_test_driver, little_room};
 use crate::recording::Session;
 use crate::verdict::Verdict;
 
@@ -11,7 +11,8 @@ pub const CHECKS: &[Check] = &[
     Check { name: "exclusive ping-pong is diagnosed", applies: healthy_with_test_driver, judge: ping_pong },
     Check {
         name: "exclusive pages that block migration are diagnosed",
-        applies: healthy_with_test_driver,
+        // Since 6.15 they are mapped and migrate like others.
+        applies: healthy_once,
         judge: blocked_migration,
     },
     Check { name: "walks over thousands of VMAs are diagnosed", applies: healthy, judge: long_walk },
