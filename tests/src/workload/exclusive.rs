@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::Args;
 
 use super::fact::Facts;
@@ -52,6 +52,9 @@ pub struct Exclusive {
     /// Look neither at what the pages hold nor at the bits of their entries; the child of --fork does nothing
     #[arg(long)]
     pub unchecked: bool,
+    /// Others move and swap out pages meanwhile, which since 6.15 ends exclusive entries, too.
+    #[arg(skip)]
+    pub disturbed: bool,
 }
 
 /// Events of pages that are mlocked.
@@ -93,7 +96,9 @@ impl Exclusive {
             memory.fill();
         }
         mirror.make_exclusive(&memory)?;
-        let exclusive_type = memory.highest_swap_type()?.context("no page has an exclusive entry")?;
+        let lasts = leaves_rmap || !self.disturbed;
+        let exclusive_type = memory.highest_swap_type()?;
+        ensure!(exclusive_type.is_some() || !lasts, "no page has an exclusive entry");
         facts.exactly("make_device_exclusive", exclusive_calls(self.pages)? * rounds)?;
         facts.exactly("exclusive_page", pages * rounds)?;
         if leaves_rmap {
@@ -102,7 +107,7 @@ impl Exclusive {
             locked.mlocked += pages * (rounds - 1);
         }
         let entries = memory.swapped()?;
-        ensure!(entries == self.pages, "{entries} of {pages} pages have an exclusive entry");
+        ensure!(entries == self.pages || !lasts, "{entries} of {pages} pages have an exclusive entry");
 
         let protection = self.uffd_wp.then(|| WriteProtection::of(&memory)).transpose()?;
         if self.mprotect {
@@ -126,8 +131,9 @@ impl Exclusive {
         } else if self.fork || self.fault {
             self.touch(&memory)?;
             // Reclaim and compaction may have put other entries there meanwhile.
-            let left = memory.count(|state| state.swap_type() == Some(exclusive_type))?;
-            ensure!(left == 0, "{left} exclusive entries are left");
+            let left =
+                memory.count(|state| exclusive_type.is_some() && state.swap_type() == exclusive_type)?;
+            ensure!(left == 0 || !lasts, "{left} exclusive entries are left");
             facts.exactly("restore_exclusive", pages * rounds)?;
             facts.exactly("exclusive_fault", pages * if self.fork { rounds - 1 } else { rounds })?;
             if leaves_rmap {

@@ -115,7 +115,7 @@ pub(super) fn press() -> anyhow::Result<()> {
 /// Every way in which exclusive pages end. Another process's work may hold the lock of a page: then the
 /// driver gets EBUSY and a fork ENOMEM, which is no failure.
 pub(super) fn exclusive(pages: usize, facts: &mut Facts) -> anyhow::Result<()> {
-    let plain = Exclusive { pages, ..Exclusive::default() };
+    let plain = Exclusive { pages, disturbed: true, ..Exclusive::default() };
     for round in [
         Exclusive { fork: true, ..plain.clone() },
         Exclusive { fork: true, mlock: true, mremap: true, ..plain.clone() },
