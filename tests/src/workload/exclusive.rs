@@ -9,6 +9,7 @@ use super::fact::Facts;
 use super::fork::{SMAPS_LENGTH, count_copied_vmas};
 use super::memory::Memory;
 use super::mirror::{Mirror, exclusive_calls, works_in_ranges};
+use super::mlock::unlocks_in_batches;
 use super::pagemap::clear_soft_dirty;
 use super::system::{fork_child, wait_for_success};
 use super::userfault::WriteProtection;
@@ -148,7 +149,10 @@ impl Exclusive {
         drop(protection);
         if self.mlock {
             facts.exactly("mlock_folio", locked.mlocked)?;
-            facts.exactly("munlock_folio", locked.munlocked)?;
+            // Up to 5.17 pages are unlocked in batches, without that call.
+            if !unlocks_in_batches()? {
+                facts.exactly("munlock_folio", locked.munlocked)?;
+            }
             facts.exactly("mlock_fixup", locked.fixups)?;
         }
         Ok(())
