@@ -135,10 +135,12 @@ tasks() {
     done
 
     begin tasks-reuse
+    # Whoever waits for this starts no tasks, which would take the ids.
+    mkfifo /tmp/strangers-ran
     background rmapscope record --attach "$ATTACH" -o "$DIR/trace.data" -e mlock -- sh -c '
         for child in 1 2 3 4 5 6 7 8; do (:) & echo $! >>"$0/ids"; wait; done
         touch "$0/ours"
-        until [ -e "$0/strangers" ]; do sleep 0.1; done
+        read -r _ </tmp/strangers-ran
         exec rmapscope-workload --facts "$FACTS" mlock --pages 20' "$DIR"
     for _ in $(seq 300); do [ -e "$DIR/ours" ] && break; sleep 0.1; done
     local id
@@ -152,7 +154,7 @@ tasks() {
             [ $! = "$id" ] && echo "$id" >>"$DIR/reused" && break
         done
     done <"$DIR/ids"
-    touch "$DIR/strangers"
+    echo >/tmp/strangers-ran
     wait "$BACKGROUND"
     echo $? >"$DIR/status"
 }
