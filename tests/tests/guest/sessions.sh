@@ -154,7 +154,7 @@ tasks() {
             [ $! = "$id" ] && echo "$id" >>"$DIR/reused" && break
         done
     done <"$DIR/ids"
-    echo >/tmp/strangers-ran
+    timeout 30 sh -c 'echo >/tmp/strangers-ran'
     wait "$BACKGROUND"
     echo $? >"$DIR/status"
 }
