@@ -9,6 +9,8 @@ use super::fact::Facts;
 use super::memory::{Memory, PAGE_SIZE};
 use super::system::check;
 
+const MPOL_DEFAULT: i32 = 0;
+const MPOL_BIND: i32 = 2;
 const MPOL_MF_MOVE: i32 = 1 << 1;
 /// Pages that others map, too; needs CAP_SYS_NICE.
 pub(super) const MPOL_MF_MOVE_ALL: i32 = 1 << 2;
@@ -41,11 +43,11 @@ impl MovePages {
     pub fn run(&self, facts: &mut Facts) -> anyhow::Result<()> {
         let nodes = memory_nodes()?;
         let [first, second, ..] = nodes[..] else { bail!("move_pages needs two NUMA nodes with memory") };
-        let memory = Memory::filled(self.pages)?;
-        // Wherever the pages are now: none of what follows counts a page that need not move.
+        // None of what follows counts a page that need not move.
+        let memory = on_node(first, || Memory::filled(self.pages))?;
         let here = where_are(&memory)?;
-        ensure!(here.iter().all(|node| *node == here[0]), "the pages are not on one NUMA node");
-        let mut target = if here[0] == first { second } else { first };
+        ensure!(here.iter().all(|node| *node == first), "the pages are not on NUMA node {first}");
+        let mut target = second;
         facts.pages(memory.page_list()?)?;
         for _ in 0..self.moves {
             let status = move_pages(&memory, Some(target))?;
@@ -80,6 +82,21 @@ fn parse_list(list: &str) -> Option<Vec<i32>> {
         numbers.extend(first.parse::<i32>().ok()?..=last.parse().ok()?);
     }
     Some(numbers)
+}
+
+/// Takes the memory of `work` from one node only, however little it has left.
+fn on_node<T>(node: i32, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    set_mempolicy(MPOL_BIND, 1 << node)?;
+    let result = work();
+    set_mempolicy(MPOL_DEFAULT, 0)?;
+    result
+}
+
+/// set_mempolicy(2) with the first 63 nodes.
+fn set_mempolicy(mode: i32, nodes: u64) -> anyhow::Result<()> {
+    // SAFETY: the mask has as many bits as the count says and lives during the call.
+    let result = unsafe { libc::syscall(libc::SYS_set_mempolicy, mode, &raw const nodes, u64::BITS) };
+    check("set_mempolicy", result).map(drop)
 }
 
 fn where_are(memory: &Memory) -> anyhow::Result<Vec<i32>> {

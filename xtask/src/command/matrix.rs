@@ -17,7 +17,7 @@ mod families;
 use document::Document;
 
 /// The kernels of the table if none is named.
-const KERNELS: [&str; 8] = ["6.1", "6.12", kernel::HMM, "6.16", "6.18", "7.3", "7.3-rt", "7.3-cloud"];
+const KERNELS: [&str; 7] = ["6.1", "6.12", kernel::HMM, "6.16", "6.18", "7.3", "7.3-rt"];
 
 /// Options of `matrix`.
 #[derive(Args, Debug)]

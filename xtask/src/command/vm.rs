@@ -13,7 +13,7 @@ use crate::{kernel, workspace};
 /// Options of `vm`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Kernel to boot: 6.1, 6.12, 6.12-hmm, a newer one of Debian's (6.18, 7.3, 7.3-rt, 7.3-cloud, latest, …), or
+    /// Kernel to boot: 6.1, 6.12, 6.12-hmm, a newer one of Debian's (6.18, 7.3, 7.3-rt, latest, …), or
     /// the path of a bzImage
     #[arg(long, default_value = kernel::HMM)]
     kernel: String,

@@ -34,7 +34,8 @@ pub const LATEST: &str = "latest";
 pub const HMM: &str = "6.12-hmm";
 
 /// What `--kernel` takes, for people.
-pub const KINDS: &str = "6.1, 6.12, 6.12-hmm, a newer one of Debian's (6.18, 7.3, 7.3-rt, 7.3-cloud, latest, …) or the path of a bzImage";
+pub const KINDS: &str =
+    "6.1, 6.12, 6.12-hmm, a newer one of Debian's (6.18, 7.3, 7.3-rt, latest, …) or the path of a bzImage";
 
 /// The image of a kernel, made ready: `6.1` and `6.12` are Debian 12's own, installed in `/boot`; `6.12-hmm` is
 /// built here; `7.3`, `7.3-rt` or `latest` is unpacked from a newer suite of Debian's archive; anything else is the

@@ -19,6 +19,9 @@ which as many were seen as stated, of those with a statement that this kernel ha
 pages. *Rules*: how many of the family's were exercised, and what became of those; a rule that nobody exercised is
 in neither of the last two columns unless something that it needs was missing.
 
+5.15 is no kernel of Debian's suites: its rows are of an image that was built by hand, with `test_hmm`, and named by its
+path. The cloud flavours have no 9p, without which a guest does not see its programs.
+
 | kernel | release | family | attached | exact | rules exercised | passed | inconclusive or violated |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 ";
