@@ -137,11 +137,12 @@ tasks() {
     begin tasks-reuse
     # Whoever waits for this starts no tasks, which would take the ids.
     mkfifo /tmp/strangers-ran
-    background rmapscope record --attach "$ATTACH" -o "$DIR/trace.data" -e mlock -- sh -c '
+    rmapscope record --attach "$ATTACH" -o "$DIR/trace.data" -e mlock -- sh -c '
         for child in 1 2 3 4 5 6 7 8; do (:) & echo $! >>"$0/ids"; wait; done
         touch "$0/ours"
         read -r _ </tmp/strangers-ran
-        exec rmapscope-workload --facts "$FACTS" mlock --pages 20' "$DIR"
+        exec rmapscope-workload --facts "$FACTS" mlock --pages 20' "$DIR" >"$DIR/stdout" 2>"$DIR/stderr" &
+    local recording=$!
     for _ in $(seq 300); do [ -e "$DIR/ours" ] && break; sleep 0.1; done
     local id
     while read -r id; do
@@ -155,7 +156,7 @@ tasks() {
         done
     done <"$DIR/ids"
     timeout 30 sh -c 'echo >/tmp/strangers-ran'
-    wait "$BACKGROUND"
+    wait "$recording"
     echo $? >"$DIR/status"
 }
 
