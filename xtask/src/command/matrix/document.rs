@@ -15,9 +15,9 @@ of each kernel (2 emulated CPUs, 1 GiB, two NUMA nodes, `swiotlb=force`, an NVMe
 what it stated, and judged by the rules.
 
 *Attached*: probe points in use, of those in the catalogue for all kernels; no kernel has all. *Exact*: events of
-which as many were seen as stated, of those with a statement that this kernel has a point for; without device memory there is none about exclusive
-pages. *Rules*: how many of the family's were exercised, and what became of those; a rule that nobody exercised is
-in neither of the last two columns unless something that it needs was missing.
+which as many were seen as stated, of those with a statement that this kernel has a point for; without device memory
+there is none about exclusive pages. *Rules*: how many of the family's were exercised, and what became of those; a rule
+that nobody exercised is in neither of the last two columns unless something that it needs was missing.
 
 5.15 is no kernel of Debian's suites: its rows are of an image that was built by hand, with `test_hmm`, and named by its
 path. The cloud flavours have no 9p, without which a guest does not see its programs.
