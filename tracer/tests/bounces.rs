@@ -1,12 +1,13 @@
 //! Slots that `swiotlb_map` takes and gives back itself, because the device cannot reach them: every view of a
 //! recording says the same of them, on kernels that do so unseen and on those that unmap (7.3).
 
+mod attached_common;
+
 use std::path::Path;
 use std::process::Command;
 
 use rmapscope::event::{Body, Event, Header, Kind, Summary};
 use rmapscope::kernel::Description;
-use rmapscope::probe::{AttachMethod, Outcome, PointReport};
 use rmapscope::trace_file::{FileHeader, Writer};
 use tracer_common::event::{
     MAPPING_ERROR, MlockFixup, STACK_NONE, SwiotlbMap, SwiotlbMapSingle, SwiotlbUnmapSingle, UNKNOWN,
@@ -22,16 +23,7 @@ const HELD: u64 = 1000;
 fn record(path: &Path, unmaps: bool) {
     let mut header = FileHeader::new(Description { page_size: 4096, ..Description::default() });
     header.traced_command = Some(vec!["work".to_owned()]);
-    header.probes = Kind::ALL
-        .iter()
-        .map(|kind| PointReport {
-            point: kind.name().to_owned(),
-            family: kind.family().name().to_owned(),
-            events: vec![kind.name().to_owned()],
-            outcome: Outcome::Attached { symbol: kind.name().to_owned(), method: AttachMethod::Fentry },
-            attempts: Vec::new(),
-        })
-        .collect();
+    header.probes = Kind::ALL.iter().map(attached_common::point).collect();
     let mut writer = Writer::create(path, &header).expect("a file");
     let mut write = |time: u64, kind: Kind, body: Body| {
         let header = Header { time, tid: 7, pid: 7, kind: kind as u16, cpu: 0, stack: STACK_NONE };

@@ -1,12 +1,13 @@
 //! The subcommands `check` and `explain`, as a user and a CI system run them, on trace files.
 
+mod attached_common;
+
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use rmapscope::event::{Body, Event, Header, Kind, Summary};
 use rmapscope::kernel::{Description, NamedValue};
-use rmapscope::probe::{AttachMethod, Outcome, PointReport};
 use rmapscope::trace_file::{FileHeader, Writer};
 use tracer_common::event::{FolioWalk, STACK_NONE};
 
@@ -31,16 +32,7 @@ impl Case {
             enums: [("ttu_flags".to_owned(), vec![named("TTU_BATCH_FLUSH", 0x40)])].into(),
             ..Description::default()
         });
-        header.probes = Kind::ALL
-            .iter()
-            .map(|kind| PointReport {
-                point: kind.name().to_owned(),
-                family: kind.family().name().to_owned(),
-                events: vec![kind.name().to_owned()],
-                outcome: Outcome::Attached { symbol: kind.name().to_owned(), method: AttachMethod::Fentry },
-                attempts: Vec::new(),
-            })
-            .collect();
+        header.probes = Kind::ALL.iter().map(attached_common::point).collect();
         let mut writer = Writer::create(case.path("trace.data"), &header).expect("a file");
         for (index, flags) in flags.iter().enumerate() {
             let header = Header {

@@ -1,6 +1,7 @@
 //! Random histories of a kernel that keeps its rules never violate one; one illegal step in such a history is
 //! found by its rule and by no other.
 
+mod attached_common;
 mod check_world;
 
 use check_world::{History, Step, World};

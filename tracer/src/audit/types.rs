@@ -273,22 +273,11 @@ pub(super) mod tests {
         }
     }
 
-    fn system(files: &[(&str, &str)]) -> (tempfile::TempDir, SystemFiles) {
-        let root = tempfile::tempdir().unwrap();
-        for (path, content) in files {
-            let path = root.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, content).unwrap();
-        }
-        let system = SystemFiles::below(root.path());
-        (root, system)
-    }
-
     #[test]
     fn a_kernel_without_btf_is_known_by_symbols_and_release() {
         let symbols = "0 T memory_failure\n0 T migrate_pages\n0 T make_device_exclusive_range\n";
         let release = ("proc/sys/kernel/osrelease", "6.12.0\n");
-        let (_root, files) = system(&[release, ("proc/kallsyms", symbols)]);
+        let (_root, files) = SystemFiles::made_of(&[release, ("proc/kallsyms", symbols)]);
         let found = TypeTable::find(&files, &TypeSources::default()).unwrap();
         assert_eq!(found.types, table(23, true).types);
         assert!(found.source.starts_with("from the kernel's symbols and release: DEVICE_PRIVATE=y"));
@@ -300,7 +289,8 @@ pub(super) mod tests {
         let config = "#\nCONFIG_MEMORY_FAILURE=y\nCONFIG_MIGRATION=y\nCONFIG_DEVICE_PRIVATE=y\n";
         for (release, expected) in [("5.15.3", table(25, true)), ("6.12.0", table(23, true))] {
             let path = format!("boot/config-{release}");
-            let (_root, files) = system(&[("proc/sys/kernel/osrelease", release), (&path, config)]);
+            let (_root, files) =
+                SystemFiles::made_of(&[("proc/sys/kernel/osrelease", release), (&path, config)]);
             let found = TypeTable::find(&files, &TypeSources::default()).unwrap();
             assert_eq!(found.types, expected.types, "{release}");
             assert!(found.source.starts_with("from the kernel's configuration and release"), "{found:?}");
@@ -310,13 +300,13 @@ pub(super) mod tests {
 
     #[test]
     fn nothing_is_guessed_from_nothing() {
-        let (_root, files) = system(&[("proc/sys/kernel/osrelease", "6.12.0")]);
+        let (_root, files) = SystemFiles::made_of(&[("proc/sys/kernel/osrelease", "6.12.0")]);
         assert!(matches!(TypeTable::find(&files, &TypeSources::default()), Err(TypesError::NoEvidence)));
     }
 
     #[test]
     fn a_table_is_read_as_it_is_written() {
-        let (root, files) = system(&[("table", &table(23, true).text())]);
+        let (root, files) = SystemFiles::made_of(&[("table", &table(23, true).text())]);
         let sources = TypeSources { table: Some(root.path().join("table")), ..TypeSources::default() };
         let found = TypeTable::find(&files, &sources).unwrap();
         assert_eq!((found.types, found.doubt), (table(23, true).types, None));

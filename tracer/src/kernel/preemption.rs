@@ -37,18 +37,6 @@ fn built_in(configuration: &Configuration) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// Files of a kernel.
-    fn system(files: &[(&str, &str)]) -> (tempfile::TempDir, SystemFiles) {
-        let root = tempfile::tempdir().unwrap();
-        for (path, text) in files {
-            let path = root.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        }
-        let system = SystemFiles::below(root.path());
-        (root, system)
-    }
-
     fn symbols(names: &str) -> Symbols {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("kallsyms");
@@ -58,7 +46,7 @@ mod tests {
 
     #[test]
     fn a_kernel_that_cannot_does_not() {
-        let (_root, system) = system(&[]);
+        let (_root, system) = SystemFiles::made_of(&[]);
         assert!(!preempts(&system, &symbols("ffffffff81000000 T schedule\n"), None));
         assert!(preempts(&system, &symbols("ffffffff81000000 T preempt_schedule\n"), None));
         assert!(preempts(&system, &Symbols::none(), None), "what is not known may be");
@@ -71,10 +59,10 @@ mod tests {
         let command_line = ("proc/cmdline", "preempt=full quiet preempt=none\n");
         for (mode, expected) in [("none (voluntary) full lazy", false), ("none voluntary full (lazy) ", true)]
         {
-            let (_root, system) = system(&[mounts, ("d/sched/preempt", mode), command_line]);
+            let (_root, system) = SystemFiles::made_of(&[mounts, ("d/sched/preempt", mode), command_line]);
             assert_eq!(preempts(&system, &symbols, None), expected, "{mode}");
         }
-        let (_root, system) = system(&[command_line]);
+        let (_root, system) = SystemFiles::made_of(&[command_line]);
         assert!(!preempts(&system, &symbols, None), "without debugfs the command line says it");
     }
 
@@ -83,7 +71,7 @@ mod tests {
         let symbols = symbols("ffffffff81000000 T preempt_schedule\n");
         for (option, expected) in [("PREEMPT_VOLUNTARY", false), ("PREEMPT_LAZY", true)] {
             let text = format!("CONFIG_64BIT=y\nCONFIG_{option}=y\n");
-            let (root, system) = system(&[("proc/cmdline", "quiet\n"), ("config", &text)]);
+            let (root, system) = SystemFiles::made_of(&[("proc/cmdline", "quiet\n"), ("config", &text)]);
             let configuration = Configuration::load(&root.path().join("config")).unwrap();
             assert_eq!(preempts(&system, &symbols, Some(&configuration)), expected, "{option}");
         }

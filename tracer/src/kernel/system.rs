@@ -63,6 +63,21 @@ impl SystemFiles {
     }
 }
 
+#[cfg(test)]
+impl SystemFiles {
+    /// A machine that has these files alone, by their paths below its root; it lives as long as the folder.
+    pub(crate) fn made_of(files: &[(&str, &str)]) -> (tempfile::TempDir, Self) {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let system = Self::below(root.path());
+        (root, system)
+    }
+}
+
 /// The running kernel's release, asked of itself.
 fn running_release() -> Option<String> {
     let mut names = MaybeUninit::<libc::utsname>::uninit();

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use rmapscope::check::{Checker, Options, Verdict};
 use rmapscope::event::{Body, Event, Header, Item, Kind, Loss, LossCause, Sink, Summary};
-use rmapscope::probe::{AttachMethod, Outcome, PointReport};
+use rmapscope::probe::PointReport;
 use rmapscope::trace_file::FileHeader;
 use tracer_common::event::STACK_NONE;
 
 use super::kernel;
+use crate::attached_common;
 
 /// Nanoseconds between events.
 const STEP: u64 = 1000;
@@ -80,15 +81,14 @@ impl History {
 
     pub fn verdict(&self) -> Verdict {
         let mut header = FileHeader::new(kernel::description());
-        let report = |kind: &Kind| PointReport {
-            point: match kind {
-                Kind::ExclusivePage => "make_device_exclusive_range".to_owned(),
-                kind => kind.name().to_owned(),
-            },
-            family: kind.family().name().to_owned(),
-            events: vec![kind.name().to_owned()],
-            outcome: Outcome::Attached { symbol: kind.name().to_owned(), method: AttachMethod::Fentry },
-            attempts: Vec::new(),
+        let report = |kind: &Kind| {
+            let point = attached_common::point(kind);
+            match kind {
+                Kind::ExclusivePage => {
+                    PointReport { point: "make_device_exclusive_range".to_owned(), ..point }
+                }
+                _ => point,
+            }
         };
         header.probes = Kind::ALL.iter().map(report).collect();
         let mut checker = Checker::new(&header, Options::default());
