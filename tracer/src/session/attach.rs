@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use aya::Ebpf;
+use aya::programs::kprobe::KProbeLinkId;
 use aya::programs::links::FdLink;
 use aya::programs::{Program as Loaded, ProgramError};
 use tracer_common::family::Family;
@@ -167,36 +168,10 @@ impl Probes {
         program: &Program,
         targets: &mut Targets<'_>,
     ) -> Result<(), ProgramError> {
-        let (kind, target) = (program.kind, program.target.as_str());
         let loaded = self.ebpf.program_mut(&program.name).ok_or(ProgramError::NotLoaded)?;
-        let link = match (loaded, kind) {
-            (Loaded::FEntry(program), _) => {
-                program.load(target, targets.with(kind, target)?)?;
-                program.attach()?;
-                return Ok(());
-            }
-            (Loaded::FExit(program), _) => {
-                program.load(target, targets.with(kind, target)?)?;
-                program.attach()?;
-                return Ok(());
-            }
-            (Loaded::BtfTracePoint(program), _) => {
-                program.load(target, targets.with(kind, target)?)?;
-                program.attach()?;
-                return Ok(());
-            }
-            (Loaded::RawTracePoint(program), _) => {
-                program.load()?;
-                program.attach(target)?;
-                return Ok(());
-            }
-            (Loaded::KProbe(program), ProgramKind::Kprobe | ProgramKind::Kretprobe) => {
-                program.load()?;
-                let id = program.attach(target, 0)?;
-                program.take_link(id)?
-            }
-            _ => return Err(ProgramError::UnexpectedProgramType),
-        };
+        let id = attach_to(loaded, program.kind, &program.target, targets)?;
+        let (Some(id), Loaded::KProbe(kprobe)) = (id, loaded) else { return Ok(()) };
+        let link = kprobe.take_link(id)?;
         // Before 5.15 a kprobe has no link of its own, and detaches with its program.
         if let Ok(link) = FdLink::try_from(link) {
             let fd = match link.info() {
@@ -263,6 +238,39 @@ impl Probes {
             self.unload(program);
         }
     }
+}
+
+/// Loads a program and attaches it. The link stays with the program; that of a kprobe may be taken from it.
+pub(super) fn attach_to(
+    program: &mut Loaded,
+    kind: ProgramKind,
+    target: &str,
+    targets: &mut Targets<'_>,
+) -> Result<Option<KProbeLinkId>, ProgramError> {
+    match program {
+        Loaded::FEntry(program) => {
+            program.load(target, targets.with(kind, target)?)?;
+            program.attach()?;
+        }
+        Loaded::FExit(program) => {
+            program.load(target, targets.with(kind, target)?)?;
+            program.attach()?;
+        }
+        Loaded::BtfTracePoint(program) => {
+            program.load(target, targets.with(kind, target)?)?;
+            program.attach()?;
+        }
+        Loaded::RawTracePoint(program) => {
+            program.load()?;
+            program.attach(target)?;
+        }
+        Loaded::KProbe(program) => {
+            program.load()?;
+            return program.attach(target, 0).map(Some);
+        }
+        _ => return Err(ProgramError::UnexpectedProgramType),
+    }
+    Ok(None)
 }
 
 fn refusal(program: &Program, error: &ProgramError) -> Refusal {

@@ -6,8 +6,9 @@ use std::ptr;
 
 use aya::Ebpf;
 use aya::maps::{Array, MapData};
-use aya::programs::{Program as Loaded, ProgramError};
+use aya::programs::Program as Loaded;
 
+use super::attach::attach_to;
 use super::targets::Targets;
 use crate::probe::{Plan, ProgramKind};
 
@@ -101,49 +102,18 @@ impl SelfTest {
 fn attach(ebpf: &mut Ebpf, kind: ProgramKind, targets: &mut Targets<'_>) -> Option<Trigger> {
     let program = ebpf.program_mut(&format!("{}_self_test", kind.name()))?;
     if matches!(kind, ProgramKind::BtfTracepoint | ProgramKind::RawTracepoint) {
-        return attach_to(program, kind, TRACEPOINT, targets).ok().map(|()| Trigger::Timer);
+        return attach_to(program, kind, TRACEPOINT, targets).ok().map(|_| Trigger::Timer);
     }
     // Trampolines and kprobes on functions of their own: one may work where both together do not.
     let calls =
         CALLS.iter().cycle().skip(usize::from(matches!(kind, ProgramKind::Kprobe | ProgramKind::Kretprobe)));
     for (name, number) in calls.take(CALLS.len()) {
         match attach_to(program, kind, &format!("{PREFIX}{name}"), targets) {
-            Ok(()) => return Some(Trigger::Call(*number)),
+            Ok(_) => return Some(Trigger::Call(*number)),
             Err(_) => unload(program),
         }
     }
     None
-}
-
-fn attach_to(
-    program: &mut Loaded,
-    kind: ProgramKind,
-    target: &str,
-    targets: &mut Targets<'_>,
-) -> Result<(), ProgramError> {
-    match program {
-        Loaded::FEntry(program) => {
-            program.load(target, targets.with(kind, target)?)?;
-            program.attach().map(drop)
-        }
-        Loaded::FExit(program) => {
-            program.load(target, targets.with(kind, target)?)?;
-            program.attach().map(drop)
-        }
-        Loaded::BtfTracePoint(program) => {
-            program.load(target, targets.with(kind, target)?)?;
-            program.attach().map(drop)
-        }
-        Loaded::RawTracePoint(program) => {
-            program.load()?;
-            program.attach(target).map(drop)
-        }
-        Loaded::KProbe(program) => {
-            program.load()?;
-            program.attach(target, 0).map(drop)
-        }
-        _ => Err(ProgramError::UnexpectedProgramType),
-    }
 }
 
 fn unload(program: &mut Loaded) {
