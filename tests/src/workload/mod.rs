@@ -24,6 +24,7 @@ mod memory;
 mod mirror;
 mod mlock;
 mod move_pages;
+mod numa;
 mod pagemap;
 mod pageout;
 mod reclaim;

@@ -1,16 +1,15 @@
 //! Migration between NUMA nodes.
 
-use std::fs;
+use std::collections::BTreeMap;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use clap::Args;
 
 use super::fact::Facts;
 use super::memory::{Memory, PAGE_SIZE};
+use super::numa::{make_room, memory_nodes, on_node};
 use super::system::check;
 
-const MPOL_DEFAULT: i32 = 0;
-const MPOL_BIND: i32 = 2;
 const MPOL_MF_MOVE: i32 = 1 << 1;
 /// Pages that others map, too; needs CAP_SYS_NICE.
 pub(super) const MPOL_MF_MOVE_ALL: i32 = 1 << 2;
@@ -24,6 +23,9 @@ pub struct MovePages {
     /// Moves of each page
     #[arg(long, default_value_t = 2)]
     pub moves: u32,
+    /// Move them until the process is killed, also when the kernel cannot move them for a while; states no numbers
+    #[arg(long, conflicts_with = "moves")]
+    pub endless: bool,
 }
 
 impl MovePages {
@@ -43,16 +45,28 @@ impl MovePages {
     pub fn run(&self, facts: &mut Facts) -> anyhow::Result<()> {
         let nodes = memory_nodes()?;
         let [first, second, ..] = nodes[..] else { bail!("move_pages needs two NUMA nodes with memory") };
+        for node in [first, second] {
+            make_room(node, self.pages * PAGE_SIZE)?;
+        }
         // None of what follows counts a page that need not move.
         let memory = on_node(first, || Memory::filled(self.pages))?;
         let here = where_are(&memory)?;
         ensure!(here.iter().all(|node| *node == first), "the pages are not on NUMA node {first}");
         let mut target = second;
         facts.pages(memory.page_list()?)?;
+        if self.endless {
+            for node in [second, first].into_iter().cycle() {
+                make_room(node, self.pages * PAGE_SIZE)?;
+                move_pages(&memory, Some(node))?;
+            }
+        }
         for _ in 0..self.moves {
             let status = move_pages(&memory, Some(target))?;
-            let moved = status.iter().filter(|node| **node == target).count();
-            ensure!(moved == self.pages, "{moved} of {} pages moved to node {target}", self.pages);
+            ensure!(
+                status.iter().all(|node| *node == target),
+                "not all pages moved to node {target}; {}",
+                in_words(&status)
+            );
             target = if target == first { second } else { first };
         }
         memory.check()?;
@@ -65,38 +79,6 @@ impl MovePages {
         }
         facts.exactly("migrate_pages", u64::from(self.moves))
     }
-}
-
-/// Nodes that have memory.
-pub(super) fn memory_nodes() -> anyhow::Result<Vec<i32>> {
-    let path = "/sys/devices/system/node/has_memory";
-    let Ok(list) = fs::read_to_string(path) else { return Ok(vec![0]) };
-    parse_list(list.trim()).with_context(|| format!("unexpected content of {path}: {list}"))
-}
-
-/// A kernel list such as `0-1,4`.
-fn parse_list(list: &str) -> Option<Vec<i32>> {
-    let mut numbers = Vec::new();
-    for part in list.split(',').filter(|part| !part.is_empty()) {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        numbers.extend(first.parse::<i32>().ok()?..=last.parse().ok()?);
-    }
-    Some(numbers)
-}
-
-/// Takes the memory of `work` from one node only, however little it has left.
-fn on_node<T>(node: i32, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
-    set_mempolicy(MPOL_BIND, 1 << node)?;
-    let result = work();
-    set_mempolicy(MPOL_DEFAULT, 0)?;
-    result
-}
-
-/// set_mempolicy(2) with the first 63 nodes.
-fn set_mempolicy(mode: i32, nodes: u64) -> anyhow::Result<()> {
-    // SAFETY: the mask has as many bits as the count says and lives during the call.
-    let result = unsafe { libc::syscall(libc::SYS_set_mempolicy, mode, &raw const nodes, u64::BITS) };
-    check("set_mempolicy", result).map(drop)
 }
 
 fn where_are(memory: &Memory) -> anyhow::Result<Vec<i32>> {
@@ -130,15 +112,28 @@ pub(super) fn move_addresses(addresses: &[u64], node: Option<i32>, flags: i32) -
     Ok(status)
 }
 
+/// What move_pages said of the pages, with their numbers.
+fn in_words(status: &[i32]) -> String {
+    let mut numbers = BTreeMap::<i32, usize>::new();
+    for page in status {
+        *numbers.entry(*page).or_default() += 1;
+    }
+    let words = numbers.iter().map(|(status, pages)| match *status {
+        ..0 => format!("{pages} pages: {}", std::io::Error::from_raw_os_error(-status)),
+        node => format!("{pages} pages: node {node}"),
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::parse_list;
+    use super::in_words;
 
     #[test]
-    fn kernel_lists() {
-        assert_eq!(parse_list("0"), Some(vec![0]));
-        assert_eq!(parse_list("0-2,5"), Some(vec![0, 1, 2, 5]));
-        assert_eq!(parse_list(""), Some(vec![]));
-        assert_eq!(parse_list("x"), None);
+    fn says_where_the_pages_are() {
+        assert_eq!(
+            in_words(&[1, -libc::ENOMEM, 1]),
+            "1 pages: Cannot allocate memory (os error 12), 2 pages: node 1"
+        );
     }
 }

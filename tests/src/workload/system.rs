@@ -95,6 +95,12 @@ pub(super) fn file_in_memory(bytes: usize) -> anyhow::Result<OwnedFd> {
     Ok(file)
 }
 
+/// Gives up the clean pages of files.
+pub(super) fn drop_page_cache() -> anyhow::Result<()> {
+    let path = "/proc/sys/vm/drop_caches";
+    std::fs::write(path, "1").with_context(|| format!("cannot write {path}"))
+}
+
 /// Compacts all memory: moves pages together so that large free blocks come to be.
 pub(super) fn compact_memory() -> anyhow::Result<()> {
     let path = "/proc/sys/vm/compact_memory";

@@ -7,7 +7,8 @@ use clap::Args;
 
 use super::fact::Facts;
 use super::memory::PAGE_SIZE;
-use super::move_pages::{MPOL_MF_MOVE_ALL, memory_nodes, move_addresses};
+use super::move_pages::{MPOL_MF_MOVE_ALL, move_addresses};
+use super::numa::memory_nodes;
 use super::pagemap::page_states;
 use super::reclaim::EVERYTHING;
 use super::system::file_in_memory;

@@ -30,7 +30,7 @@ audit_work() {
 # migration (6.1 mm/migrate.c, unmap_and_move).
 audit_watch() {
     begin audit-watch
-    rmapscope-workload migrate --pages 96 --moves 1000000 >"$DIR/mover" 2>&1 &
+    rmapscope-workload migrate --pages 96 --endless >"$DIR/mover" 2>&1 &
     local mover=$!
     run rmapscope audit --json --watch=1ms --count 800 "$mover"
     kill "$mover" 2>/dev/null

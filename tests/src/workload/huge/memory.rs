@@ -3,15 +3,19 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 
 use super::super::contiguous::HUGE_PAGE;
 use super::super::fact::Facts;
 use super::super::memory::{Memory, PAGE_SIZE};
+use super::super::system::{compact_memory, drop_page_cache};
 
 /// Pages of a huge one.
 pub(super) const PAGES: usize = HUGE_PAGE / PAGE_SIZE;
+
+/// Compaction does not always find enough pages that can move at the first try.
+const TRIES: usize = 5;
 
 const COMPOUND_HEAD: u64 = 1 << 15;
 const COMPOUND_TAIL: u64 = 1 << 16;
@@ -62,19 +66,26 @@ pub(super) struct HugeMemory {
 }
 
 impl HugeMemory {
+    /// A mapping of huge pages. Where no memory is left in one piece, it is made: the page cache gives its pages up,
+    /// and those that are left move together.
     fn filled(folios: usize) -> anyhow::Result<Self> {
-        let memory = Memory::map_aligned(folios * PAGES, HUGE_PAGE)?;
-        memory.advise(libc::MADV_HUGEPAGE).context("this kernel has no transparent huge pages")?;
-        memory.fill();
-        // From now on khugepaged must not make one page of many. What is huge stays so.
-        memory.advise(libc::MADV_NOHUGEPAGE)?;
-        let memory = Self { memory };
-        let huge = memory.mapped_as_one()?;
-        ensure!(
-            huge == folios,
-            "the kernel gave {huge} huge pages of {folios}; too little memory is in one piece"
-        );
-        Ok(memory)
+        let mut huge = 0;
+        for _ in 0..TRIES {
+            let memory = Memory::map_aligned(folios * PAGES, HUGE_PAGE)?;
+            memory.advise(libc::MADV_HUGEPAGE).context("this kernel has no transparent huge pages")?;
+            memory.fill();
+            // From now on khugepaged must not make one page of many. What is huge stays so.
+            memory.advise(libc::MADV_NOHUGEPAGE)?;
+            let memory = Self { memory };
+            huge = memory.mapped_as_one()?;
+            if huge == folios {
+                return Ok(memory);
+            }
+            drop(memory);
+            drop_page_cache()?;
+            compact_memory()?;
+        }
+        bail!("the kernel gave {huge} huge pages of {folios}; too little memory is in one piece")
     }
 
     /// Has each huge page mapped page by page, in the one VMA that there was: taking away the write permission of one

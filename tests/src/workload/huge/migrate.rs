@@ -5,7 +5,8 @@ use clap::Args;
 
 use super::super::fact::Facts;
 use super::super::kept_child::KeptChild;
-use super::super::move_pages::{MPOL_MF_MOVE_ALL, memory_nodes, move_addresses};
+use super::super::move_pages::{MPOL_MF_MOVE_ALL, move_addresses};
+use super::super::numa::memory_nodes;
 use super::memory::{Form, PAGES};
 
 /// Move huge pages to another NUMA node and back with move_pages(2)

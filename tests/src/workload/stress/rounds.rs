@@ -8,7 +8,8 @@ use super::super::exclusive::Exclusive;
 use super::super::fact::Facts;
 use super::super::memory::{Memory, PAGE_SIZE};
 use super::super::mirror::Mirror;
-use super::super::move_pages::{MPOL_MF_MOVE_ALL, memory_nodes, move_addresses, move_pages};
+use super::super::move_pages::{MPOL_MF_MOVE_ALL, move_addresses, move_pages};
+use super::super::numa::memory_nodes;
 use super::super::reclaim;
 use super::super::system::{compact_memory, fork_child, is_error, wait_for_success};
 
