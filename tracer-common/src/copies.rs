@@ -3,6 +3,8 @@
 //!
 //! A note is where the call's frame is on its stack, the moment of the programs, and the copy that left it.
 
+use crate::family::Family;
+
 /// Copies of each program, where there are any. The first is 1.
 pub const COPIES: u64 = 3;
 
@@ -13,6 +15,19 @@ pub const NOTES: usize = 2048;
 const MARK: u64 = 7;
 /// Of these, those of the copy.
 const COPY: u64 = 3;
+
+/// Families whose programs have copies, one bit each. On a kernel that preempts tasks in the kernel a program of any
+/// family can be skipped; elsewhere only one whose function is called in interrupts, too: drivers map bounce buffers
+/// there.
+pub const fn families(preempts: bool) -> u32 {
+    if preempts { (1 << Family::COUNT) - 1 } else { 1 << Family::Swiotlb as u32 }
+}
+
+/// Whether the programs of a family are among `families`.
+#[inline(always)]
+pub const fn have(families: u32, family: Family) -> bool {
+    families >> family as u32 & 1 != 0
+}
 
 /// Which of a function's two sets of copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +65,14 @@ pub const fn is_of_call_below(found: u64, note: u64) -> bool {
 mod tests {
     use super::Moment::{Entry, Return};
     use super::*;
+
+    #[test]
+    fn swiotlb_is_called_in_interrupts_on_every_kernel() {
+        for family in Family::ALL {
+            assert!(have(families(true), family));
+            assert_eq!(have(families(false), family), family == Family::Swiotlb);
+        }
+    }
 
     /// One stack with one place for notes.
     #[derive(Default)]

@@ -88,7 +88,7 @@ pub struct Options {
     pub count_mlocks: u8,
     /// Send an event of [`Family`] `i` when bit `n` of `kinds[i]` is set, `n` being the low byte of its kind.
     pub kinds: [u32; Family::COUNT],
-    /// Each trampoline program is attached several times ([`crate::copies`]).
+    /// The families whose trampoline programs are attached several times ([`crate::copies::families`]).
     pub copies: u32,
 }
 

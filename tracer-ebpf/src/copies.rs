@@ -3,9 +3,10 @@
 //! The kernel runs no program inside itself on a CPU: what tells is a counter of each program and CPU
 //! (kernel/bpf/trampoline.c, `__bpf_prog_enter_recur`). Where it preempts tasks in the kernel, a program's task
 //! can be taken off its CPU in the middle, and until it is back that program is skipped there for every other
-//! task. So it is attached three times, the copies run one after the other, and the first that the kernel does
-//! not skip does the work. All of them are skipped only where three tasks were preempted one on top of the other,
-//! each in another copy.
+//! task. On any kernel a program is skipped for an interrupt that comes in its middle and calls its function. So
+//! it is attached three times, the copies run one after the other, and the first that the kernel does not skip
+//! does the work. All of them are skipped only where three tasks were preempted one on top of the other, each in
+//! another copy.
 //!
 //! A copy that runs notes that with where the call is: a call's frame is at one place of one stack, which is the
 //! same for all of its copies. A later copy that finds this note has nothing to do. What it finds may also be left
@@ -48,7 +49,7 @@ const LARGEST_STACK: u64 = 128 << 10;
 /// Whether that copy (the first is 1) of the program at a moment of `point` has the call's work to do.
 #[inline(always)]
 pub fn has_work<C: Context>(context: &C, point: Point, moment: Moment, copy: u16) -> bool {
-    if global!(options.copies) == 0 {
+    if !copies::have(global!(options.copies), point.family()) {
         return true;
     }
     let has_work = match is_done(context, moment, copy) {

@@ -2,16 +2,26 @@
 //! entries reported. Every other process pays one hash look-up.
 
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::LruHashMap;
+use aya_ebpf::maps::HashMap;
+use tracer_common::family::Family;
 
+use crate::emit::{count, counters};
+
+/// Not one that drops its oldest entries: what becomes of a process that is not in it is not seen.
 #[map]
-static SPACES: LruHashMap<u64, u64> = LruHashMap::with_max_entries(4096, 0);
+static SPACES: HashMap<u64, u64> = HashMap::with_max_entries(16384, 0);
 
 /// Notes that a page of it was to be made exclusive. A call that fails can leave entries behind (6.12
-/// mm/rmap.c, make_device_exclusive_range).
+/// mm/rmap.c, make_device_exclusive_range). Where there is no room for it, its forks and the ends of its entries are
+/// beginnings whose end will not be seen.
 #[inline(always)]
 pub fn note(mm: u64) {
-    let _ = SPACES.insert(mm, 1, 0);
+    if SPACES.insert(mm, 1, 0).is_err()
+        && let Some(counters) = counters()
+    {
+        count(&mut counters.unpaired[Family::Exclusive as usize]);
+        count(&mut counters.unpaired[Family::Fork as usize]);
+    }
 }
 
 /// Whether it is one of them.

@@ -7,6 +7,7 @@ use aya::Ebpf;
 use aya::programs::kprobe::KProbeLinkId;
 use aya::programs::links::FdLink;
 use aya::programs::{Program as Loaded, ProgramError};
+use tracer_common::copies;
 use tracer_common::family::Family;
 use tracer_common::globals::Globals;
 use tracer_common::point::Point;
@@ -29,8 +30,8 @@ pub struct Probes {
     /// Tells whether the attached programs can fire, until it is taken.
     pub self_test: Option<SelfTest>,
     links: Vec<Link>,
-    /// Each program that the kernel may preempt is attached with its copies.
-    copies: bool,
+    /// The families whose programs are attached with their copies ([`copies::families`]).
+    copies: u32,
 }
 
 /// One attached kprobe or kretprobe; the trampolines' links stay in `ebpf`.
@@ -67,7 +68,7 @@ pub fn attach(
         plan.write_arguments(globals);
         let ebpf = object::load(globals, options.ring_bytes, options.log_level)
             .map_err(|error| object_error(&error, options.ring_bytes))?;
-        let copies = globals.options.copies != 0;
+        let copies = globals.options.copies;
         let mut probes = Probes { ebpf, vmemmap_base: None, self_test: None, links: Vec::new(), copies };
         if filters.settle(&mut probes.ebpf, ids, &mut globals.options)? {
             continue;
@@ -144,7 +145,8 @@ impl Probes {
         targets: &mut Targets<'_>,
     ) -> Result<(), Refusal> {
         let links = self.links.len();
-        let programs: Vec<Program> = programs.iter().flat_map(|program| self.instances(program)).collect();
+        let programs: Vec<Program> =
+            programs.iter().flat_map(|program| self.instances(point, program)).collect();
         for (index, program) in programs.iter().enumerate() {
             if let Err(error) = self.attach_one(point, program, targets) {
                 self.links.truncate(links);
@@ -158,8 +160,8 @@ impl Probes {
     }
 
     /// A program with the copies that are attached of it, in that order.
-    fn instances(&self, program: &Program) -> Vec<Program> {
-        if self.copies { program.with_copies() } else { vec![program.clone()] }
+    fn instances(&self, point: Point, program: &Program) -> Vec<Program> {
+        if copies::have(self.copies, point.family()) { program.with_copies() } else { vec![program.clone()] }
     }
 
     fn attach_one(
@@ -233,7 +235,7 @@ impl Probes {
             }
         });
         let programs: Vec<Program> =
-            plan.programs().flat_map(|(_, program)| self.instances(&program)).collect();
+            plan.programs().flat_map(|(point, program)| self.instances(point, &program)).collect();
         for program in &programs {
             self.unload(program);
         }

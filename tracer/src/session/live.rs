@@ -10,6 +10,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tracer_common::copies;
 use tracer_common::counters::Counters;
 use tracer_common::event::Header;
 use tracer_common::family::Family;
@@ -105,7 +106,7 @@ impl Live {
         globals.options.wakeup_bytes = options.ring_bytes / 4;
         globals.options.latency = u8::from(options.request.latency);
         globals.options.visits_for_rules = u8::from(options.request.visits_for_rules);
-        globals.options.copies = u32::from(facts.preempts);
+        globals.options.copies = copies::families(facts.preempts);
         globals.options.stacks = u8::from(options.stacks);
         globals.options.read_kernel = u8::from(options.request.probe_read);
         for kind in &options.request.kinds {

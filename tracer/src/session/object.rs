@@ -1,7 +1,8 @@
 //! The eBPF object inside this program: its globals filled in, its maps sized, its programs not loaded yet.
 
 use aya::{Ebpf, EbpfError, EbpfLoader};
-use tracer_common::copies::{COPIES, NOTES};
+use tracer_common::copies::{self, COPIES, NOTES};
+use tracer_common::family::Family;
 use tracer_common::globals::Globals;
 
 use crate::kernel::SystemFiles;
@@ -46,14 +47,15 @@ fn notes() -> u32 {
 pub fn load(globals: &Globals, ring_bytes: u32, log_level: u8) -> Result<Ebpf, EbpfError> {
     let block = Block(*globals);
     let stacks = if globals.options.stacks != 0 { STACKS } else { 1 };
-    let (copies, notes) = if globals.options.copies != 0 { (COPIES as u32, notes()) } else { (1, 1) };
+    let copies = globals.options.copies;
+    let instances = |family| if copies::have(copies, family) { COPIES as u32 } else { 1 };
     EbpfLoader::new()
         .override_global("GLOBALS", &block, true)
         .override_global("AYA_LOG_LEVEL", &log_level, false)
         .map_max_entries("EVENTS", ring_bytes)
         .map_max_entries("STACKS", stacks)
-        .map_max_entries("TASK_NOTES", notes)
-        .map_max_entries("SCAN", copies)
-        .map_max_entries("CHECK", copies)
+        .map_max_entries("TASK_NOTES", if copies == 0 { 1 } else { notes() })
+        .map_max_entries("SCAN", instances(Family::Fork))
+        .map_max_entries("CHECK", instances(Family::Migrate))
         .load(OBJECT)
 }
