@@ -6,6 +6,7 @@ use std::path::Path;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rmapscope::compare::{Options as CompareOptions, Sample, compare};
+use rmapscope::event::Weight;
 use rmapscope::event::{
     Body, Collect, Filter, Frame, Header, Item, Kind, Loss, LossCause, ProcessEntry, StackEntry, Summary,
 };
@@ -15,7 +16,6 @@ use rmapscope::report::aggregate::{Aggregator, Options};
 use rmapscope::report::biography::{self, Biography, Target};
 use rmapscope::report::model::Key;
 use rmapscope::report::text::Layout;
-use rmapscope::report::weight::Weight;
 use rmapscope::report::{html, json, text};
 use rmapscope::trace_file::{FileHeader, Reader};
 

@@ -10,9 +10,9 @@ use std::path::PathBuf;
 
 use report_common::full;
 use rmapscope::check::Verdict;
+use rmapscope::event::Weight;
 use rmapscope::report::model::Report;
 use rmapscope::report::text::{Layout, Section, render};
-use rmapscope::report::weight::Weight;
 use rmapscope::report::{aggregate, json};
 use rmapscope::trace_file::Reader;
 use serde_json::Value;

@@ -5,7 +5,7 @@ use tracer_common::event::Header;
 use super::facts::Facts;
 use super::state::State;
 use super::{Actor, Earlier, Evidence};
-use crate::event::{Event, Names, Type, Value, fields};
+use crate::event::{Event, Names, Role, Type, Value};
 use crate::output::write_value;
 
 /// Thread id of every CPU's idle thread.
@@ -67,16 +67,16 @@ impl Scene<'_> {
             fields: Vec::new(),
             before: Vec::new(),
         };
-        for field in fields(kind) {
+        for field in kind.fields() {
             let value = self.facts.decoder.value(field, body, self.names);
             let number = field.number(body);
-            match (field.name, field.ty, &value) {
+            match (field.role, field.ty, &value) {
                 (_, _, Value::Absent) => continue,
-                ("address", _, Value::Hex(address)) => evidence.address = Some(*address),
-                ("pfn", _, Value::Hex(pfn)) => evidence.pfn = Some(*pfn),
+                (Some(Role::Address), _, Value::Hex(address)) => evidence.address = Some(*address),
+                (Some(Role::Page | Role::VisitedPage), _, Value::Hex(pfn)) => evidence.pfn = Some(*pfn),
                 (_, Type::Device, _) if number != 0 => evidence.device = Some(self.device(number)),
-                _ => {
-                    if matches!(field.name, "mm" | "source_mm") {
+                (role, ..) => {
+                    if role == Some(Role::Mm) {
                         evidence.owner_pid =
                             self.state.owners.pid(number).filter(|pid| *pid != event.header.pid);
                     }

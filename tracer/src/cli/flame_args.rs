@@ -7,9 +7,9 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rmapscope::Error;
 use rmapscope::event::Filter;
+use rmapscope::event::Weight;
 use rmapscope::export::Destination;
 use rmapscope::flame::{FlameError, Grouping, Profiler, Style};
-use rmapscope::report::weight::Weight;
 use rmapscope::trace_file::FileHeader;
 
 use super::output_files::shown;

@@ -6,8 +6,8 @@ use super::blocks::{Blocks, Merge};
 use super::histogram::Histogram;
 use super::loss::Missing;
 use crate::check::{self, Checker};
+use crate::event::Weights;
 use crate::event::{Collect, Event, Family, Filter, Item, Kind, Names, Summary, duration_field, place};
-use crate::report::weight::Weights;
 use crate::trace_file::FileHeader;
 
 /// Nanoseconds of the first time slices, a power of two near a millisecond.

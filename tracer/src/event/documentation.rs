@@ -1,33 +1,68 @@
-//! Holds `docs/events.md` to the table of fields.
+//! The tables of `docs/events.md` are made of what each field says of itself.
+//!
+//! `RMAPSCOPE_BLESS=1` writes them anew.
 
-use super::{HeaderField, Kind, fields};
+use super::{Field, HeaderField, Kind};
 
-/// The section of `docs/events.md` whose heading has the event's name.
-fn section(document: &str, kind: Kind) -> &str {
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/events.md");
+
+/// What stands above the rows of an event's fields.
+const HEAD: &str = "| field | raw | meaning |\n| --- | --- | --- |\n";
+
+/// A row of the table of an event's fields.
+fn row(field: &Field) -> String {
+    let meaning = field.meaning().collect::<Vec<_>>().join(" ");
+    let meaning = meaning.strip_suffix('.').unwrap_or(&meaning);
+    let mut letters = meaning.chars();
+    // Not a sentence in a table, unless it begins with an abbreviation.
+    let meaning = match letters.next() {
+        Some(first) if letters.clone().next().is_some_and(char::is_lowercase) => {
+            format!("{}{}", first.to_lowercase(), letters.as_str())
+        }
+        _ => meaning.to_owned(),
+    };
+    let raw = field.raw.map_or_else(String::new, |raw| format!(" `{raw}`"));
+    format!("| `{}` |{raw} | {meaning} |\n", field.name)
+}
+
+/// The place of the rows of an event's fields: in the section whose heading has the event's name.
+fn rows(document: &str, kind: Kind) -> std::ops::Range<usize> {
     let name = format!("`{}`", kind.name());
-    let mut sections = document.split("\n### ").skip(1);
-    let section = sections.find(|section| section.lines().next().is_some_and(|line| line.contains(&name)));
-    let section = section.unwrap_or_else(|| panic!("docs/events.md has no section for {name}"));
-    section.split("\n## ").next().unwrap_or(section)
+    let mut headings = document.match_indices("\n### ").map(|(place, _)| place + 1);
+    let is_its = |place: &usize| document[*place..].lines().next().is_some_and(|line| line.contains(&name));
+    let heading = headings.find(is_its).unwrap_or_else(|| panic!("docs/events.md has no section for {name}"));
+    let head = document[heading..].find(HEAD).unwrap_or_else(|| panic!("no table of fields for {name}"));
+    let start = heading + head + HEAD.len();
+    let length: usize =
+        document[start..].split_inclusive('\n').take_while(|line| line.starts_with("| ")).map(str::len).sum();
+    start..start + length
 }
 
 #[test]
-fn every_event_and_field_is_documented() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/events.md");
-    let document = std::fs::read_to_string(path).expect("docs/events.md");
+fn tables_are_what_the_fields_say() {
+    let document = std::fs::read_to_string(PATH).expect("docs/events.md");
+    let mut made = document.clone();
+    for &kind in Kind::ALL {
+        let place = rows(&made, kind);
+        made.replace_range(place, &kind.fields().iter().map(row).collect::<String>());
+    }
+    if std::env::var_os("RMAPSCOPE_BLESS").is_some_and(|value| value == "1") {
+        std::fs::write(PATH, made).expect("docs/events.md");
+        return;
+    }
+    for (is, should) in document.lines().zip(made.lines()) {
+        assert_eq!(is, should, "RMAPSCOPE_BLESS=1 writes it anew");
+    }
+    assert_eq!(document, made);
+}
+
+#[test]
+fn every_family_and_header_field_is_documented() {
+    let document = std::fs::read_to_string(PATH).expect("docs/events.md");
     for field in HeaderField::ALL {
         assert!(document.contains(&format!("`{}`", field.name())), "{}", field.name());
     }
     for &kind in Kind::ALL {
         assert!(document.contains(&format!("\n## {}\n", kind.family().name())), "{}", kind.family().name());
-        let mut rows = section(&document, kind).lines().filter(|line| line.starts_with("| `"));
-        for field in fields(kind) {
-            let start = match field.raw {
-                Some(raw) => format!("| `{}` | `{raw}` | ", field.name),
-                None => format!("| `{}` | | ", field.name),
-            };
-            assert!(rows.next().is_some_and(|row| row.starts_with(&start)), "{}: {start}", kind.name());
-        }
-        assert_eq!(rows.next(), None, "{}", kind.name());
     }
 }

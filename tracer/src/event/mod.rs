@@ -9,29 +9,35 @@ mod collect;
 mod documentation;
 mod entry;
 mod errno;
-mod fields;
 mod filter;
 mod flags;
+mod header_field;
 mod item;
 mod names;
+mod roles;
 mod selection;
 mod silence;
+mod subject;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod value;
+mod weight;
 
 pub use collect::Collect;
 pub use entry::{Entry, EntryDecoder, EntryState};
 pub use errno::errno_name;
-pub use fields::{Field, HeaderField, Type, duration_field, fields};
 pub use filter::Filter;
 pub use flags::FlagNames;
+pub use header_field::HeaderField;
 pub use item::{
     Event, Frame, Item, Loss, LossCause, MalformedRecord, ProcessEntry, Sink, StackEntry, Summary, total,
 };
 pub use names::{Comm, Names, text_of};
+pub use roles::{Range, duration_field, field_of};
 pub use selection::{Selection, place};
 pub use silence::Silence;
-pub use tracer_common::event::{Body, Header, Kind};
+pub use subject::{Frames, Subject, held};
+pub use tracer_common::event::{Body, Field, Header, Kind, Role, Type};
 pub use tracer_common::family::Family;
 pub use value::{Decoder, Value};
+pub use weight::{Weight, Weights};

@@ -3,10 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use tracer_common::event::{BITS_UNKNOWN, MAPPING_ERROR, RESULT_UNKNOWN, UNCOUNTED, UNKNOWN};
+use tracer_common::event::{BITS_UNKNOWN, Field, MAPPING_ERROR, RESULT_UNKNOWN, Type, UNCOUNTED, UNKNOWN};
 
 use super::entry::{Entry, EntryDecoder};
-use super::fields::{Field, Type};
 use super::flags::{
     DMA_ATTRIBUTES, DMA_DIRECTIONS, FlagNames, POOL_FLAGS, PageFlagNames, VM_FLAGS, ValueNames,
 };

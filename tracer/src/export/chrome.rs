@@ -14,7 +14,7 @@ use tracer_common::event::STACK_NONE;
 use super::states::{Change, End, Place, State, States};
 use super::threads::{Named, Threads};
 use super::{Export, Out};
-use crate::event::{Loss, Names, Summary, duration_field, fields};
+use crate::event::{Loss, Names, Summary, duration_field};
 use crate::output::{Line, decimal, escape_json, member};
 use crate::report::stack::{frame_name, kernel_frames};
 use crate::trace_file::FileHeader;
@@ -266,7 +266,7 @@ impl Export for Chrome {
         self.name(event.kind().name(), event.kind().family().name());
         self.line.extend_from_slice(b",\"args\":{\"cpu\":");
         decimal(&mut self.line, header.cpu.into());
-        for field in fields(event.kind()) {
+        for field in event.kind().fields() {
             member(&mut self.line, field.name, &line.decoder.value(field, body, line.names));
         }
         self.write_stack(line);

@@ -5,8 +5,8 @@
 
 use std::io::{self, Write};
 
+use crate::event::Weight;
 use crate::flame::Profile;
-use crate::report::weight::Weight;
 
 /// Writes a profile by one weight, in the order of the frames' names.
 ///

@@ -31,11 +31,11 @@ use std::io::{self, Write};
 pub use destination::Destination;
 pub use parquet::Partitioned;
 
+use crate::event::Weight;
 use crate::event::{
     Collect, Decoder, Event, Filter, Item, Loss, Names, ProcessEntry, StackEntry, Summary, total,
 };
 use crate::output::{Line, PrintError, Tally};
-use crate::report::weight::Weight;
 use crate::trace_file::FileHeader;
 
 /// Where an export goes.

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::event::Weight;
 use crate::flame::Profile;
-use crate::report::weight::Weight;
 
 const SCHEMA: &str = "https://www.speedscope.app/file-format-schema.json";
 

@@ -7,7 +7,7 @@ use super::paint::{Frame, Lines};
 use super::palette;
 use super::profile::Profile;
 use super::tree::{Node, Tree};
-use crate::report::weight::Weight;
+use crate::event::Weight;
 
 /// What the two sides are related to before they are compared.
 #[derive(Clone, Debug, PartialEq)]

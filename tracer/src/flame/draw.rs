@@ -11,8 +11,8 @@ use super::palette::{self, Color};
 use super::profile::Profile;
 use super::tree::{Node, Tree};
 use crate::event::Family;
+use crate::event::Weight;
 use crate::report::text::units;
-use crate::report::weight::Weight;
 
 /// How to draw.
 #[derive(Clone, Debug, Default)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::event::Family;
-use crate::report::weight::{Weight, Weights};
+use crate::event::{Weight, Weights};
 
 /// Frames from the outermost: the thread's name, the kernel's functions, the probed function.
 pub type Path = Box<[Arc<str>]>;

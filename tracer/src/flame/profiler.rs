@@ -7,12 +7,12 @@ use rustc_hash::FxHashMap;
 use super::leaves::Leaves;
 use super::names::{self, LOSSES, NO_STACK, OTHER, STACK_MISSING, UNKNOWN_FUNCTION, stack_lost};
 use super::profile::{Path, Profile, Sum};
+use crate::event::Weights;
 use crate::event::{
     Collect, Comm, Event, Family, Filter, Header, Item, Kind, Loss, LossCause, Names, StackEntry, Summary,
 };
 use crate::output::escape;
 use crate::report::stack::kernel_frames;
-use crate::report::weight::Weights;
 use crate::trace_file::FileHeader;
 use tracer_common::event::{COMM_LEN, STACK_NONE};
 

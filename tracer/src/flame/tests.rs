@@ -12,7 +12,7 @@ use super::tree::Tree;
 use super::*;
 use crate::event::synthetic;
 use crate::event::{Collect, Filter, Item};
-use crate::report::weight::{Weight, Weights};
+use crate::event::{Weight, Weights};
 use crate::trace_file::{FileHeader, Reader};
 
 /// A profile of paths with counts and times.

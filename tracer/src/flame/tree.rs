@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::profile::Profile;
-use crate::report::weight::Weight;
+use crate::event::Weight;
 
 /// One side of a frame: all that lies above it, and itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -1,7 +1,7 @@
 //! Chosen fields: each column knows where its value is in every kind of event.
 
 use super::UnknownField;
-use crate::event::{Decoder, Event, Field, HeaderField, Kind, Names, Selection, Type, Value, fields, place};
+use crate::event::{Decoder, Event, Field, HeaderField, Kind, Names, Selection, Type, Value, place};
 
 /// Where a column's value is in one kind of event.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +32,7 @@ impl BodyColumn {
     fn new(name: &str) -> Option<Self> {
         let mut column = Self { name: "", width: 0, cells: vec![None; Kind::ALL.len()].into() };
         for (slot, kind) in column.cells.iter_mut().zip(Kind::ALL) {
-            for field in fields(*kind) {
+            for field in kind.fields() {
                 if field.name == name {
                     *slot = Some(Cell { field, raw: false });
                     (column.name, column.width) = (field.name, field.ty.width());
@@ -102,7 +102,7 @@ impl Column {
     /// only losses have.
     pub fn all(selection: Selection, raw: bool) -> Vec<Self> {
         let mut names: Vec<&'static str> = Vec::new();
-        for field in selection.kinds().flat_map(|kind| fields(kind).iter()) {
+        for field in selection.kinds().flat_map(|kind| kind.fields().iter()) {
             for name in [Some(field.name), field.raw.filter(|_| raw)].into_iter().flatten() {
                 if !names.contains(&name) {
                     names.push(name);
@@ -120,7 +120,7 @@ impl Column {
 /// Every name that a column can have, those of lines first.
 pub fn column_names() -> Vec<&'static str> {
     let mut names: Vec<_> = HeaderField::ALL.map(HeaderField::name).to_vec();
-    for field in Kind::ALL.iter().flat_map(|kind| fields(*kind)) {
+    for field in Kind::ALL.iter().flat_map(|kind| kind.fields()) {
         for name in [Some(field.name), field.raw].into_iter().flatten() {
             if !names.contains(&name) {
                 names.push(name);

@@ -15,7 +15,6 @@ use super::write::{decimal, hex, signed};
 use super::{Format, Line, Origin, Span};
 use crate::event::{
     Decoder, Entry, EntryState, HeaderField, Loss, ProcessEntry, StackEntry, Summary, Value, errno_name,
-    fields,
 };
 
 /// Version of the objects; raised when a field is renamed, removed or gets another meaning.
@@ -232,7 +231,7 @@ impl Format for Json {
                     }
                 }
                 let body = line.event.body.bytes();
-                for field in fields(line.event.kind()) {
+                for field in line.event.kind().fields() {
                     member(out, field.name, &line.decoder.value(field, body, line.names));
                     if self.raw
                         && let Some(name) = field.raw

@@ -7,9 +7,7 @@ use super::columns::Column;
 use super::escape::escape;
 use super::write::{decimal, hex, left, right, seconds, signed};
 use super::{Format, Line, Span};
-use crate::event::{
-    Decoder, EntryState, Frame, HeaderField, Loss, LossCause, Names, Value, errno_name, fields,
-};
+use crate::event::{Decoder, EntryState, Frame, HeaderField, Loss, LossCause, Names, Value, errno_name};
 
 const TIME_WIDTH: usize = 14;
 const CPU_WIDTH: usize = 3;
@@ -65,7 +63,7 @@ impl Text {
             left(out, EVENT_WIDTH, |out| out.extend_from_slice(kind.name().as_bytes()));
         });
         let body = line.event.body.bytes();
-        for field in fields(kind) {
+        for field in kind.fields() {
             detail(out, field.name, &line.decoder.value(field, body, line.names));
             if self.raw
                 && let Some(name) = field.raw

@@ -15,6 +15,4 @@ pub mod html;
 pub mod json;
 pub mod model;
 pub mod stack;
-pub mod subject;
 pub mod text;
-pub mod weight;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tracer_common::event::Kind;
 
-use super::members::MemberPlace;
+use super::members::{FieldMeaning, MemberPlace};
 use crate::clock;
 use crate::kernel::Description;
 use crate::probe::PointReport;
@@ -61,6 +61,9 @@ pub struct KindLayout {
     /// What its body is made of; empty in files of old versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<MemberPlace>,
+    /// What these say; for other readers than this one, which knows. Empty in files of old versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldMeaning>,
 }
 
 impl FileHeader {
@@ -103,6 +106,7 @@ impl KindLayout {
             name: kind.name().to_owned(),
             size: kind.record_size() as u32,
             members: kind.members().iter().map(MemberPlace::from).collect(),
+            fields: kind.fields().iter().map(FieldMeaning::from).collect(),
         };
         Kind::ALL.iter().map(layout).collect()
     }

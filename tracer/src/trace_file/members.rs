@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tracer_common::event::{BITS_UNKNOWN, Header, Kind, MAPCOUNT_UNKNOWN, Member, UNCOUNTED, UNKNOWN};
 
 use super::header::KindLayout;
-use crate::event::{Type, fields};
+use crate::event::{Field, Type};
 
 /// A member of a record's body, in a file a list of name, offset in the body, and size, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,18 @@ pub struct MemberPlace(pub String, pub u32, pub u32);
 impl From<&Member> for MemberPlace {
     fn from(member: &Member) -> Self {
         Self(member.name.to_owned(), member.offset as u32, member.size as u32)
+    }
+}
+
+/// What is shown of a member, in a file a list of its name in every output, the name of the undecoded number or null,
+/// the [type](Type::name), and the member's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldMeaning(pub String, pub Option<String>, pub String, pub String);
+
+impl From<&Field> for FieldMeaning {
+    fn from(field: &Field) -> Self {
+        let (ty, member) = (field.ty.name().to_owned(), field.member.name.to_owned());
+        Self(field.name.to_owned(), field.raw.map(str::to_owned), ty, member)
     }
 }
 
@@ -68,7 +80,7 @@ fn unknown(kind: Kind, member: &Member) -> Option<Vec<u8>> {
     if member.name == "reserved" {
         return Some(vec![0; member.size]);
     }
-    let field = fields(kind).iter().find(|field| field.offset() == member.offset)?;
+    let field = kind.fields().iter().find(|field| field.member == *member)?;
     let bytes = match (field.ty, member.size) {
         (Type::Duration, 8) => 0_u64.to_le_bytes().to_vec(),
         (Type::PageFlags | Type::Entry, 8) => UNKNOWN.to_le_bytes().to_vec(),

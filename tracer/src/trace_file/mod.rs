@@ -30,7 +30,7 @@ mod writer;
 
 pub use error::{CreateError, ReadError, WriteError};
 pub use header::{Clock, FileHeader, KindLayout};
-pub use members::MemberPlace;
+pub use members::{FieldMeaning, MemberPlace};
 pub use output::Output;
 pub use reader::{Ending, Events, Frame, Reader, source};
 pub use writer::Writer;

@@ -2,11 +2,11 @@
 
 use rmapscope::check::Verdict;
 use rmapscope::event::LossCause;
+use rmapscope::event::Weights;
 use rmapscope::report::model::{
     Bounce, Bucket, Distribution, Ended, Exclusive, Failure, Fork, ForkCost, Gap, Group, HotPage, Interval,
     Key, Losses, Pages, PoolLevel, Quantile, Report, Residency, Row, StackTotal, Table, Timeline, Top, Unit,
 };
-use rmapscope::report::weight::Weights;
 
 fn weights(count: u64, time: u64, pages: u64) -> Weights {
     Weights { count, time, pages, bytes: pages * 4096 }

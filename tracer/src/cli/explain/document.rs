@@ -123,7 +123,7 @@ pub fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rmapscope::event::{Family, HeaderField, Kind, fields};
+    use rmapscope::event::{Family, HeaderField, Kind};
 
     use super::*;
 
@@ -131,7 +131,7 @@ mod tests {
     fn every_event_family_and_field_has_its_words() {
         for kind in Kind::ALL {
             let section = event(kind.name()).unwrap_or_else(|| panic!("{}", kind.name()));
-            for field in fields(*kind) {
+            for field in kind.fields() {
                 assert!(section.rows().any(|row| row.is_about(field.name)), "{} {}", kind.name(), field.name);
             }
         }

@@ -1,6 +1,6 @@
 //! Events, families and fields, in the words of `docs/events.md`.
 
-use rmapscope::event::{Family, HeaderField, Kind, fields};
+use rmapscope::event::{Family, HeaderField, Kind};
 use rmapscope::output::column_names;
 use rmapscope::probe::catalogue;
 
@@ -67,7 +67,7 @@ pub fn field(name: &str, page: &mut Page) -> bool {
         page.paragraph(&plain(row.meaning));
     }
     let has = |kind: &&Kind| {
-        fields(**kind).iter().any(|field| field.name == name || field.raw.is_some_and(|raw| raw == name))
+        kind.fields().iter().any(|field| field.name == name || field.raw.is_some_and(|raw| raw == name))
     };
     for kind in Kind::ALL.iter().filter(has) {
         let rows = document::event(kind.name()).into_iter().flat_map(document::Section::rows);

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use rmapscope::Error;
 use rmapscope::event::Filter;
+use rmapscope::event::Weight;
 use rmapscope::export::Destination;
 use rmapscope::flame::{Grouping, Profile, Profiler, Style, svg};
 use rmapscope::report::html::{self, Flame};
 use rmapscope::report::model::Report;
-use rmapscope::report::weight::Weight;
 use rmapscope::trace_file::FileHeader;
 
 use crate::cli::flame_args::{FlameArgs, FlameFile};

@@ -23,7 +23,7 @@ use tracer_common::family::Family;
 use super::states::{Change, Place, State, States};
 use super::threads::{Named, Threads};
 use super::{Export, Out, session};
-use crate::event::{Decoder, Loss, Names, StackEntry, Summary, Value, duration_field, fields};
+use crate::event::{Decoder, Loss, Names, StackEntry, Summary, Value, duration_field};
 use crate::output::{Line, escape, write_value};
 use crate::report::stack::{frame_name, kernel_frames};
 use crate::trace_file::FileHeader;
@@ -187,7 +187,7 @@ impl Firefox {
     fn marker_type(&mut self, kind: Kind) -> MarkerType {
         let category = self.categories[kind.family() as usize];
         *self.kinds.entry(kind).or_insert_with(|| {
-            let names = fields(kind).iter().map(|field| field.name).chain(["cpu"]);
+            let names = kind.fields().iter().map(|field| field.name).chain(["cpu"]);
             MarkerType::new(&mut self.profile, kind.name(), category, names)
         })
     }
@@ -332,8 +332,8 @@ impl Export for Firefox {
             _ => MarkerTiming::Interval(Timestamp::from_nanos_since_reference(header.time - duration), end),
         };
         let of = self.marker_type(event.kind());
-        let mut values = Vec::with_capacity(fields(event.kind()).len() + 1);
-        for field in fields(event.kind()) {
+        let mut values = Vec::with_capacity(event.kind().fields().len() + 1);
+        for field in event.kind().fields() {
             values.push(self.text(&line.decoder.value(field, body, line.names)));
         }
         values.push(self.text(&Value::Number(header.cpu.into())));

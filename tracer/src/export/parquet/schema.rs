@@ -4,7 +4,7 @@
 //! (Trino and Hive have no unsigned ones; pfns, user addresses and sizes stay below 2^63, kernel addresses keep their
 //! bits), a boolean, a string, and a list of strings.
 
-use crate::event::{Field, Selection, Type, fields};
+use crate::event::{Field, Selection, Type};
 
 /// What is in a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ pub(super) fn columns(selection: Selection) -> (Vec<Column>, Vec<Vec<Place>>) {
     let mut columns: Vec<Column> = LINE.into_iter().map(named).collect();
     let mut places = vec![Vec::new(); crate::event::Kind::ALL.len()];
     for kind in selection.kinds() {
-        for field in fields(kind) {
+        for field in kind.fields() {
             let value = find(&columns, field.name).unwrap_or_else(|| add(&mut columns, field));
             // The undecoded number of a result is the result.
             let raw = field.raw.filter(|_| field.ty != Type::Result);

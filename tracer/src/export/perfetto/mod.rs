@@ -17,7 +17,7 @@ use tracer_common::event::STACK_NONE;
 
 use super::states::{Change, Place, State, States};
 use super::{Export, Out, session};
-use crate::event::{Loss, StackEntry, Summary, Value, duration_field, fields};
+use crate::event::{Loss, StackEntry, Summary, Value, duration_field};
 use crate::output::{Line, write_value};
 use crate::trace_file::FileHeader;
 use interning::Interning;
@@ -280,7 +280,7 @@ impl Export for Perfetto {
         let event_type = if duration > 0 { EventType::SliceBegin } else { EventType::Instant };
         let mut written = self.begin(event_type, track, event.kind().name(), event.kind().family().name());
         written.debug_annotations.extend(self.annotation("cpu", &Value::Number(header.cpu.into())));
-        for field in fields(event.kind()) {
+        for field in event.kind().fields() {
             let value = line.decoder.value(field, body, line.names);
             written.debug_annotations.extend(self.annotation(field.name, &value));
         }

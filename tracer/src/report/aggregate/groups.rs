@@ -6,8 +6,8 @@ use std::hash::Hash;
 use rustc_hash::FxHashMap;
 
 use super::histogram::Histogram;
+use crate::event::{Weight, Weights};
 use crate::report::model::{Group, Key, Row, Table};
-use crate::report::weight::{Weight, Weights};
 
 /// Most keys that are summed up on their own.
 const MOST: usize = 1 << 16;

@@ -7,10 +7,10 @@ use tracer_common::family::Family;
 use super::groups::Groups;
 use super::moment::Moment;
 use super::tables::{device, device_name};
-use crate::event::{Body, Event, Field, StackEntry, Type, errno_name, fields, place};
+use crate::event::Weight;
+use crate::event::{Body, Event, Field, StackEntry, Type, errno_name, place};
 use crate::report::model::{Group, Key, Table};
 use crate::report::stack::{Probed, frame_name, kernel_frames};
-use crate::report::weight::Weight;
 
 /// Most different names that are kept.
 const MOST_NAMES: usize = 1 << 16;
@@ -162,7 +162,7 @@ fn result(event: &Event) -> Option<String> {
         _ => {}
     }
     let is_result = |field: &&Field| field.ty == Type::Result && field.name == "result";
-    let field = fields(event.kind()).iter().find(is_result)?;
+    let field = event.kind().fields().iter().find(is_result)?;
     let number = field.number(event.body.bytes()).cast_signed();
     Some(match number {
         0.. => "ok".to_owned(),

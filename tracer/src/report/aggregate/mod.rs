@@ -40,9 +40,9 @@ use self::timeline::Timeline;
 use self::walks::Walks;
 use crate::check::{Checker, Facts};
 use crate::event::{Collect, Comm, Decoder, Event, Filter, Item, Loss, place};
+use crate::event::{Weight, Weights};
 use crate::report::model::{Key, Report};
 use crate::report::stack::Probed;
-use crate::report::weight::{Weight, Weights};
 use crate::trace_file::FileHeader;
 
 /// What a report is to have.

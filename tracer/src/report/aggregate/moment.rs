@@ -1,7 +1,7 @@
 //! What a section may ask while it takes an event.
 
+use crate::event::Weights;
 use crate::event::{Comm, Decoder, Names};
-use crate::report::weight::Weights;
 
 /// The stream as it is at one event.
 #[derive(Clone, Copy)]

@@ -6,9 +6,9 @@ use tracer_common::event::Kind;
 
 use super::moment::Moment;
 use super::top::TopSketch;
+use crate::event::Subject;
 use crate::event::{Comm, Event, place};
 use crate::report::model::{self, HotPage};
-use crate::report::subject::Subject;
 
 /// Pages that are counted at the same time.
 const CAPACITY: usize = 1 << 14;

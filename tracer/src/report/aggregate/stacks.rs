@@ -7,9 +7,9 @@ use tracer_common::event::{Kind, STACK_NONE};
 
 use super::moment::Moment;
 use crate::event::{Event, StackEntry, place};
+use crate::event::{Weight, Weights};
 use crate::report::model::{StackTotal, Top};
 use crate::report::stack::{frame_name, kernel_frames};
-use crate::report::weight::{Weight, Weights};
 
 /// Most frames of different stacks that are kept, as many as [`Names`](crate::event::Names) keeps.
 const MOST_FRAMES: usize = 1 << 20;

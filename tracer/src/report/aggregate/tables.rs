@@ -6,9 +6,9 @@ use tracer_common::family::Family;
 
 use super::groups::{Groups, Stats, table};
 use super::moment::Moment;
-use crate::event::{Body, Comm, Event, Names, Type, fields, place, text_of};
+use crate::event::{Body, Comm, Event, Names, Type, place, text_of};
+use crate::event::{Weight, Weights};
 use crate::report::model::{Distribution, Group, Key, Table, Unit};
-use crate::report::weight::{Weight, Weights};
 
 /// Processes and devices whose place is remembered between two of their events.
 const MOST_REMEMBERED: usize = 1 << 16;
@@ -158,7 +158,7 @@ fn process_name(header: &Header, names: &Names) -> Option<[u8; COMM_LEN]> {
 
 /// Address of the event's `struct device`; `None` for events without.
 pub fn device(event: &Event) -> Option<u64> {
-    let field = fields(event.kind()).iter().find(|field| field.ty == Type::Device)?;
+    let field = event.kind().fields().iter().find(|field| field.ty == Type::Device)?;
     Some(field.number(event.body.bytes()))
 }
 

@@ -10,9 +10,9 @@ use super::life::{Life, Lost};
 use super::spaces::{Id, Spaces};
 use super::{MOST, Target};
 use crate::check::Facts;
-use crate::event::{Collect, Event, Item, Loss, Names, Summary};
+use crate::event::Subject;
+use crate::event::{Collect, Event, Item, Loss, Names, Range, Summary};
 use crate::follow::bounces::{Bounces, Change};
-use crate::report::subject::Subject;
 use crate::trace_file::FileHeader;
 
 /// Most places (of a page) or pages (of an address) that are followed at the same time.
@@ -40,25 +40,6 @@ pub struct Biography {
     bounces: FxHashMap<u64, u64>,
     bounce_ends: Bounces,
     has_summary: bool,
-}
-
-/// A range of user addresses.
-type Range = (u64, u64, u64);
-
-/// What a call on a range is about: address space, first address, and the one behind the last.
-fn range(event: &Event) -> Option<Range> {
-    Some(match &event.body {
-        Body::MakeDeviceExclusive(make) => (make.mm, make.start, make.end),
-        Body::ExclusiveZap(zap) => (zap.mm, zap.start, zap.end),
-        Body::ExclusiveMove(moved) => {
-            (moved.mm, moved.old_address, moved.old_address.saturating_add(moved.length))
-        }
-        Body::ExclusiveExit(exit) => (exit.mm, 0, u64::MAX),
-        Body::MigrateVmaSetup(setup) => (setup.mm, setup.start, setup.end),
-        Body::MlockFixup(fixup) => (fixup.mm, fixup.start, fixup.end),
-        Body::CopyPageRange(copy) => (copy.source_mm, copy.start, copy.end),
-        _ => return None,
-    })
 }
 
 impl Biography {
@@ -140,7 +121,7 @@ impl Biography {
         if self.is_bounced(event, pfn) || ended {
             return Some((Vec::new(), true, false));
         }
-        let (mm, start, end) = range(event)?;
+        let Range { mm, start, end } = event.range()?;
         let space = self.spaces.id(mm);
         let is_inside = |place: &(Option<Id>, u64)| place.0 == space && (start..end).contains(&place.1);
         if !self.places.iter().any(is_inside) {
@@ -253,7 +234,7 @@ impl Biography {
             let spaces = self.spaces_of(&subject);
             return (!spaces.is_empty()).then_some((spaces, true, false));
         }
-        let (mm, start, end) = range(event)?;
+        let Range { mm, start, end } = event.range()?;
         let is_new = matches!(&event.body, Body::ExclusiveMove(moved)
             if address >= moved.new_address && address - moved.new_address < moved.length);
         if !(start..end).contains(&address) && !is_new {

@@ -9,11 +9,11 @@ use super::kept::Kept;
 use super::life::{Change, Entry, Episode, Life, Lost, Moment, Space, State};
 use super::spaces::{Id, Spaces};
 use crate::check::Facts;
-use crate::event::{Event, Names, Type, Value, fields};
+use crate::event::{Event, Names, Type, Value};
+use crate::event::{Subject, held};
 use crate::follow::bounces::{self, Bounces};
 use crate::output::write_value;
 use crate::report::stack::{frame_name, kernel_frames};
-use crate::report::subject::{Subject, held};
 
 /// Most states of a life that are told.
 const MOST_STATES: usize = 1 << 18;
@@ -237,7 +237,7 @@ impl Interpreter<'_> {
     /// Fields as `script` shows them.
     fn fields(&self, event: &Event) -> Vec<(&'static str, String)> {
         let body = event.body.bytes();
-        let values = fields(event.kind()).iter().filter_map(|field| {
+        let values = event.kind().fields().iter().filter_map(|field| {
             let value = self.facts.decoder.value(field, body, self.names);
             if matches!(value, Value::Absent) {
                 return None;
@@ -326,7 +326,7 @@ impl Interpreter<'_> {
         // Of a migration the second page is the one that is told of, if it is ours.
         let is_new = matches!(&event.body, Body::RemoveMigrationPte(visit)
             if self.facts.decoder.pfn(visit.new_page) == self.pfn);
-        let mut all = fields(event.kind()).iter().filter(|field| field.ty == Type::PageFlags);
+        let mut all = event.kind().fields().iter().filter(|field| field.ty == Type::PageFlags);
         let Some(field) = (if is_new { all.next_back() } else { all.next() }) else { return };
         let mut text = Vec::new();
         write_value(&mut text, &self.facts.decoder.value(field, body, self.names), true);

@@ -2,9 +2,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::{BadTarget, Biography, Entry, Episode, Life, MOST, State, Target, json, text};
+use crate::event::Subject;
 use crate::event::synthetic;
 use crate::event::{Collect, Decoder, Event, Item, Loss, LossCause};
-use crate::report::subject::Subject;
 use crate::trace_file::{FileHeader, Reader};
 
 const FIXTURES: [&str; 3] = ["hmm-demo.data", "6.12-demo.data", "6.1-demo.data"];

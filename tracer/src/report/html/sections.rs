@@ -9,10 +9,10 @@ use super::{Block, Section, verdict};
 use crate::check::formats::lines::{counted, coverage};
 use crate::check::formats::words::plain;
 use crate::event::LossCause;
+use crate::event::Weights;
 use crate::probe::Outcome as Probe;
 use crate::report::model::{Distribution, ForkCost, Group, HotPage, Key, Quantile, Report, Table, Top};
 use crate::report::text::units;
-use crate::report::weight::Weights;
 
 /// Those that have something to say.
 pub fn all(report: &Report, flames: &[Flame]) -> Vec<Section> {

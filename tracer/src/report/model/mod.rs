@@ -29,8 +29,8 @@ pub use top::Top;
 
 use serde::{Serialize, Serializer};
 
-use super::weight::Weights;
 use crate::check::Verdict;
+use crate::event::Weights;
 
 /// A trace, summed up.
 #[derive(Clone, Debug, Serialize)]

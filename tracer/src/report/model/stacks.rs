@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::report::weight::Weights;
+use crate::event::Weights;
 
 /// What one kernel stack led to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

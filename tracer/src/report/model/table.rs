@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::distribution::Quantile;
-use crate::report::weight::Weights;
+use crate::event::Weights;
 
 /// What events can be grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]

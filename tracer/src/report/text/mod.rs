@@ -23,8 +23,8 @@ pub use layout::Layout;
 use layout::{DIM, Page};
 
 use crate::check::formats::words::plain;
+use crate::event::Weight;
 use crate::report::model::Report;
-use crate::report::weight::Weight;
 
 /// A part of the report that can be asked for by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

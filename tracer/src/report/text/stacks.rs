@@ -4,8 +4,8 @@ use super::layout::{DIM, HEADING, Page};
 use super::tables::most;
 use super::{Shown, counted, units};
 use crate::check::formats::words::plain;
+use crate::event::Weight;
 use crate::report::model::Report;
-use crate::report::weight::Weight;
 
 /// The stacks, innermost frame first.
 pub fn write(report: &Report, sort: Weight, page: &mut Page) -> Shown {

@@ -4,8 +4,8 @@ use super::grid::{Column, Grid};
 use super::layout::Page;
 use super::{NO_EVENT, Shown, duration, units};
 use crate::check::formats::words::plain;
+use crate::event::{Weight, Weights};
 use crate::report::model::{Group, Key, Quantile, Report, Row, Table};
-use crate::report::weight::{Weight, Weights};
 
 /// The table that `--by` asked for.
 pub fn by(report: &Report, sort: Weight, page: &mut Page) -> Shown {

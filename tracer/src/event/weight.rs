@@ -4,7 +4,8 @@
 
 use serde::Serialize;
 
-use crate::event::{Body, Event, duration_field};
+use super::Event;
+use super::roles::{Weighing, duration_field, weighing};
 
 /// What events are summed up by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
@@ -63,43 +64,24 @@ impl Weights {
     /// Those of one event. A folio counts as one page where the event does not tell its size.
     #[inline]
     pub fn of(event: &Event, page_size: u64) -> Self {
-        let time = duration_field(event.kind()).map_or(0, |field| field.number(event.body.bytes()));
-        let range =
-            |start: u64, end: u64| end.saturating_sub(start).checked_div(page_size).unwrap_or_default();
-        let (pages, bytes) = match &event.body {
-            Body::SwiotlbMap(map) => (0, map.size),
-            Body::SwiotlbMapSingle(map) => (0, map.size),
-            Body::SwiotlbUnmapSingle(unmap) => (0, unmap.size),
-            Body::SwiotlbSyncForCpu(sync) | Body::SwiotlbSyncForDevice(sync) => (0, sync.size),
-            Body::SwiotlbAlloc(pages) | Body::SwiotlbFree(pages) => (0, pages.size),
-            Body::DmaMapDirect(map) => (0, map.size),
-            body => {
-                let pages = match body {
-                    Body::MakeDeviceExclusive(make) => u64::from(make.made),
-                    Body::ExclusivePage(_)
-                    | Body::RestoreExclusive(_)
-                    | Body::ExclusiveFault(_)
-                    | Body::TryToUnmap(_)
-                    | Body::TryToMigrate(_)
-                    | Body::RemoveMigrationPte(_)
-                    | Body::MigrateRefused(_)
-                    | Body::PageMlock(_)
-                    | Body::MlockFolio(_)
-                    | Body::MunlockFolio(_) => 1,
-                    Body::ExclusiveZap(zap) => range(zap.start, zap.end),
-                    Body::ExclusiveMove(moved) => range(0, moved.length),
-                    Body::MigrationEntrySet(entry) | Body::MigrationEntryRemoved(entry) => {
-                        1_u64.checked_shl(entry.order).unwrap_or_default()
-                    }
-                    Body::MigratePages(migrate) => migrate.succeeded.saturating_add(migrate.failed),
-                    Body::MigrateVmaSetup(setup) => setup.collected,
-                    Body::MlockFixup(fixup) => range(fixup.start, fixup.end),
-                    Body::CopyPageRange(copy) => range(copy.start, copy.end),
-                    _ => 0,
-                };
-                (pages, pages.saturating_mul(page_size))
+        let (kind, body) = (event.kind(), event.body.bytes());
+        let time = duration_field(kind).map_or(0, |field| field.number(body));
+        let pages_of = |bytes: u64| bytes.checked_div(page_size).unwrap_or_default();
+        let pages = match weighing(kind) {
+            Weighing::Bytes(field) => return Self { count: 1, time, pages: 0, bytes: field.number(body) },
+            Weighing::Nothing => 0,
+            Weighing::Page => 1,
+            Weighing::Pages(field, more) => {
+                field.number(body).saturating_add(more.map_or(0, |field| field.number(body)))
             }
+            Weighing::Order(field) => u32::try_from(field.number(body))
+                .ok()
+                .and_then(|order| 1_u64.checked_shl(order))
+                .unwrap_or_default(),
+            Weighing::Range(start, end) => pages_of(end.number(body).saturating_sub(start.number(body))),
+            Weighing::Length(field) => pages_of(field.number(body)),
         };
+        let bytes = pages.saturating_mul(page_size);
         Self { count: 1, time, pages, bytes }
     }
 
