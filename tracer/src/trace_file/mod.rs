@@ -14,6 +14,8 @@
 mod bits;
 mod collector;
 mod column;
+#[cfg(test)]
+mod documentation;
 mod error;
 mod foreign;
 mod frame;
