@@ -95,7 +95,7 @@ impl Checker {
             options,
             facts,
             names: Names::default(),
-            state: State::default(),
+            state: State::new(&header.kernel),
             seats,
             table,
             losses: Losses::new(header),
@@ -203,7 +203,7 @@ impl Checker {
             }
         }
         if wanted & STATE != 0 {
-            self.state.follow(event, &self.facts);
+            self.state.follow(event);
         }
     }
 

@@ -36,7 +36,6 @@ pub(crate) use facts::Facts;
 pub use info::{DiagnosisInfo, Need, Role, RuleInfo};
 pub use options::{OnLoss, OnMissing, Options, Selection, UnknownRule};
 pub use silence::Silences;
-pub(crate) use state::ExclusivePages;
 pub use state::Live;
 pub use verdict::{
     Actor, Diagnosis, Earlier, Evidence, Outcome, RuleVerdict, Severity, SilentProbes, Subject, Verdict,

@@ -78,7 +78,7 @@ impl Scene<'_> {
                 (role, ..) => {
                     if role == Some(Role::Mm) {
                         evidence.owner_pid =
-                            self.state.owners.pid(number).filter(|pid| *pid != event.header.pid);
+                            self.state.spaces.pid(number).filter(|pid| *pid != event.header.pid);
                     }
                     let mut text = Vec::new();
                     write_value(&mut text, &value, true);

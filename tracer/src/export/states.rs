@@ -1,23 +1,21 @@
 //! Spans of time in which a page or a bounce buffer is in a state, made of the events that begin and end it.
 //!
-//! The rules follow the same states to judge them; here the question is only from when to when, so an end that
-//! is uncertain is still taken for one, and what missing events make doubtful ends as [`End::Lost`].
+//! Here the question is only from when to when, so an end that is uncertain is still taken for one, and what missing
+//! events make doubtful ends as [`End::Lost`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
-use tracer_common::event::{Body, ExclusiveMove, Header, Kind, MAPPING_ERROR, SwiotlbMapSingle, UNKNOWN};
+use tracer_common::event::{Body, Header, Kind, MAPPING_ERROR, SwiotlbMapSingle, UNKNOWN};
 use tracer_common::family::Family;
 
 use crate::event::Event;
 use crate::follow::bounces::{self, Bounces};
+use crate::follow::exclusive::ExclusivePages;
 use crate::kernel::Description;
 
 /// Most states of a kind that are followed at a time.
 const MOST: usize = 1 << 16;
-
-/// Pages of the largest folio that may be made exclusive: a transparent huge page.
-const FOLIO_PAGES: u64 = 512;
 
 /// Free lanes that are tried before a new one is made.
 const NEAREST: usize = 8;
@@ -145,18 +143,13 @@ impl Lanes {
 }
 
 /// Follows states.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct States {
     /// Bytes of a page.
     page_size: u64,
-    /// Bytes of `struct page`.
-    struct_page: u64,
-    /// PG_head, 0 where it is not known.
-    head: u64,
-    /// By `mm_struct` and address.
-    exclusive: BTreeMap<(u64, u64), State>,
-    /// Places of [`Self::exclusive`] by `struct page`.
-    pages: FxHashMap<u64, (u64, u64)>,
+    pages: ExclusivePages,
+    /// Of these, those whose beginning was admitted, by `struct page`.
+    exclusive: FxHashMap<u64, State>,
     /// By thread and address: the thread that sets migration entries removes them (6.12 mm/migrate.c,
     /// migrate_folio_unmap and remove_migration_ptes in one migrate_pages_batch). Several address spaces may have
     /// the page at the same address.
@@ -174,12 +167,18 @@ pub struct States {
 impl States {
     /// Of the kernel described.
     pub fn new(description: &Description) -> Self {
-        let head = description.page_flags.iter().find(|flag| flag.name == "PG_head").map(|flag| flag.value);
         Self {
             page_size: description.page_size.max(1),
-            struct_page: description.struct_page_size.unwrap_or(64),
-            head: head.filter(|bit| (0..64).contains(bit)).map_or(0, |bit| 1 << bit),
-            ..Self::default()
+            pages: ExclusivePages::new(description).keeping_ended(),
+            exclusive: FxHashMap::default(),
+            migrating: BTreeMap::new(),
+            migrations: 0,
+            bounces: FxHashMap::default(),
+            bounce_ends: Bounces::default(),
+            levels: FxHashMap::default(),
+            lanes: FxHashMap::default(),
+            begun: 0,
+            left_out: 0,
         }
     }
 
@@ -194,14 +193,12 @@ impl States {
         if let Some(bounces::Change::End(bounce)) = self.bounce_ends.follow(event) {
             self.end_bounce(bounce, header.time, End::Event(event.kind()), changes);
         }
+        let unfollowed = self.pages.unfollowed();
+        self.pages.follow(event);
+        self.end_exclusive(header.time, End::Event(event.kind()), changes);
         match &event.body {
             Body::ExclusivePage(page) if admitted => {
-                let end = End::Event(Kind::ExclusivePage);
-                self.end_exclusive((page.mm, page.address), header.time, end, changes);
-                if let Some(place) = self.pages.get(&page.page).copied() {
-                    self.end_exclusive(place, header.time, end, changes);
-                }
-                if self.exclusive.len() >= MOST {
+                if self.exclusive.len() >= MOST || self.pages.unfollowed() > unfollowed {
                     self.left_out += 1;
                     return;
                 }
@@ -213,32 +210,8 @@ impl States {
                     size,
                     ..state
                 });
-                self.exclusive.insert((page.mm, page.address), state);
-                self.pages.insert(page.page, (page.mm, page.address));
+                self.exclusive.insert(page.page, state);
                 changes.push(Change::Begin(state));
-            }
-            Body::RestoreExclusive(restore) => {
-                let end = End::Event(Kind::RestoreExclusive);
-                self.end_exclusive((restore.mm, restore.address), header.time, end, changes);
-            }
-            Body::ExclusiveZap(zap) => {
-                self.end_range(
-                    zap.mm,
-                    zap.start,
-                    zap.end,
-                    header.time,
-                    End::Event(Kind::ExclusiveZap),
-                    changes,
-                );
-            }
-            Body::ExclusiveExit(exit) => {
-                self.end_range(exit.mm, 0, u64::MAX, header.time, End::Event(Kind::ExclusiveExit), changes);
-            }
-            Body::ExclusiveMove(moved) => self.moved(moved, header.time, changes),
-            Body::TryToUnmap(walk) | Body::TryToMigrate(walk) if !self.exclusive.is_empty() => {
-                let is_large = walk.flags != UNKNOWN && walk.flags & self.head != 0;
-                let pages = if is_large { FOLIO_PAGES } else { 1 };
-                self.walked(walk.page, pages, header.time, event.kind(), changes);
             }
             Body::MigrationEntrySet(entry) if admitted => {
                 if self.migrations >= MOST {
@@ -310,44 +283,15 @@ impl States {
         changes.push(Change::End(state, time, end));
     }
 
-    fn end_exclusive(&mut self, place: (u64, u64), time: u64, end: End, changes: &mut Vec<Change>) {
-        if let Some(state) = self.exclusive.remove(&place) {
-            if self.pages.get(&state.object) == Some(&place) {
-                self.pages.remove(&state.object);
-            }
-            self.end(state, time, end, changes);
-        }
-    }
-
-    fn end_range(&mut self, mm: u64, start: u64, stop: u64, time: u64, end: End, changes: &mut Vec<Change>) {
-        if start >= stop {
+    /// Ends what has ended among the exclusive entries.
+    fn end_exclusive(&mut self, time: u64, end: End, changes: &mut Vec<Change>) {
+        if !self.pages.has_ended() {
             return;
         }
-        while let Some((place, _)) = self.exclusive.range((mm, start)..(mm, stop)).next() {
-            let place = *place;
-            self.end_exclusive(place, time, end, changes);
-        }
-    }
-
-    /// Ends the entries of the pages of a folio; their `struct page`s lie one behind the other.
-    fn walked(&mut self, head: u64, pages: u64, time: u64, kind: Kind, changes: &mut Vec<Change>) {
-        for index in 0..pages {
-            if let Some(place) = self.pages.get(&head.wrapping_add(index * self.struct_page)).copied() {
-                self.end_exclusive(place, time, End::Event(kind), changes);
+        for entry in self.pages.take_ended() {
+            if let Some(state) = self.exclusive.remove(&entry.page) {
+                self.end(state, time, end, changes);
             }
-        }
-    }
-
-    fn moved(&mut self, moved: &ExclusiveMove, time: u64, changes: &mut Vec<Change>) {
-        let ExclusiveMove { mm, old_address, new_address, length } = *moved;
-        let range = (mm, old_address)..(mm, old_address.saturating_add(length.max(self.page_size)));
-        let states: Vec<_> = self.exclusive.range(range).map(|(place, state)| (*place, *state)).collect();
-        for ((_, address), state) in states {
-            self.exclusive.remove(&(mm, address));
-            let place = (mm, new_address.wrapping_add(address - old_address));
-            self.end_exclusive(place, time, End::Event(Kind::ExclusiveMove), changes);
-            self.exclusive.insert(place, state);
-            self.pages.insert(state.object, place);
         }
     }
 
@@ -384,10 +328,8 @@ impl States {
     }
 
     fn end_all_exclusive(&mut self, time: u64, end: End, changes: &mut Vec<Change>) {
-        self.pages.clear();
-        for state in std::mem::take(&mut self.exclusive).into_values() {
-            self.end(state, time, end, changes);
-        }
+        self.pages.forget();
+        self.end_exclusive(time, end, changes);
     }
 
     fn end_all_migrations(&mut self, time: u64, end: End, changes: &mut Vec<Change>) {

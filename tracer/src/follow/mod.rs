@@ -2,3 +2,5 @@
 //! a page.
 
 pub mod bounces;
+pub mod exclusive;
+pub mod spaces;

@@ -56,7 +56,7 @@ impl Diagnose for BlocksMigration {
         if self.evidence.len() < self.limit {
             let mut evidence = scene.evidence(event, "the page is device-exclusive");
             evidence.address = Some(address);
-            evidence.owner_pid = scene.state.owners.pid(mm).filter(|pid| *pid != event.header.pid);
+            evidence.owner_pid = scene.state.spaces.pid(mm).filter(|pid| *pid != event.header.pid);
             evidence.before.push(scene.earlier(&live.made, "made exclusive"));
             self.evidence.push(evidence);
         }

@@ -7,8 +7,8 @@ use crate::check::Severity;
 use crate::check::facts::{Facts, Maker};
 use crate::check::info::{Need, RuleInfo};
 use crate::check::ledger::Bench;
-use crate::check::state::LivePage;
 use crate::event::Event;
+use crate::follow::exclusive::ExclusiveEntry;
 
 pub const INFO: RuleInfo = RuleInfo {
     name: "fork-restores-exclusive",
@@ -82,7 +82,7 @@ fn judge_without_tables(event: &Event, copy: &CopyPageRange, bench: &mut Bench<'
     let pages = &bench.scene.state.exclusive;
     let is_left = pages.in_range(copy.source_mm, copy.start, copy.end) > 0;
     let left = pages.of_mm(copy.source_mm).filter(|(address, _)| (copy.start..copy.end).contains(address));
-    let certain: Vec<(u64, LivePage)> =
+    let certain: Vec<(u64, ExclusiveEntry)> =
         left.filter(|(_, live)| live.is_certain).map(|(address, live)| (address, *live)).collect();
     // The shorter the time since, the less can be missing in it.
     let last = certain.iter().max_by_key(|(_, live)| live.made.time).copied();

@@ -2,30 +2,28 @@
 //!
 //! Rules and diagnoses see it as it was before the event that they are given.
 
-mod exclusive;
 mod occupancy;
-mod owners;
 mod swiotlb;
 
-pub use exclusive::{ExclusivePages, Live as LivePage};
-pub use owners::Owners;
 pub use swiotlb::{Mapping, Mappings};
 
-use tracer_common::event::{Body, Kind};
+use tracer_common::event::Kind;
 use tracer_common::family::Family;
 
-use super::facts::Facts;
 use crate::event::Event;
+use crate::follow::exclusive::ExclusivePages;
+use crate::follow::spaces::Spaces;
+use crate::kernel::Description;
 
 /// Everything that is known to live.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct State {
     /// Device-exclusive entries.
     pub exclusive: ExclusivePages,
     /// Bounce buffers.
     pub swiotlb: Mappings,
-    /// Processes of address spaces.
-    pub owners: Owners,
+    /// Address spaces and their processes.
+    pub spaces: Spaces,
 }
 
 /// How much lives, of what nothing that is missing can have ended.
@@ -38,6 +36,15 @@ pub struct Live {
 }
 
 impl State {
+    /// Nothing lives yet, on the kernel described.
+    pub fn new(kernel: &Description) -> Self {
+        Self {
+            exclusive: ExclusivePages::new(kernel),
+            swiotlb: Mappings::default(),
+            spaces: Spaces::default(),
+        }
+    }
+
     /// How much lives.
     pub fn live(&self) -> Live {
         Live { exclusive: self.exclusive.len() as u64, bounced: self.swiotlb.bytes() }
@@ -58,6 +65,8 @@ impl State {
                 | Kind::ExclusiveFault
                 | Kind::CopyPageRange
                 | Kind::MlockFixup
+                | Kind::MigrateVmaSetup
+                | Kind::ProcessFork
                 | Kind::ProcessExec
                 | Kind::ProcessExit
                 | Kind::SwiotlbMap
@@ -68,28 +77,19 @@ impl State {
 
     /// Takes an event into account.
     #[inline]
-    pub fn follow(&mut self, event: &Event, facts: &Facts) {
-        let header = &event.header;
-        match &event.body {
-            Body::TryToUnmap(walk) | Body::TryToMigrate(walk) => {
-                self.exclusive.walked(walk.page, facts.is_head(walk.flags));
+    pub fn follow(&mut self, event: &Event) {
+        match event.kind().family() {
+            Family::Swiotlb => self.swiotlb.follow(event),
+            Family::Rmap => self.exclusive.follow(event),
+            _ => {
+                // Whose those are that are seen from now on is soon known again.
+                if self.spaces.is_full() {
+                    self.spaces = Spaces::default();
+                }
+                self.exclusive.follow(event);
+                self.spaces.before(event);
+                self.spaces.after(event);
             }
-            Body::SwiotlbMapSingle(_) | Body::SwiotlbMap(_) | Body::SwiotlbUnmapSingle(_) => {
-                self.swiotlb.follow(event);
-            }
-            Body::ExclusivePage(page) => {
-                self.exclusive.made(header, page);
-            }
-            Body::RestoreExclusive(restore) => {
-                self.exclusive.ended(restore.mm, restore.address, restore.page)
-            }
-            Body::ExclusiveZap(zap) => self.exclusive.zapped(header, zap),
-            Body::ExclusiveMove(moved) => self.exclusive.moved(moved),
-            Body::ExclusiveExit(exit) => {
-                self.exclusive.exited(exit.mm);
-                self.owners.exited(exit.mm);
-            }
-            _ => self.owners.follow(event),
         }
     }
 

@@ -1,6 +1,6 @@
 //! How long pages were device-exclusive, and what ended it.
 //!
-//! Entries are followed as the checker follows them, so that both know the same; what ended one is told here.
+//! What ended an entry is said here; which ended is followed in [`follow`](crate::follow::exclusive).
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,17 @@ use tracer_common::event::{Body, Kind};
 use tracer_common::family::Family;
 
 use super::histogram::Histogram;
-use crate::check::{ExclusivePages, Facts};
+use crate::check::Facts;
 use crate::event::Event;
+use crate::follow::exclusive::ExclusivePages;
 use crate::report::model::{self, Ended, Residency, Unit};
+use crate::trace_file::FileHeader;
 
 /// Follows exclusive entries from their beginning to their end.
 #[derive(Debug)]
 pub struct Exclusive {
-    facts: Facts,
+    /// Whether forks are seen, so that what happens outside of them is known to.
+    sees_forks: bool,
     pages: ExclusivePages,
     /// Pages of entries that the filter does not admit, by the address of their `struct page`.
     hidden: FxHashSet<u64>,
@@ -27,11 +30,11 @@ pub struct Exclusive {
 }
 
 impl Exclusive {
-    /// None yet, on a kernel and in a session as `facts` has them.
-    pub fn new(facts: Facts) -> Self {
+    /// None yet, in a session with that header.
+    pub fn new(header: &FileHeader) -> Self {
         Self {
-            facts,
-            pages: ExclusivePages::keeping_ended(),
+            sees_forks: Facts::new(header).has(Kind::CopyPageRange),
+            pages: ExclusivePages::new(&header.kernel).keeping_ended(),
             hidden: FxHashSet::default(),
             made: 0,
             peak: 0,
@@ -57,54 +60,41 @@ impl Exclusive {
     /// Takes an event; `admitted` beginnings alone are counted, with whatever ended them.
     #[inline]
     pub fn event(&mut self, event: &Event, admitted: bool) {
-        let header = &event.header;
-        let ended = match &event.body {
-            Body::ExclusivePage(page) => {
-                let unfollowed = self.pages.unfollowed();
-                self.pages.made(header, page);
-                self.settle(Ended::Again, header.time);
-                self.made += u64::from(admitted);
-                if self.pages.unfollowed() > unfollowed {
-                    self.ends.entry(Ended::Unseen).or_default().0 += u64::from(admitted);
-                } else if !admitted {
-                    self.hidden.insert(page.page);
-                }
-                self.peak = self.peak.max((self.pages.len() - self.hidden.len()) as u64);
-                return;
+        let unfollowed = self.pages.unfollowed();
+        if let Body::RestoreExclusive(restore) = &event.body {
+            let is_followed = self.pages.at(restore.mm, restore.address).is_some()
+                || self.pages.of_page(restore.page).is_some();
+            self.unseen_beginnings += u64::from(!is_followed && admitted);
+        }
+        self.pages.follow(event);
+        self.settle(self.ended_by(event), event.header.time);
+        if let Body::ExclusivePage(page) = &event.body {
+            self.made += u64::from(admitted);
+            if self.pages.unfollowed() > unfollowed {
+                self.ends.entry(Ended::Unseen).or_default().0 += u64::from(admitted);
+            } else if !admitted {
+                self.hidden.insert(page.page);
             }
-            Body::RestoreExclusive(restore) => {
-                let is_followed = self.pages.at(restore.mm, restore.address).is_some()
-                    || self.pages.of_page(restore.page).is_some();
-                self.unseen_beginnings += u64::from(!is_followed && admitted);
-                self.pages.ended(restore.mm, restore.address, restore.page);
-                // It has two callers: the fault, and fork for the parent (6.12 mm/memory.c, remove_device_exclusive_entry
-                // and try_restore_exclusive_pte).
-                match (restore.in_fork, self.facts.has(Kind::CopyPageRange)) {
-                    (0, true) => Ended::Fault,
-                    (0, false) => Ended::Restored,
-                    _ => Ended::Fork,
-                }
-            }
-            Body::ExclusiveZap(zap) => {
-                self.pages.zapped(header, zap);
-                Ended::Zapped
-            }
-            Body::ExclusiveMove(moved) => {
-                self.pages.moved(moved);
-                Ended::Unseen
-            }
-            Body::ExclusiveExit(exit) => {
-                self.pages.exited(exit.mm);
-                Ended::Zapped
-            }
-            Body::TryToUnmap(walk) | Body::TryToMigrate(walk) => {
-                self.pages.walked(walk.page, self.facts.is_head(walk.flags));
-                // A walk that left a mapping may have left this one.
-                if walk.mapcount == 0 { Ended::Unmapped } else { Ended::Unseen }
-            }
-            _ => return,
-        };
-        self.settle(ended, header.time);
+            self.peak = self.peak.max((self.pages.len() - self.hidden.len()) as u64);
+        }
+    }
+
+    /// How an event ends entries, when it does.
+    fn ended_by(&self, event: &Event) -> Ended {
+        match &event.body {
+            Body::ExclusivePage(_) => Ended::Again,
+            // It has two callers: the fault, and fork for the parent (6.12 mm/memory.c, remove_device_exclusive_entry
+            // and try_restore_exclusive_pte).
+            Body::RestoreExclusive(restore) => match (restore.in_fork, self.sees_forks) {
+                (0, true) => Ended::Fault,
+                (0, false) => Ended::Restored,
+                _ => Ended::Fork,
+            },
+            Body::ExclusiveZap(_) | Body::ExclusiveExit(_) => Ended::Zapped,
+            // A walk that left a mapping may have left this one.
+            Body::TryToUnmap(walk) | Body::TryToMigrate(walk) if walk.mapcount == 0 => Ended::Unmapped,
+            _ => Ended::Unseen,
+        }
     }
 
     /// Tells what ended the entries that are gone now.

@@ -38,7 +38,7 @@ use self::swiotlb::Swiotlb;
 use self::tables::Tables;
 use self::timeline::Timeline;
 use self::walks::Walks;
-use crate::check::{Checker, Facts};
+use crate::check::Checker;
 use crate::event::{Collect, Comm, Decoder, Event, Filter, Item, Loss, place};
 use crate::event::{Weight, Weights};
 use crate::report::model::{Key, Report};
@@ -158,7 +158,7 @@ impl Aggregator {
             walks: Walks::new(header),
             stacks: Stacks::default(),
             pages: Pages::default(),
-            exclusive: Exclusive::new(Facts::new(header)),
+            exclusive: Exclusive::new(header),
             fork: Fork::default(),
             swiotlb: Swiotlb::default(),
             timeline: Timeline::default(),

@@ -7,12 +7,12 @@ use tracer_common::family::Family;
 use super::interpret::{Seen, interpret};
 use super::kept::Kept;
 use super::life::{Life, Lost};
-use super::spaces::{Id, Spaces};
 use super::{MOST, Target};
 use crate::check::Facts;
 use crate::event::Subject;
 use crate::event::{Collect, Event, Item, Loss, Names, Range, Summary};
 use crate::follow::bounces::{Bounces, Change};
+use crate::follow::spaces::{Id, Spaces};
 use crate::trace_file::FileHeader;
 
 /// Most places (of a page) or pages (of an address) that are followed at the same time.

@@ -7,11 +7,11 @@ use tracer_common::event::{Body, MAPCOUNT_UNKNOWN, UNKNOWN};
 use super::Target;
 use super::kept::Kept;
 use super::life::{Change, Entry, Episode, Life, Lost, Moment, Space, State};
-use super::spaces::{Id, Spaces};
 use crate::check::Facts;
 use crate::event::{Event, Names, Type, Value};
 use crate::event::{Subject, held};
 use crate::follow::bounces::{self, Bounces};
+use crate::follow::spaces::{Id, Spaces};
 use crate::output::write_value;
 use crate::report::stack::{frame_name, kernel_frames};
 

@@ -10,7 +10,6 @@ mod collect;
 mod interpret;
 mod kept;
 mod life;
-mod spaces;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -39,6 +39,8 @@ struct Space {
 pub struct Spaces {
     /// Those that live, by `mm_struct`.
     living: FxHashMap<u64, Id>,
+    /// The `mm_struct`s that a process was said to own.
+    owned: FxHashMap<u32, Vec<u64>>,
     all: Vec<Space>,
     /// The address space that a thread fills for its child, and when it began to.
     children: FxHashMap<u32, (u64, u64)>,
@@ -54,10 +56,20 @@ impl Spaces {
         if let Some(id) = self.living.get(&mm) {
             return Some(*id);
         }
-        let id = Id::try_from(self.all.len()).ok().filter(|_| self.all.len() < MOST)?;
+        let id = Id::try_from(self.all.len()).ok().filter(|_| !self.is_full())?;
         self.all.push(Space { mm, owner: None, first: self.now });
         self.living.insert(mm, id);
         Some(id)
+    }
+
+    /// The process that the address space at that `mm_struct` belongs to, where that is known.
+    pub fn pid(&self, mm: u64) -> Option<u32> {
+        self.all[*self.living.get(&mm)? as usize].owner.map(|owner| owner.pid)
+    }
+
+    /// Whether there is no room for others.
+    pub fn is_full(&self) -> bool {
+        self.all.len() >= MOST
     }
 
     /// Its `mm_struct` and its owner, as far as that is known.
@@ -83,6 +95,7 @@ impl Spaces {
         };
         if let Some(id) = id {
             self.all[id as usize].owner = Some(Owner { pid, is_certain });
+            self.owned.entry(pid).or_default().push(mm);
         }
     }
 
@@ -95,8 +108,11 @@ impl Spaces {
 
     /// The address spaces of a process are gone.
     fn left(&mut self, pid: u32) {
-        let all = &self.all;
-        self.living.retain(|_, id| all[*id as usize].owner.is_none_or(|owner| owner.pid != pid));
+        for mm in self.owned.remove(&pid).unwrap_or_default() {
+            if self.pid(mm) == Some(pid) {
+                self.living.remove(&mm);
+            }
+        }
         self.since.remove(&pid);
     }
 
@@ -155,7 +171,9 @@ impl Spaces {
 
 #[cfg(test)]
 mod tests {
-    use tracer_common::event::{Header, MlockFixup, ProcessExec, ProcessExit, STACK_NONE};
+    use tracer_common::event::{
+        Header, MakeDeviceExclusive, MlockFixup, ProcessExec, ProcessExit, STACK_NONE,
+    };
 
     use super::*;
 
@@ -210,5 +228,33 @@ mod tests {
         let seen = spaces.id(MM).unwrap();
         take(&mut spaces, &mlock(6, 8));
         assert_eq!(spaces.get(seen).1, Some(Owner { pid: 8, is_certain: true }));
+    }
+
+    #[test]
+    fn a_process_that_is_gone_owns_nothing() {
+        let make = |time, pid| {
+            let make = MakeDeviceExclusive {
+                mm: MM,
+                start: 0,
+                end: 4096,
+                owner: 0,
+                result: 1,
+                made: 1,
+                unchecked: 0,
+                duration: 0,
+            };
+            event(time, pid, Body::MakeDeviceExclusive(make))
+        };
+        let exit = event(3, 7, Body::ProcessExit(ProcessExit { exit_code: 0, reserved: 0 }));
+        let mut of_a_thread = exit;
+        of_a_thread.header.tid = 8;
+        let mut spaces = Spaces::default();
+        take(&mut spaces, &make(1, 7));
+        take(&mut spaces, &of_a_thread);
+        assert_eq!(spaces.pid(MM), Some(7), "a thread ended, not the process");
+        take(&mut spaces, &exit);
+        assert_eq!(spaces.pid(MM), None);
+        take(&mut spaces, &make(4, 9));
+        assert_eq!(spaces.pid(MM), Some(9));
     }
 }

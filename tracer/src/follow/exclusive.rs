@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::FxHashMap;
-use tracer_common::event::{ExclusiveMove, ExclusivePage, ExclusiveZap, Header};
+use tracer_common::event::{Body, ExclusiveMove, ExclusivePage, ExclusiveZap, Header, UNKNOWN};
+
+use crate::event::Event;
+use crate::kernel::Description;
 
 /// Most entries that are followed.
 const MOST: usize = 1 << 18;
@@ -14,15 +17,15 @@ const MOST_ZAPS: usize = 64;
 /// How long a zap may take. It is known when it began, not when it ended.
 const ZAP_TIME: u64 = 10_000_000_000;
 
-/// Bytes of a page on the machines that have device-exclusive entries.
-const PAGE_SIZE: u64 = 4096;
-
 /// Pages of the largest folio that may be made exclusive: a transparent huge page.
 const FOLIO_PAGES: u64 = 512;
 
-/// One entry.
+/// Bytes of `struct page` where the kernel's types are not known, as on every 64-bit machine with exclusive entries.
+const STRUCT_PAGE: u64 = 64;
+
+/// An entry that lives.
 #[derive(Clone, Copy, Debug)]
-pub struct Live {
+pub struct ExclusiveEntry {
     /// Its page, as the address of its `struct page`.
     pub page: u64,
     /// The event that told so.
@@ -32,21 +35,56 @@ pub struct Live {
 }
 
 /// Entries by place and by page.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ExclusivePages {
+    page_size: u64,
+    /// Bytes of `struct page`.
+    struct_page: u64,
+    /// Flag of a large folio's head, where it is known.
+    head: Option<u64>,
     /// By `mm_struct` and address.
-    entries: BTreeMap<(u64, u64), Live>,
+    entries: BTreeMap<(u64, u64), ExclusiveEntry>,
     places: FxHashMap<u64, (u64, u64)>,
     zaps: VecDeque<(Header, ExclusiveZap)>,
     unfollowed: u64,
     /// Entries that ended, for who asked for them.
-    ended: Option<Vec<Live>>,
+    ended: Option<Vec<ExclusiveEntry>>,
 }
 
 impl ExclusivePages {
-    /// None yet; those that end are kept for [`take_ended`](Self::take_ended).
-    pub fn keeping_ended() -> Self {
-        Self { ended: Some(Vec::new()), ..Self::default() }
+    /// None yet, on the kernel described.
+    pub fn new(kernel: &Description) -> Self {
+        let head = kernel.page_flags.iter().find(|flag| flag.name == "PG_head").map(|flag| flag.value);
+        Self {
+            page_size: kernel.page_size.max(1),
+            struct_page: kernel.struct_page_size.unwrap_or(STRUCT_PAGE),
+            head: head.filter(|bit| (0..64).contains(bit)).map(|bit| 1 << bit),
+            entries: BTreeMap::new(),
+            places: FxHashMap::default(),
+            zaps: VecDeque::new(),
+            unfollowed: 0,
+            ended: None,
+        }
+    }
+
+    /// Those that end are kept for [`take_ended`](Self::take_ended).
+    #[must_use]
+    pub fn keeping_ended(self) -> Self {
+        Self { ended: Some(Vec::new()), ..self }
+    }
+
+    /// Takes an event into account.
+    #[inline]
+    pub fn follow(&mut self, event: &Event) {
+        match &event.body {
+            Body::ExclusivePage(page) => self.made(&event.header, page),
+            Body::RestoreExclusive(restore) => self.restored(restore.mm, restore.address, restore.page),
+            Body::ExclusiveZap(zap) => self.zapped(&event.header, zap),
+            Body::ExclusiveMove(moved) => self.moved(moved),
+            Body::ExclusiveExit(exit) => self.exited(exit.mm),
+            Body::TryToUnmap(walk) | Body::TryToMigrate(walk) => self.walked(walk.page, walk.flags),
+            _ => {}
+        }
     }
 
     /// Whether entries ended since that was asked last.
@@ -55,7 +93,7 @@ impl ExclusivePages {
     }
 
     /// The entries that ended since this was asked last.
-    pub fn take_ended(&mut self) -> Vec<Live> {
+    pub fn take_ended(&mut self) -> Vec<ExclusiveEntry> {
         self.ended.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
@@ -65,18 +103,18 @@ impl ExclusivePages {
     }
 
     /// The entry at that place.
-    pub fn at(&self, mm: u64, address: u64) -> Option<&Live> {
+    pub fn at(&self, mm: u64, address: u64) -> Option<&ExclusiveEntry> {
         self.entries.get(&(mm, address))
     }
 
     /// The place of that page's entry, and the entry.
-    pub fn of_page(&self, page: u64) -> Option<((u64, u64), &Live)> {
+    pub fn of_page(&self, page: u64) -> Option<((u64, u64), &ExclusiveEntry)> {
         let place = self.places.get(&page)?;
         self.entries.get(place).map(|live| (*place, live))
     }
 
     /// The entries of an address space, with their addresses.
-    pub fn of_mm(&self, mm: u64) -> impl Iterator<Item = (u64, &Live)> {
+    pub fn of_mm(&self, mm: u64) -> impl Iterator<Item = (u64, &ExclusiveEntry)> {
         self.entries.range((mm, 0)..=(mm, u64::MAX)).map(|((_, address), live)| (*address, live))
     }
 
@@ -102,7 +140,7 @@ impl ExclusivePages {
     }
 
     /// A page was made exclusive; what was known of its place and of the page ended.
-    pub fn made(&mut self, header: &Header, page: &ExclusivePage) {
+    fn made(&mut self, header: &Header, page: &ExclusivePage) {
         let place = (page.mm, page.address);
         self.remove(place);
         if let Some(old) = self.places.get(&page.page).copied() {
@@ -113,7 +151,7 @@ impl ExclusivePages {
             return;
         }
         let is_certain = !self.may_be_zapped(header, page.mm, page.address);
-        self.entries.insert(place, Live { page: page.page, made: *header, is_certain });
+        self.entries.insert(place, ExclusiveEntry { page: page.page, made: *header, is_certain });
         self.places.insert(page.page, place);
     }
 
@@ -128,7 +166,7 @@ impl ExclusivePages {
     }
 
     /// The entry at that place, or else of that page, became a present one.
-    pub fn ended(&mut self, mm: u64, address: u64, page: u64) {
+    fn restored(&mut self, mm: u64, address: u64, page: u64) {
         if self.entries.is_empty() {
             return;
         }
@@ -138,15 +176,17 @@ impl ExclusivePages {
         }
     }
 
-    /// An unmap may have ended the entries of a page, or of all pages of the folio whose head it is.
+    /// An unmap may have ended the entries of a page, or of all pages of the folio whose head it is; so it is taken to be
+    /// where that is not known.
     #[inline]
-    pub fn walked(&mut self, page: u64, is_head: bool) {
+    fn walked(&mut self, page: u64, flags: u64) {
         if self.entries.is_empty() {
             return;
         }
-        // An unmap ends the entries of every page of a folio; `struct page` has 64 bytes where entries exist.
+        let is_head = flags == UNKNOWN || self.head.is_none_or(|head| flags & head != 0);
         let pages = if is_head { FOLIO_PAGES } else { 1 };
-        for page in (0..pages).map(|index| page.wrapping_add(index * 64)) {
+        let struct_page = self.struct_page;
+        for page in (0..pages).map(|index| page.wrapping_add(index.wrapping_mul(struct_page))) {
             if let Some(place) = self.places.get(&page).copied() {
                 self.remove(place);
             }
@@ -165,7 +205,7 @@ impl ExclusivePages {
     }
 
     /// A range was zapped.
-    pub fn zapped(&mut self, header: &Header, zap: &ExclusiveZap) {
+    fn zapped(&mut self, header: &Header, zap: &ExclusiveZap) {
         self.remove_range(zap.mm, zap.start, zap.end);
         if self.zaps.len() >= MOST_ZAPS {
             self.zaps.pop_front();
@@ -174,9 +214,9 @@ impl ExclusivePages {
     }
 
     /// Entries went to other addresses; what was known there ended.
-    pub fn moved(&mut self, moved: &ExclusiveMove) {
+    fn moved(&mut self, moved: &ExclusiveMove) {
         let ExclusiveMove { mm, old_address, new_address, length } = *moved;
-        let old_end = old_address.saturating_add(length.max(PAGE_SIZE));
+        let old_end = old_address.saturating_add(length.max(self.page_size));
         let range = (mm, old_address)..(mm, old_end);
         let entries: Vec<_> = self.entries.range(range).map(|(place, live)| (*place, *live)).collect();
         for ((_, address), live) in entries {
@@ -189,7 +229,7 @@ impl ExclusivePages {
     }
 
     /// An address space is gone.
-    pub fn exited(&mut self, mm: u64) {
+    fn exited(&mut self, mm: u64) {
         self.remove_range(mm, 0, u64::MAX);
         self.zaps.retain(|(_, zap)| zap.mm != mm);
     }
