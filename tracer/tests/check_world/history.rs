@@ -79,7 +79,8 @@ impl History {
         self.items.insert(place, loss);
     }
 
-    pub fn verdict(&self) -> Verdict {
+    /// The header of a session in which every event could be seen.
+    pub fn header() -> FileHeader {
         let mut header = FileHeader::new(kernel::description());
         let report = |kind: &Kind| {
             let point = attached_common::point(kind);
@@ -91,12 +92,20 @@ impl History {
             }
         };
         header.probes = Kind::ALL.iter().map(report).collect();
-        let mut checker = Checker::new(&header, Options::default());
-        for item in &self.items {
-            let Ok(()) = checker.take(item);
-        }
+        header
+    }
+
+    /// All of it, with its end.
+    pub fn items(&self) -> impl Iterator<Item = Item> {
         let end = Summary { end: self.time + PAUSE, ..Summary::default() };
-        let Ok(()) = checker.take(&Item::Summary(end));
+        self.items.iter().cloned().chain([Item::Summary(end)])
+    }
+
+    pub fn verdict(&self) -> Verdict {
+        let mut checker = Checker::new(&Self::header(), Options::default());
+        for item in self.items() {
+            let Ok(()) = checker.take(&item);
+        }
         checker.finish(None)
     }
 }
