@@ -150,7 +150,7 @@ layout! {
     zap_skip_cows = "zap_details.skip_cows",
     /// A zap takes private pages of file mappings too (5.18 to 7.0).
     zap_even_cows = "zap_details.even_cows",
-    /// A zap takes pages of this mapping only (to 5.17).
+    /// A zap takes pages of this mapping only (up to 5.17).
     zap_check_mapping = "zap_details.check_mapping|zap_details.zap_mapping",
     /// The old VMA in the arguments of a move of page tables, where they are in a structure (6.16 on).
     move_vma = "pagetable_move_control.old",
@@ -210,7 +210,7 @@ layout! {
     pool_dynamic = "io_tlb_mem.can_grow|io_tlb_mem.pools|io_tlb_mem.dyn_alloc",
     /// Where the default pool is in it (6.6 on).
     pool_default = "io_tlb_mem.defpool",
-    /// Its used slots, where they are counted at one place (to 5.19).
+    /// Its used slots, where they are counted at one place (up to 5.19).
     pool_used = "io_tlb_mem.used",
     /// Its areas, which have locks and counters of their own (6.0 on).
     pool_areas = "io_tlb_mem.areas|io_tlb_mem.defpool.areas",

@@ -6,7 +6,7 @@ const MASK_BITS: u64 = 0xffff_ffff_0000_0000;
 
 /// The head of the folio that `page` belongs to, by the word that a tail page keeps for it.
 ///
-/// A tail's word has bit 0 set. To 7.0 (`page.compound_head`), and in kernels without
+/// A tail's word has bit 0 set. Up to 7.0 (`page.compound_head`), and in kernels without
 /// CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP, the rest is the head's address. Since 7.1 (`page.compound_info`,
 /// include/linux/page-flags.h, `_compound_head`) it is a mask to be laid over the tail's own address where the size
 /// of `struct page` is a power of two. In every other page the word is something else with bit 0 clear.

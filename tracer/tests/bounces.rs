@@ -134,7 +134,7 @@ fn every_view_says_the_same_of_slots_that_the_kernel_takes_back() {
             let page = format!("{page:#x}");
             let life = rmapscope(&["report", "-i", &path, "--page", &page]);
             assert!(life.contains("bounced") && life.contains(by), "{life}");
-            assert!(!life.contains("no event tells its end"), "{life}");
+            assert!(!life.contains("no event shows its end"), "{life}");
         }
 
         let verdict = json(&["check", "-i", &path, "--format", "json"]);

@@ -78,7 +78,7 @@ impl Exclusive {
         let pages = self.pages as u64;
         let rounds = u64::from(self.rounds_before) + 1;
         let mut locked = Locked::default();
-        // To 6.14 an exclusive page leaves the reverse map, and with it the mlocked pages
+        // Up to 6.14 an exclusive page leaves the reverse map, and with it the mlocked pages
         // (folio_remove_rmap_pte and folio_add_anon_rmap_pte, 6.12 mm/rmap.c).
         let leaves_rmap = works_in_ranges()?;
         if self.soft_dirty {

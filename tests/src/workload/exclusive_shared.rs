@@ -30,7 +30,7 @@ impl ExclusiveShared {
         let exclusive = memory.swapped()?;
         memory.check()?;
         ensure!(exclusive == 0, "{exclusive} pages of a file became exclusive");
-        // A page is missing (to 6.14), or the kernel says that it has no such pages (6.15 on).
+        // A page is missing (up to 6.14), or the kernel says that it has no such pages (6.15 on).
         if let Err(error) = result
             && ![libc::EBUSY, libc::EOPNOTSUPP].iter().any(|number| is_error(&error, *number))
         {

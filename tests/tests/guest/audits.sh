@@ -26,7 +26,7 @@ audit_work() {
     wait "$HOLDER" 2>/dev/null
 }
 
-# A process that keeps moving its pages, looked at as often as can be: to 6.2 only one page at a time is under
+# A process that keeps moving its pages, looked at as often as can be: up to 6.2 only one page at a time is under
 # migration (6.1 mm/migrate.c, unmap_and_move).
 audit_watch() {
     begin audit-watch

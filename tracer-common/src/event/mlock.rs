@@ -7,7 +7,7 @@ bodies! {
     FolioMlock {
         /// First page of the folio.
         page: u64 as pfn (page): Page is Page,
-        /// Its flags **before**: `mlocked` tells whether it was mlocked already.
+        /// Its flags **before**: `mlocked` says whether it was mlocked already.
         flags: u64 as flags (flags_raw): PageFlags,
         /// Mappings.
         mapcount: i32 as References,

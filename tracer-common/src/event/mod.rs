@@ -252,9 +252,9 @@ kinds! {
     PageMlock = 0x0401, "page_mlock", FolioWalk, without ttu_flags;
     /// `page_mlock_one`: one VMA visited by that walk.
     PageMlockOne = 0x0402, "page_mlock_one", VmaVisit, without ttu_flags, without entry_before, without entry_after;
-    /// `mlock_folio` (5.18 on) or `mlock_vma_page` (to 5.17).
+    /// `mlock_folio` (5.18 on) or `mlock_vma_page` (up to 5.17).
     MlockFolio = 0x0403, "mlock_folio", FolioMlock;
-    /// `munlock_folio`, `munlock_page` (5.18 to 6.2) or `munlock_vma_page` (to 5.17).
+    /// `munlock_folio`, `munlock_page` (5.18 to 6.2) or `munlock_vma_page` (up to 5.17).
     MunlockFolio = 0x0404, "munlock_folio", FolioMlock;
     /// `mlock_fixup`: VM_LOCKED of a VMA range changes.
     MlockFixup = 0x0405, "mlock_fixup", MlockFixup;

@@ -186,7 +186,7 @@ impl Evidence<'_> {
             return Ok((types.table, types.source, types.doubt));
         }
         // A vendor's backport is not seen in the release.
-        let doubt = "there is no BTF: the release tells whether migration entries know exclusive pages (5.19), \
+        let doubt = "there is no BTF: the release decides whether migration entries know exclusive pages (5.19), \
                      and markers are unconditional (6.2)";
         let doubt = types.doubt.map_or_else(|| doubt.to_owned(), |other| format!("{doubt}; {other}"));
         let source = if has_functions {

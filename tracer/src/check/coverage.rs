@@ -81,7 +81,7 @@ pub fn gaps(needs: &[Need], facts: &Facts, silences: &Silences) -> Gaps {
         let name = need.kind.name();
         let why = match facts.availability(need.kind) {
             Availability::Attached { lost: Some(lost) } if need.role == Role::Whole => {
-                format!("a fallback does not tell {lost}")
+                format!("a fallback does not show {lost}")
             }
             Availability::Attached { .. } => {
                 is_silent(need.kind);
@@ -121,6 +121,6 @@ fn remedy(why: &str) -> &'static str {
     } else if why.contains(NOT_ASKED_FOR) {
         "record it, too (-e), or leave the rule out (--not-rule)"
     } else {
-        "`rmapscope probes` and `rmapscope doctor` tell what this kernel gives"
+        "`rmapscope probes` and `rmapscope doctor` show what this kernel gives"
     }
 }

@@ -69,7 +69,7 @@ fn need(need: &Need) -> String {
         Role::WherePossible => " (where the kernel can do it)".to_owned(),
         Role::InPlaceOf(other) => format!(" (in place of `{}`)", other.name()),
         Role::Counted => " (counted where it is there)".to_owned(),
-        Role::Optional => " (where it is there)".to_owned(),
+        Role::Optional => " (optional)".to_owned(),
     };
     format!("`{}`{role}: {}", need.kind.name(), need.serves)
 }

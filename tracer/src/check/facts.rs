@@ -40,7 +40,7 @@ pub struct Facts {
     mlocked: u64,
     head: u64,
     ttu_flags: Vec<NamedValue>,
-    /// Whether exclusive entries are of two types, one of them read-only (to 6.14).
+    /// Whether exclusive entries are of two types, one of them read-only (up to 6.14).
     pub has_read_type: bool,
     knows_exclusive_types: bool,
     /// The maker that is watched.

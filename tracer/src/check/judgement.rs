@@ -87,7 +87,7 @@ impl Whole<'_> {
 
         let unreadable = ledger.unreadable.iter().map(|(what, count)| {
             let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
-            format!("{what} could not be read, {times}; `rmapscope doctor` tells what the kernel hides")
+            format!("{what} could not be read, {times}; `rmapscope doctor` shows what the kernel hides")
         });
         match self.options.on_missing {
             OnMissing::Error => reasons.extend(missing.into_iter().chain(unreadable)),

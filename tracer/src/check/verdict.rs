@@ -188,7 +188,7 @@ impl SilentProbes {
     pub fn line(&self) -> String {
         let points = plain(&self.points.join(", "));
         format!(
-            "events are missing: {}; try: {}; not told by {points}",
+            "events are missing: {}; try: {}; not reported by {points}",
             plain(&self.reason),
             plain(&self.remedy)
         )

@@ -48,7 +48,7 @@ pub fn print(ended: &Ended, file: Option<&str>, status: Status) {
     let silent: BTreeSet<&String> = ended.silent.iter().flat_map(|silent| &silent.points).collect();
     let silent = match silent.len() {
         0 => String::new(),
-        count => format!("; {count} could not tell everything"),
+        count => format!("; {count} may be incomplete"),
     };
     let missing = if missing.is_empty() { String::new() } else { format!("; not: {}", missing.join(", ")) };
     status.note(&format!("{attached} of {asked} probes attached{silent}{missing}"));

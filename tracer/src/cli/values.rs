@@ -15,7 +15,7 @@ pub enum InvalidValue {
     /// Not a number with a unit of size.
     #[error("a size is a number with K, M, G or T behind it, such as 8M; bytes without a unit")]
     Size,
-    /// Over what 64 bits hold.
+    /// exceeds 64 bits.
     #[error("the number is too large")]
     TooLarge,
     /// A pattern that no name can match.

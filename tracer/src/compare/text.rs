@@ -111,7 +111,7 @@ fn noise(comparison: &Comparison) -> String {
         "noise is that inside of the runs; between runs it is unseen, so give several runs a side"
     };
     format!(
-        "{source}; a difference is told when it is beyond {}%, with {}% confidence for all {} tests together",
+        "{source}; a difference is reported when it is beyond {}%, with {}% confidence for all {} tests together",
         rounded(comparison.floor),
         rounded(comparison.confidence),
         comparison.tested

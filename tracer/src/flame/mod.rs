@@ -34,7 +34,7 @@ pub enum FlameError {
     #[error("no event has {0}: nothing to draw")]
     Nothing(&'static str),
     /// A difference relates both sides to something that one of them has not.
-    #[error("numbers per {basis} cannot be told: the side {side} has none")]
+    #[error("numbers per {basis} unknown: the side {side} has none")]
     NoBasis {
         /// `before` or `after`.
         side: &'static str,

@@ -85,7 +85,7 @@ pub enum SwapKind {
     DeviceRead,
     /// Device-exclusive access to a page in RAM, writable (the only kind since 6.15).
     DeviceExclusiveWrite,
-    /// Device-exclusive access to a page in RAM, read-only (to 6.14).
+    /// Device-exclusive access to a page in RAM, read-only (up to 6.14).
     DeviceExclusiveRead,
     /// A marker without a page (userfaultfd write protection, poison).
     PteMarker,

@@ -28,7 +28,7 @@ pub enum Paging {
 /// entry").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArmLayout {
-    /// To 5.18: type in bits 2-7, offset from bit 8.
+    /// Up to 5.18: type in bits 2-7, offset from bit 8.
     SixBitType,
     /// 5.19 to 6.10: type in bits 3-7, offset from bit 8.
     ExclusiveBit,

@@ -2,7 +2,7 @@
 
 use super::{Configuration, Symbols, SystemFiles};
 
-/// Whether it preempts tasks in the kernel, where no lock forbids it. Where that cannot be told: yes.
+/// Whether it preempts tasks in the kernel, where no lock forbids it. Where that unknown: yes.
 pub fn preempts(system: &SystemFiles, symbols: &Symbols, configuration: Option<&Configuration>) -> bool {
     // Only with CONFIG_PREEMPTION (kernel/sched/core.c).
     if !symbols.is_empty() && !symbols.exists("preempt_schedule") {

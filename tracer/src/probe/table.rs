@@ -117,7 +117,7 @@ fn state(outcome: &Outcome) -> &'static str {
     }
 }
 
-/// Kinds of the programs and what they hang on.
+/// Kinds of the programs and what they are attached to.
 fn through(planned: &PlannedPoint) -> String {
     let Some(chosen) = &planned.candidate else { return "-".to_owned() };
     let mut kinds: Vec<&str> =

@@ -146,7 +146,7 @@ impl Cgroup {
     fn level(&self, ebpf: &mut Ebpf) -> Result<u32, Error> {
         let unknown = |reason: &str| {
             Error::prerequisite(
-                format!("how deep the cgroup lies in the kernel's tree cannot be told: {reason}"),
+                format!("how deep the cgroup lies in the kernel's tree unknown: {reason}"),
                 "run rmapscope in the host's cgroup namespace, with a path below /sys/fs/cgroup",
             )
         };

@@ -37,7 +37,7 @@ pub fn prepare(request: &mut Request, facts: &FactsOptions) -> Result<(Facts, Pl
 fn not_permitted(privileges: &Privileges) -> Error {
     if privileges.effective_uid.is_none() {
         return Error::prerequisite(
-            "/proc is not mounted here: what this process may do cannot be told",
+            "/proc is not mounted here: cannot find out what this process may do",
             "mount -t proc proc /proc",
         );
     }

@@ -52,7 +52,7 @@ pub fn watch(ebpf: &mut Ebpf, ids: &Ids, what: u32, id: u32) -> Result<(), Error
     let tid = ids.number(ebpf, id, &held.folder)?;
     let refused = |reason: &str| {
         Error::prerequisite(
-            format!("the programs cannot be told to watch {kind} {id}: {reason}"),
+            format!("cannot make the programs watch {kind} {id}: {reason}"),
             "trace the whole system (-a), or by name (-n)",
         )
     };

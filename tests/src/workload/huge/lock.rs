@@ -17,7 +17,7 @@ impl Lock {
     pub(super) fn run(&self, facts: &mut Facts) -> anyhow::Result<()> {
         let memory = self.form.filled(facts)?;
         memory.memory.lock()?;
-        // A huge page counts once. To 6.6 the kernel passes over those that are mapped page by page (mlock_pte_range,
+        // A huge page counts once. Up to 6.6 the kernel passes over those that are mapped page by page (mlock_pte_range,
         // mm/mlock.c).
         let mlocked = memory.mlocked()? as u64;
         memory.memory.unlock()?;

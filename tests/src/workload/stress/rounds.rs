@@ -63,7 +63,7 @@ pub(super) fn huge() -> anyhow::Result<()> {
 pub(super) fn huge_device() -> anyhow::Result<()> {
     let mirror = Mirror::open()?;
     let memory = huge_memory()?;
-    // To 6.14 the kernel refuses pages that are not the first of a huge one.
+    // Up to 6.14 the kernel refuses pages that are not the first of a huge one.
     let _ = mirror.make_part_exclusive(&memory, 0, 8);
     memory.check()?;
     let _ = mirror.migrate_to_device(&memory);

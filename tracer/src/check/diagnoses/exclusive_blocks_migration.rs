@@ -12,7 +12,7 @@ use crate::event::Event;
 pub const INFO: DiagnosisInfo = DiagnosisInfo {
     name: "exclusive-blocks-migration",
     title: "a device-exclusive page could not be migrated",
-    statement: "To 6.14 an exclusive entry holds a reference to its page but is no mapping: the page's references are \
+    statement: "Up to 6.14 an exclusive entry holds a reference to its page but is no mapping: the page's references are \
                 more than migration can explain, and it refuses with -EAGAIN; swap-out and memory offlining refuse \
                 likewise, the latter without end. Reported for each refusal of a page that is exclusive at that \
                 moment, as far as the stream has seen it become so.",

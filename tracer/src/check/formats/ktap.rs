@@ -1,4 +1,4 @@
-//! KTAP version 1: one level, a test a rule (6.12 Documentation/dev-tools/ktap.rst).
+//! KTAP version 1: one level, one test per rule (6.12 Documentation/dev-tools/ktap.rst).
 //!
 //! What belongs to a test stands before its result line, where the kernel's parser looks for it. An inconclusive
 //! rule is `not ok … # ERROR`, which parsers that do not know the directive count as failed: never as skipped. A

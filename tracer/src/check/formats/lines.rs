@@ -260,7 +260,7 @@ pub fn coverage(verdict: &Verdict) -> String {
         verdict.subject.silent.iter().flat_map(|silent| &silent.points).map(String::as_str).collect();
     let silent = match silent.len() {
         0 => String::new(),
-        count => format!("; {count} could not tell everything"),
+        count => format!("; {count} may be incomplete"),
     };
     match verdict.probes.iter().filter(impossible).count() {
         0 => format!("{attached} of {asked} probes attached{silent}"),

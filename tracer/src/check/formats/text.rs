@@ -114,7 +114,7 @@ impl Page {
             lines.add(1, &format!("note: {}", plain(note)));
         }
         if matches!(rule.outcome, Outcome::Violated) {
-            lines.add(1, &format!("`rmapscope explain {}` tells what the kernel promises", rule.name));
+            lines.add(1, &format!("`rmapscope explain {}` shows what the kernel promises", rule.name));
         }
         self.lines(lines);
     }

@@ -18,7 +18,7 @@ pub const INFO: RuleInfo = RuleInfo {
     severity: Severity::Broken,
     statement: "Writeback and the page cache know nothing of exclusive entries, and hugetlb page tables cannot hold \
                 them: the kernel refuses both. Looked at: the low bits of page->mapping of every page that was made \
-                exclusive (of its folio's head, for since 6.15 it may be any page of a large folio), and to 6.14 \
+                exclusive (of its folio's head, for since 6.15 it may be any page of a large folio), and up to 6.14 \
                 VM_HUGETLB of every VMA that was visited for it.",
     citations: &[
         "6.12 mm/rmap.c, folio_make_device_exclusive: !folio_test_anon(folio) || folio_test_hugetlb(folio)",
@@ -28,7 +28,7 @@ pub const INFO: RuleInfo = RuleInfo {
     kernels: "5.14 on, with CONFIG_DEVICE_PRIVATE",
     needs: &[
         Need::whole(Kind::ExclusivePage, "the page's mapping"),
-        Need::optional(Kind::ExclusiveVma, "the flags of the VMAs that were visited (to 6.14)"),
+        Need::optional(Kind::ExclusiveVma, "the flags of the VMAs that were visited (up to 6.14)"),
         Need::optional(Kind::MakeDeviceExclusive, "pages that were not looked at").occasion(),
     ],
     exceptions: &[
@@ -106,7 +106,7 @@ mod tests {
         };
         let session =
             Session::new().point(Kind::ExclusivePage, fallback).event(Body::MakeDeviceExclusive(make));
-        is_open(INFO.name, "a fallback does not tell which pages", &session);
+        is_open(INFO.name, "a fallback does not show which pages", &session);
         is_open(INFO.name, "is not watched", &Session::new().without(Kind::ExclusivePage));
         let verdict = Session::new().impossible(Kind::ExclusivePage).rule(INFO.name);
         assert_eq!(verdict.outcome, crate::check::Outcome::NotExercised);

@@ -14,7 +14,7 @@ pub const INFO: RuleInfo = RuleInfo {
     name: "exclusive-ends-once",
     title: "each device-exclusive entry ends by restore, zap, unmap or migration, and never twice",
     severity: Severity::Corruption,
-    statement: "The entry owns a reference to its page, and to 6.14 takes the mapping's place. Restoring what is not \
+    statement: "The entry owns a reference to its page, and up to 6.14 takes the mapping's place. Restoring what is not \
                 exclusive, or not that page, adds a mapping that nobody owns; an entry that outlives its address space \
                 leaks the page. Looked at: the entry that restore_exclusive_pte found, which must be an exclusive one \
                 of the page that it restores; whether an entry was made again while it was there, or restored again \
@@ -43,9 +43,9 @@ pub const INFO: RuleInfo = RuleInfo {
         .occasion(),
     ],
     exceptions: &[
-        "Entries made before the session, by attempts that failed, or in other processes that map the page (to 6.14) \
+        "Entries made before the session, by attempts that failed, or in other processes that map the page (up to 6.14) \
          have no beginning in the stream: their restore is legal.",
-        "mremap moves entries as they are; mprotect turns writable ones into read-only ones (to 6.14).",
+        "mremap moves entries as they are; mprotect turns writable ones into read-only ones (up to 6.14).",
         "MADV_DONTNEED of another thread may drop an entry while it is made.",
         "Made again and restored again are judged only when every task is watched: another one may have been at it.",
         "An attempt that failed may make entries anew: what was restored before it is not called restored again.",

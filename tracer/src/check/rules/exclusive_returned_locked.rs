@@ -14,7 +14,7 @@ pub const INFO: RuleInfo = RuleInfo {
     title: "pages that become exclusive are handed to the driver locked, referenced, with the mapcount that is promised",
     severity: Severity::Broken,
     statement: "Until the driver has set up its own page table the page's lock keeps the CPU away, and the driver's \
-                reference, beside that of the entry, keeps the page. make_device_exclusive_range (to 6.14) promises a \
+                reference, beside that of the entry, keeps the page. make_device_exclusive_range (up to 6.14) promises a \
                 page without mappings; make_device_exclusive (6.15 on) leaves the mapcount alone. Looked at: lock, \
                 references and mappings of each page as the call returns.",
     citations: &[
@@ -30,7 +30,7 @@ pub const INFO: RuleInfo = RuleInfo {
     ],
     exceptions: &[
         "MADV_DONTNEED of another thread may drop the entry, and its reference, before the call returns.",
-        "The mapcount of large folios counts other pages, too: to 6.14 it is not judged, later it must not be 0; before \
+        "The mapcount of large folios counts other pages, too: up to 6.14 it is not judged, later it must not be 0; before \
          6.10 the kernel keeps none that is cheap to read.",
         "Since 6.15 the page may be any page of a large folio: lock, references and mappings are the folio's.",
     ],

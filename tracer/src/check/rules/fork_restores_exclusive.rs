@@ -102,7 +102,7 @@ fn judge_without_tables(event: &Event, copy: &CopyPageRange, bench: &mut Bench<'
     }
 }
 
-/// Whether an entry cannot end without an event. Reclaim and migration leave exclusive pages alone to 6.14, and are
+/// Whether an entry cannot end without an event. Reclaim and migration leave exclusive pages alone up to 6.14, and are
 /// the work of tasks that a filter may leave out.
 fn tells_every_end(facts: &Facts) -> bool {
     let ends = [Kind::RestoreExclusive, Kind::ExclusiveZap, Kind::ExclusiveMove, Kind::ExclusiveExit];

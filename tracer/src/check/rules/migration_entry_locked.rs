@@ -35,16 +35,13 @@ pub const INFO: RuleInfo = RuleInfo {
         ),
         Need::required(Kind::RemoveMigrationPte, "the locks when entries are removed"),
         Need::where_possible(Kind::MigrateVmaSetup, "the locks of pages collected for a device"),
-        Need::optional(
-            Kind::MigrationEntryRemoved,
-            "the lock of the page that is mapped instead, where it is told",
-        ),
+        Need::optional(Kind::MigrationEntryRemoved, "the lock of the newly mapped page, if recorded"),
     ],
     exceptions: &[
         "Any task may hold the lock: PG_locked has no owner.",
         "The entry of a tail page is judged by its folio's head, which has the lock of all.",
         "A visit that removes entries may find none in that VMA; the locks are held all the same.",
-        "Entries that fork copies, mremap moves or munmap drops are not told one by one.",
+        "Entries that fork copies, mremap moves or munmap drops are not reported one by one.",
     ],
     example: "migration_entry_set: a migration entry for an unlocked folio was set; pfn=0x12345 \
               flags=uptodate|lru|swapbacked entry=migration_write(pfn=0x12345)",

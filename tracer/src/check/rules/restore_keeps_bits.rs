@@ -15,7 +15,7 @@ pub const INFO: RuleInfo = RuleInfo {
     title: "a restore keeps soft-dirty and uffd-wp, and makes writable only what was",
     severity: Severity::Corruption,
     statement: "The exclusive entry carries the bits that user space relies on: soft-dirty (checkpoint and migration \
-                tools would miss a change), uffd-wp (a userfaultfd handler would miss a write) and, to 6.14, whether \
+                tools would miss a change), uffd-wp (a userfaultfd handler would miss a write) and, up to 6.14, whether \
                 the page was writable at all. The present entry that follows must have the same page, soft-dirty and \
                 uffd-wp where they were, and be writable only where the entry was, the VMA allows it, and uffd-wp is \
                 not set. Looked at: the raw entry before and after restore_exclusive_pte.",
@@ -29,7 +29,7 @@ pub const INFO: RuleInfo = RuleInfo {
     needs: &[Need::required(Kind::RestoreExclusive, "the entry before and after")],
     exceptions: &[
         "Soft-dirty may appear: making an entry dirty sets it on x86.",
-        "Since 6.15 exclusive entries have one type, which does not tell whether the page was writable; a restored \
+        "Since 6.15 exclusive entries have one type, which does not say whether the page was writable; a restored \
          entry need not be writable.",
         "An entry without access (PROT_NONE, which 7.3 gives read protection by userfaultfd) is a present one.",
         "A restore that left no present entry is judged by exclusive-ends-once alone when nothing was exclusive.",

@@ -13,9 +13,9 @@ pub const INFO: RuleInfo = RuleInfo {
     name: "restore-remlocks",
     title: "a page that is restored into a VM_LOCKED VMA is mlocked again",
     severity: Severity::Broken,
-    statement: "To 6.14 making a page exclusive removes its mapping, and with the last mapping its mlock. The restore \
+    statement: "Up to 6.14 making a page exclusive removes its mapping, and with the last mapping its mlock. The restore \
                 maps it again and must mlock it again, or memory that mlock(2) promised to keep is swapped out. Looked \
-                at: the calls of mlock_folio (mlock_vma_page to 5.17) inside restore_exclusive_pte; where they are not \
+                at: the calls of mlock_folio (mlock_vma_page up to 5.17) inside restore_exclusive_pte; where they are not \
                 watched, PG_mlocked as it returns.",
     citations: &[
         "6.12 mm/rmap.c, folio_add_anon_rmap_pte and mm/internal.h, mlock_vma_folio",

@@ -31,7 +31,7 @@ pub const INFO: RuleInfo = RuleInfo {
     ],
     exceptions: &[
         "With CONFIG_SWIOTLB_DYNAMIC a device may have more pools: bounds are not judged.",
-        "A mapping that swiotlb_map took back may be handed out again before that is told.",
+        "A mapping that swiotlb_map took back may be handed out again before that is reported.",
         "Mappings made before the session are not known.",
     ],
     example: "swiotlb_map_single: the buffer overlaps one that is still mapped; device=0000:00:04.0 bounce=0x7c000800 \

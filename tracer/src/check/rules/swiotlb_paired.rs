@@ -109,7 +109,7 @@ impl Rule for Paired {
         let young = kept.len() - old;
         if young > 0 {
             bench.ledger.notes.push(format!(
-                "{young} slots were in use after their unmap in the last second; whoever took them may not have told \
+                "{young} slots were in use after their unmap in the last second; whoever took them may not have reported \
                  of it yet"
             ));
         }

@@ -197,7 +197,7 @@ impl<'btf> Record<'btf> {
             return Err(truncated);
         };
         let info = word(rest, 4);
-        // To 7.0 the kind had 5 bits and the number of items 16; those above were 0.
+        // Up to 7.0 the kind had 5 bits and the number of items 16; those above were 0.
         let (number, items) = (info >> 24 & 0x7f, (info & 0xff_ffff) as usize);
         let (kind, own_bytes) = match Kind::from_number(number) {
             Some(kind) => {

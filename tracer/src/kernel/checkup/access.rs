@@ -63,7 +63,7 @@ fn user_namespace(privileges: &Privileges) -> Check {
             "capabilities count in this namespace only; the kernel refuses tracing programs",
             "run outside the container, or in one that shares the host's user namespace",
         ),
-        None => Check::note(name, "cannot be told", "/proc/self/ns is not readable", ""),
+        None => Check::note(name, "unknown", "/proc/self/ns is not readable", ""),
     }
 }
 
@@ -77,7 +77,7 @@ fn pid_namespace(privileges: &Privileges) -> Check {
             "-p, -t and names are translated; events carry the kernel's own process ids, which differ from those here",
             "run in the host's pid namespace (docker run --pid=host)",
         ),
-        None => Check::note(name, "cannot be told", "/proc/self/ns is not readable", ""),
+        None => Check::note(name, "unknown", "/proc/self/ns is not readable", ""),
     }
 }
 
@@ -99,7 +99,7 @@ fn lockdown(system: &SystemFiles) -> Check {
         }
         Lockdown::Unknown => Check::note(
             name,
-            "cannot be told: /sys/kernel/security/lockdown is not readable",
+            "unknown: /sys/kernel/security/lockdown is not readable",
             "a refused kprobe or bpf_probe_read_kernel cannot be explained",
             "mount -t securityfs none /sys/kernel/security",
         ),

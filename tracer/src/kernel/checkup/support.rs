@@ -120,7 +120,7 @@ fn switch(system: &SystemFiles, switch: Switch) -> Check {
         ),
         SwitchState::Unknown => Check::note(
             name,
-            format!("cannot be told: {} is not readable", switch.name()),
+            format!("unknown: {} is not readable", switch.name()),
             "where probes do not fire, a session notices by its self-test, and cannot say why",
             unreadable,
         ),
@@ -173,7 +173,7 @@ fn bounce_buffers(system: &SystemFiles) -> Check {
         }
         None => Check::note(
             name,
-            format!("cannot be told: debugfs shows no swiotlb{parameter}"),
+            format!("unknown: debugfs shows no swiotlb{parameter}"),
             "the family `swiotlb` may have no events",
             "look as root with debugfs mounted: mount -t debugfs none /sys/kernel/debug",
         ),

@@ -137,7 +137,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             config: CONFIG,
             inlined_into: Some("do_swap_page"),
             instead: &[],
-            reason: "exclusive_fault stands in: it tells the CPU access that revokes, but neither the restored \
+            reason: "exclusive_fault stands in: it shows the CPU access that revokes, but neither the restored \
                      entry nor the restores by fork",
         },
         ..Entry::of(Point::RestoreExclusivePte, Moment::Both, &[Kind::RestoreExclusive])
@@ -170,7 +170,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         candidates: &[
             Candidate::of(
                 "unmap_page_range",
-                "to 7.0",
+                "up to 7.0",
                 &[
                     "struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr, unsigned long end, \
                  struct zap_details *details",

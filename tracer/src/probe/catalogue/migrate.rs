@@ -28,7 +28,7 @@ const NO_HUGE_ENTRIES: Absence = Absence {
     inlined_into: None,
     instead: &[],
     reason: "5.15 does not have the tracepoint, 6.1 and later do where huge pages can migrate; migrations of huge pages \
-             that one entry maps are told by try_to_migrate and remove_migration_pte",
+             that one entry maps are reported by try_to_migrate and remove_migration_pte",
 };
 
 const NO_ENTRY_TRACEPOINT: Absence = Absence {
@@ -155,7 +155,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             ),
             Candidate::of(
                 "move_to_new_page",
-                "to 5.17, as a static function",
+                "up to 5.17, as a static function",
                 &["struct page *newpage, struct page *page, enum migrate_mode mode"],
             ),
         ],
@@ -163,7 +163,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             config: CONFIG,
             inlined_into: Some("migrate_pages_batch"),
             instead: &[],
-            reason: "migrate_pages tells how many pages could not be migrated, but not which",
+            reason: "migrate_pages says how many pages could not be migrated, but not which",
         },
         ..Entry::of(Point::MoveToNewFolio, Moment::Untimed, &[Kind::MigrateRefused])
     },

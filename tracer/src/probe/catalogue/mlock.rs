@@ -38,7 +38,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         fields: &["page_flags"],
         candidates: &[
             Candidate::of("mlock_folio", "5.18 on", &["struct folio *folio"]),
-            Candidate::of("mlock_vma_page", "to 5.17", &["struct page *page"]),
+            Candidate::of("mlock_vma_page", "up to 5.17", &["struct page *page"]),
         ],
         absence: Absence {
             config: Some("MMU"),
@@ -58,7 +58,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 // 5.15 mm/mlock.c: munlock_vma_pages_range() gives it huge pages only, and clears PG_mlocked
                 // of base pages itself, in __munlock_pagevec().
                 lost: Some("base pages that munlock(2) and munmap(2) release in batches (__munlock_pagevec)"),
-                ..Candidate::of("munlock_vma_page", "to 5.17", &["struct page *page"])
+                ..Candidate::of("munlock_vma_page", "up to 5.17", &["struct page *page"])
             },
         ],
         absence: Absence {

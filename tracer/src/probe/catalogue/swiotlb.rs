@@ -106,7 +106,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             },
             Candidate::of(
                 "swiotlb_tbl_unmap_single",
-                "to 6.10 (inline since 6.11)",
+                "up to 6.10 (inline since 6.11)",
                 &[
                     "struct device *dev, phys_addr_t tlb_addr, size_t mapping_size, enum dma_data_direction dir, \
                    unsigned long attrs",
@@ -185,7 +185,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             ),
             Candidate::of(
                 "dma_map_page_attrs",
-                "to 6.17",
+                "up to 6.17",
                 &["struct device *dev, struct page *page, size_t offset, size_t size, \
                      enum dma_data_direction dir, unsigned long attrs"],
             ),

@@ -171,7 +171,7 @@ fn states(life: &Life, place: usize, color: bool, out: &mut String) {
                 let lasted = episode.lasted.map(duration).unwrap_or_default();
                 format!("; seen otherwise {lasted} later, at {}", plain(by))
             }
-            (None, _) => ", and no event tells its end".to_owned(),
+            (None, _) => ", and no event shows its end".to_owned(),
         };
         line(&format!("==> {}{seen}{until}", what(life, episode)));
     }

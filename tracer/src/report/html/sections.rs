@@ -185,7 +185,7 @@ fn pages(report: &Report) -> Section {
     section(
         "pages",
         "Hot pages",
-        "`rmapscope report --page PFN` tells the story of one",
+        "`rmapscope report --page PFN` shows the history of one page",
         hot.into_iter().chain(ping_pong),
     )
 }

@@ -56,7 +56,7 @@ pub fn write(report: &Report, page: &mut Page) -> Shown {
         }
         page.grid(1, grid);
     }
-    page.plain(1, "`report --page PFN` tells the story of one");
+    page.plain(1, "`report --page PFN` shows the history of one page");
     Shown::Yes
 }
 
