@@ -124,7 +124,7 @@ fn for_each_gives_what_next_item_gives() {
 fn the_header_comes_back() {
     let mut header = header();
     header.traced_command = Some(vec!["./hmm-tests".to_owned()]);
-    header.options.insert("latency".to_owned(), true.into());
+    header.options.latency = true;
     let bytes = file(&header, &[]);
     assert_eq!(Reader::new(bytes.as_slice()).unwrap().header(), &header);
 }

@@ -30,7 +30,7 @@ pub enum Availability {
 
 /// Whether events of that kind can be in a session with these probes.
 pub fn availability(probes: &[PointReport], kind: Kind) -> Availability {
-    let makers = || probes.iter().filter(|report| report.events.iter().any(|name| name == kind.name()));
+    let makers = || probes.iter().filter(|report| report.makes(kind));
     let attached = makers().find(|report| report.outcome.is_attached());
     if let Some(report) = attached {
         let lost = match &report.outcome {

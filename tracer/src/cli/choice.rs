@@ -102,13 +102,6 @@ impl ChoiceArgs {
     }
 }
 
-impl Choice {
-    /// Whether it leaves tasks out.
-    pub fn narrows(&self) -> bool {
-        !(self.pids.is_empty() && self.tids.is_empty() && self.names.is_empty())
-    }
-}
-
 /// What `-e list` prints: a line a family, then its events.
 pub fn event_list() -> String {
     let mut text = String::new();

@@ -51,11 +51,10 @@ pub fn open(
     let (facts, plan) = prepare(&mut options.request, &args.facts())?;
     let live = Live::start(facts, plan, &options)?;
     summary::begun(&live, status);
-    let watches_all = match purpose {
-        Purpose::Show => args.all,
-        Purpose::Judge => !choice.narrows() && args.cgroup.is_none(),
-    };
-    let header = args.header(choice, watches_all, &live);
+    let mut header = args.header(choice, &live);
+    if purpose == Purpose::Judge {
+        header.options.all = !header.options.narrow_tasks();
+    }
     let is_endless = command.is_none() && options.duration.is_none();
     Ok(Session { live, command, header, is_endless, status })
 }

@@ -261,7 +261,8 @@ fn header_text(header: &FileHeader) -> String {
     if let Some(command) = &header.traced_command {
         line("traced command", &command.join(" "));
     }
-    for (name, value) in &header.options {
+    let options = serde_json::to_value(&header.options).unwrap_or_default();
+    for (name, value) in options.as_object().into_iter().flatten() {
         line("option", &format!("{name} = {value}"));
     }
     for point in &header.probes {

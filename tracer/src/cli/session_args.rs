@@ -9,7 +9,7 @@ use rmapscope::Error;
 use rmapscope::kernel::FactsOptions;
 use rmapscope::probe::{Preference, Request, select};
 use rmapscope::session::{Command, Filters, Live, Options};
-use rmapscope::trace_file::FileHeader;
+use rmapscope::trace_file::{FileHeader, SessionOptions};
 
 use super::choice::Choice;
 use super::values;
@@ -24,17 +24,6 @@ pub enum Attach {
     Fentry,
     /// Only kprobes, kretprobes and raw tracepoints.
     Kprobe,
-}
-
-impl Attach {
-    /// The name on the command line and in the file.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Fentry => "fentry",
-            Self::Kprobe => "kprobe",
-        }
-    }
 }
 
 impl From<Attach> for Preference {
@@ -152,31 +141,28 @@ impl SessionArgs {
         })
     }
 
-    /// What a trace file says about this session; `watches_all` says whether everybody is watched, command or not.
-    pub fn header(&self, choice: &Choice, watches_all: bool, live: &Live) -> FileHeader {
+    /// What a trace file says about this session.
+    pub fn header(&self, choice: &Choice, live: &Live) -> FileHeader {
         let mut header = FileHeader::new(live.kernel().clone());
         header.probes = live.reports();
         header.traced_command = (!self.command.is_empty())
             .then(|| self.command.iter().map(|word| word.to_string_lossy().into_owned()).collect());
-        let text = |path: &PathBuf| path.to_string_lossy().into_owned();
         let RequestArgs { per_vma, latency, attach } = self.request;
-        for (name, value) in [
-            ("event", choice.events.iter().map(|event| event.name()).collect::<Vec<_>>().into()),
-            ("per-vma", per_vma.into()),
-            ("latency", (latency || choice.min_latency.is_some()).into()),
-            ("stacks", self.stacks.into()),
-            ("min-latency", choice.min_latency.map(values::nanoseconds).into()),
-            ("pid", serde_json::json!(choice.pids)),
-            ("tid", serde_json::json!(choice.tids)),
-            ("comm", serde_json::json!(choice.names)),
-            ("cgroup", self.cgroup.as_ref().map(text).into()),
-            ("all", watches_all.into()),
-            ("no-inherit", self.no_inherit.into()),
-            ("buffer", self.buffer.into()),
-            ("attach", attach.name().into()),
-        ] {
-            header.options.insert(name.to_owned(), value);
-        }
+        header.options = SessionOptions {
+            all: self.all,
+            attach: Some(attach.into()),
+            buffer: self.buffer,
+            cgroup: self.cgroup.as_ref().map(|path| path.to_string_lossy().into_owned()),
+            comm: choice.names.clone(),
+            event: choice.events.iter().map(|event| event.name().to_owned()).collect(),
+            latency: latency || choice.min_latency.is_some(),
+            min_latency: choice.min_latency.map(values::nanoseconds),
+            no_inherit: self.no_inherit,
+            per_vma,
+            pid: choice.pids.clone(),
+            stacks: self.stacks,
+            tid: choice.tids.clone(),
+        };
         header
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
 use tracer_common::event::Kind;
 use tracer_common::family::Family;
 
@@ -10,7 +11,8 @@ use crate::event::EventName;
 use crate::kernel::{Switch, SwitchState, SystemFiles};
 
 /// Which ways to attach may be taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Preference {
     /// The cheapest that works.
     #[default]
