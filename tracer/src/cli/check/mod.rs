@@ -125,6 +125,7 @@ fn unjudged(selected: rmapscope::check::Selection, error: &Error) -> Verdict {
                 violations: 0,
                 evidence: Vec::new(),
                 reasons: vec![format!("{}; try: {}", error.cause, error.remedy)],
+                is_unasked: false,
                 notes: Vec::new(),
             })
             .collect(),
