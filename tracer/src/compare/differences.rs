@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::sample::Run;
 use crate::event::Kind;
-use crate::probe::Outcome;
+use crate::probe::{AttachMethod, Outcome};
 use crate::trace_file::SessionOptions;
 
 /// Something in which the runs differ.
@@ -80,10 +80,10 @@ pub fn differences(before: &[Run], after: &[Run]) -> Vec<Difference> {
         })
     });
     let mut differences: Vec<Difference> = properties.collect();
+    let has_kprobe = before.iter().chain(after).any(has_kprobe);
     let methods = |side: &[Run]| values(side, |run| run_methods(run).join(", "));
     let (before, after) = (methods(before), methods(after));
     if before != after {
-        let has_kprobe = before.iter().chain(&after).any(|methods| methods.contains("kprobe"));
         let consequence = has_kprobe.then_some(
             "a kprobe costs more than an fentry: latencies that one side measures so are not comparable",
         );
@@ -97,15 +97,19 @@ fn run_methods(run: &Run) -> Vec<String> {
     let mut methods = std::collections::BTreeMap::<&str, u32>::new();
     for report in &run.header.probes {
         if let Some(method) = method(&report.outcome) {
-            *methods.entry(method).or_default() += 1;
+            *methods.entry(method.name()).or_default() += 1;
         }
     }
     methods.into_iter().map(|(method, count)| format!("{count} {method}")).collect()
 }
 
-const fn method(outcome: &Outcome) -> Option<&'static str> {
+fn has_kprobe(run: &Run) -> bool {
+    run.header.probes.iter().any(|report| method(&report.outcome) == Some(AttachMethod::Kprobe))
+}
+
+const fn method(outcome: &Outcome) -> Option<AttachMethod> {
     match outcome {
-        Outcome::Attached { method, .. } | Outcome::Fallback { method, .. } => Some(method.name()),
+        Outcome::Attached { method, .. } | Outcome::Fallback { method, .. } => Some(*method),
         _ => None,
     }
 }
@@ -115,7 +119,7 @@ fn attached(side: &[Run], kind: Kind) -> Vec<String> {
     values(side, |run| {
         let reports = run.header.probes.iter().filter(|report| report.makes(kind));
         reports
-            .filter_map(|report| method(&report.outcome))
+            .filter_map(|report| method(&report.outcome).map(AttachMethod::name))
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect::<Vec<_>>()
