@@ -36,14 +36,15 @@ use super::summary;
 What the kernel did not give is `?` in text and CSV and null in JSON.")]
 pub struct ScriptArgs {
     /// Trace file; `-` for standard input.
-    #[arg(short, long, value_name = "FILE", default_value = "rmapscope.data", conflicts_with_all = ["live", "command"])]
+    #[arg(short, long, value_name = "FILE", default_value = "rmapscope.data",
+          conflicts_with_all = ["live", "command"])]
     input: PathBuf,
     #[command(flatten)]
     format: FormatArgs,
     #[command(flatten)]
     filter: FilterArgs,
     /// Print a live session instead of a file. A command does so, too.
-    #[arg(long)]
+    #[arg(long, help_heading = "Live session")]
     live: bool,
     #[command(flatten)]
     session: SessionArgs,

@@ -83,7 +83,8 @@ pub struct SessionArgs {
     #[arg(short, long, value_name = "TIME", value_parser = values::duration, group = "SessionArgs")]
     pub duration: Option<Duration>,
     /// Size of the ring between kernel and reader; rounded up to a power of two.
-    #[arg(short = 'm', long, value_name = "SIZE", value_parser = values::size, default_value = "8M", group = "SessionArgs")]
+    #[arg(short = 'm', long, value_name = "SIZE", value_parser = values::size, default_value = "8M",
+          group = "SessionArgs")]
     pub buffer: u64,
     #[command(flatten)]
     pub kernel: KernelArgs,

@@ -50,7 +50,7 @@ pub struct CheckArgs {
     #[command(flatten)]
     exit: ExitArgs,
     /// Also write the events into a trace file; `check -i` gives the same verdict of it.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Live session")]
     record: Option<PathBuf>,
     #[command(flatten)]
     tasks: TaskArgs,

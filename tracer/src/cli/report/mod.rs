@@ -42,7 +42,8 @@ use files::FileArgs;
   rmapscope report -j | jq '.latencies[].quantiles'  for programs")]
 pub struct ReportArgs {
     /// Trace file; `-` for standard input.
-    #[arg(short, long, value_name = "FILE", default_value = "rmapscope.data", conflicts_with_all = ["live", "command"])]
+    #[arg(short, long, value_name = "FILE", default_value = "rmapscope.data",
+          conflicts_with_all = ["live", "command"])]
     input: PathBuf,
     #[command(flatten)]
     content: ContentArgs,
@@ -51,7 +52,7 @@ pub struct ReportArgs {
     #[command(flatten)]
     filter: FilterArgs,
     /// Report a live session instead of a file. A command does so, too.
-    #[arg(long)]
+    #[arg(long, help_heading = "Live session")]
     live: bool,
     #[command(flatten)]
     session: SessionArgs,
