@@ -25,6 +25,7 @@ pub mod probe;
 #[cfg(feature = "reports")]
 pub mod report;
 pub mod session;
+pub mod suggest;
 pub mod trace_file;
 
 pub use error::{Error, ExitCode};

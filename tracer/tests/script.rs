@@ -132,10 +132,10 @@ fn bad_input_is_one_line_of_cause_and_one_of_remedy() {
     for (arguments, cause, remedy) in [
         (
             vec!["script", "-e", "try_to_unmab"],
-            "there is no event `try_to_unmab`",
-            "`try_to_unmap`, or one of",
+            "there is no event or family `try_to_unmab`",
+            "did you mean `try_to_unmap`?",
         ),
-        (vec!["script", "-F", "pnf"], "there is no field `pnf`", "`pfn`, or one of"),
+        (vec!["script", "-F", "pnf"], "there is no field `pnf`", "did you mean `pfn`?"),
         (vec!["script", "-i", "none"], "cannot open none", "record one"),
         (vec!["script", "-i", "/bin/true"], "not a trace file", "name a file"),
         (vec!["script", "-f", "text", "-x", ";"], "only CSV has a separator", "--format csv"),

@@ -19,7 +19,7 @@ fn a_new_file_is_for_its_owner_only() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("rmapscope.data");
     let mut writer = Writer::create(&path, &header()).unwrap();
-    writer.event_batch(&unmap_records(100, true, false)).unwrap();
+    write(&mut writer, &unmap_records(100, true, false)).unwrap();
     writer.finish(&summary()).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(fs::metadata(&path).unwrap().len(), writer.bytes_written());
@@ -107,9 +107,10 @@ fn a_reader_that_goes_away_is_told_apart() {
     let (reader, writer) = std::io::pipe().unwrap();
     let mut writer = Writer::new(writer, &header()).unwrap();
     drop(reader);
-    writer.event_batch(&unmap_records(10, true, false)).unwrap();
+    write(&mut writer, &unmap_records(10, true, false)).unwrap();
     let error = writer.flush().unwrap_err();
-    assert!(error.is_broken_pipe(), "{error}");
+    let WriteError::Io { source, .. } = &error else { panic!("{error}") };
+    assert_eq!(source.kind(), std::io::ErrorKind::BrokenPipe, "{error}");
 }
 
 #[test]
@@ -128,7 +129,7 @@ fn past_the_file_size_limit() {
         let mut writer = Writer::create(path, &header()).unwrap();
         let records = unmap_records(1000, false, false);
         let error = loop {
-            if let Err(error) = writer.event_batch(&records).and_then(|()| writer.flush()) {
+            if let Err(error) = write(&mut writer, &records).and_then(|()| writer.flush()) {
                 break error;
             }
         };

@@ -60,7 +60,7 @@ fn more_than_a_frame_of_kinds_in_turn() {
         records.push(record(kind, time, &mut noise));
     }
     let mut writer = Writer::new(Vec::new(), &header()).unwrap();
-    writer.event_batch(&records.concat()).unwrap();
+    write(&mut writer, &records.concat()).unwrap();
     assert_eq!(writer.events(), 150_000);
     writer.finish(&summary()).unwrap();
     let file = writer.into_inner();
@@ -124,7 +124,7 @@ fn for_each_gives_what_next_item_gives() {
 fn the_header_comes_back() {
     let mut header = header();
     header.traced_command = Some(vec!["./hmm-tests".to_owned()]);
-    header.options.insert("latency".to_owned(), true.into());
+    header.options.latency = true;
     let bytes = file(&header, &[]);
     assert_eq!(Reader::new(bytes.as_slice()).unwrap().header(), &header);
 }
@@ -137,7 +137,7 @@ fn an_unmap_takes_eight_bytes_or_fewer() {
         let records = unmap_records(200_000, in_order, latency);
         let mut writer = Writer::new(Vec::new(), &header()).unwrap();
         let empty = writer.bytes_written();
-        writer.event_batch(&records).unwrap();
+        write(&mut writer, &records).unwrap();
         writer.finish(&summary()).unwrap();
         let each = (writer.bytes_written() - empty) as f64 / 200_000.0;
         assert!(each <= limit, "in order: {in_order}, latency: {latency}: {each:.2} bytes an event");
@@ -186,7 +186,7 @@ fn a_malformed_record_is_refused_and_the_writer_goes_on() {
     assert!(writer.event_bytes(&good[..10]).is_err());
     assert!(writer.event_bytes(&good[..24]).is_err());
     assert!(writer.event_bytes(&unknown).is_err());
-    assert!(writer.event_batch(&[&good[..], &good[..25]].concat()).is_err());
+    assert!(write(&mut writer, &[&good[..], &good[..25]].concat()).is_err());
     writer.take(&event(&good)).unwrap();
     writer.flush().unwrap();
     assert_eq!(read(&writer.into_inner()).unwrap().0, [event(&good), event(&good)]);

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::types::parse_kind;
+use crate::Error;
 use crate::kernel::SwapKind;
+use crate::suggest::unknown;
 
 /// Names that stand for several kinds.
 const GROUPS: [(&str, &[SwapKind]); 5] = [
@@ -28,25 +30,27 @@ const GROUPS: [(&str, &[SwapKind]); 5] = [
     ),
 ];
 
-/// No kind has that name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown kind of entry `{0}`")]
-pub struct UnknownKind(pub String);
-
 /// The kinds of those names: a kind's own (`device_exclusive_write`) or that of a group
 /// (`device_exclusive`, `any`).
 ///
 /// # Errors
 /// A name that is neither.
-pub fn select_kinds(names: &[String]) -> Result<BTreeSet<SwapKind>, UnknownKind> {
+pub fn select_kinds(names: &[String]) -> Result<BTreeSet<SwapKind>, Error> {
     let mut kinds = BTreeSet::new();
     for name in names {
         match GROUPS.iter().find(|(group, _)| group == name) {
             Some((_, members)) => kinds.extend(members.iter()),
-            None => drop(kinds.insert(parse_kind(name).ok_or_else(|| UnknownKind(name.clone()))?)),
+            None => drop(kinds.insert(parse_kind(name).ok_or_else(|| unknown_kind(name))?)),
         }
     }
     Ok(kinds)
+}
+
+fn unknown_kind(name: &str) -> Error {
+    let groups = GROUPS.iter().map(|(group, _)| *group);
+    let kinds = GROUPS.iter().flat_map(|(_, members)| *members).map(|kind| kind.name());
+    let all = format!("give a kind as audit prints it, or {}", groups.clone().collect::<Vec<_>>().join(", "));
+    unknown("kind of entry", name, groups.chain(kinds), all)
 }
 
 #[cfg(test)]
@@ -59,7 +63,8 @@ mod tests {
             |names: &[&str]| select_kinds(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
         assert_eq!(select(&["migration", "migration_read", "hwpoison"]).unwrap().len(), 4);
         assert_eq!(select(&["any"]).unwrap().len(), 10);
-        assert_eq!(select(&["swap"]), Err(UnknownKind("swap".to_owned())));
+        assert!(select(&["swap"]).is_err());
+        assert!(select(&["device_privat"]).unwrap_err().remedy.contains("`device_private`"));
         // Every kind by its own name, as the outputs write it.
         for kind in select(&["any"]).unwrap() {
             assert_eq!(select(&[kind.name()]).unwrap(), [kind].into());

@@ -20,7 +20,7 @@ mod vma;
 
 pub use changes::difference;
 pub use entry::{Entry, EntryRange, Flags, Frames, Kind, merge};
-pub use kinds::{UnknownKind, select_kinds};
+pub use kinds::select_kinds;
 pub use page_lock::{Locked, open as open_page_flags};
 pub use process::{AuditError, Method, Process, Snapshot, processes};
 pub use types::{TypeSources, TypeTable, TypesError};

@@ -1,7 +1,5 @@
 //! Which events a stream can have, by what became of the probe points.
 
-use std::fmt::Write as _;
-
 use tracer_common::event::Kind;
 
 use super::facts::Facts;
@@ -10,9 +8,6 @@ use super::silence::Silences;
 use crate::kernel::Switch;
 use crate::probe::{Outcome, PointReport};
 use crate::session::gaps;
-
-/// Why a probe is missing that nobody wanted.
-pub const NOT_ASKED_FOR: &str = "its events were not asked for";
 
 /// Whether events of a kind can be in the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,12 +20,42 @@ pub enum Availability {
     /// This kernel cannot do what they tell of, for that reason.
     Impossible(String),
     /// Their probe is missing, for that reason.
-    Missing(String),
+    Missing(Missing),
+}
+
+/// Why events are missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// In words.
+    pub reason: String,
+    /// What kind of reason it is.
+    pub cause: Cause,
+}
+
+/// What kind of reason events are missing for: each has its remedy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The session did not ask for them.
+    NotAsked,
+    /// A switch of the kernel is off.
+    Off(Switch),
+    /// The kernel does not give them.
+    Kernel,
+}
+
+impl Cause {
+    const fn remedy(self) -> &'static str {
+        match self {
+            Self::NotAsked => "record it, too (-e), or leave the rule out (--not-rule)",
+            Self::Off(switch) => switch.remedy(),
+            Self::Kernel => "`rmapscope probes` and `rmapscope doctor` tell what this kernel gives",
+        }
+    }
 }
 
 /// Whether events of that kind can be in a session with these probes.
 pub fn availability(probes: &[PointReport], kind: Kind) -> Availability {
-    let makers = || probes.iter().filter(|report| report.events.iter().any(|name| name == kind.name()));
+    let makers = || probes.iter().filter(|report| report.makes(kind));
     let attached = makers().find(|report| report.outcome.is_attached());
     if let Some(report) = attached {
         let lost = match &report.outcome {
@@ -41,15 +66,25 @@ pub fn availability(probes: &[PointReport], kind: Kind) -> Availability {
     }
     let is_impossible =
         |report: &PointReport| matches!(report.outcome, Outcome::Absent { impossible: true, .. });
-    let reason = |report: &PointReport| match &report.outcome {
-        Outcome::NotAsked => NOT_ASKED_FOR.to_owned(),
-        outcome => gaps::reason(outcome),
+    let missing = |report: &PointReport| {
+        let (reason, cause) = match &report.outcome {
+            Outcome::NotAsked => ("its events were not asked for".to_owned(), Cause::NotAsked),
+            outcome => {
+                let reason = gaps::reason(outcome);
+                let cause = Switch::blamed(&reason).map_or(Cause::Kernel, Cause::Off);
+                (reason, cause)
+            }
+        };
+        Missing { reason: format!("{}: {reason}", report.point), cause }
     };
     // Of several points the one that the kernel could have counts.
     match makers().find(|report| !is_impossible(report)).or_else(|| makers().next()) {
-        Some(report) if is_impossible(report) => Availability::Impossible(reason(report)),
-        Some(report) => Availability::Missing(format!("{}: {}", report.point, reason(report))),
-        None => Availability::Missing("the session has no probe for it".to_owned()),
+        Some(report) if is_impossible(report) => Availability::Impossible(gaps::reason(&report.outcome)),
+        Some(report) => Availability::Missing(missing(report)),
+        None => {
+            let reason = "the session has no probe for it".to_owned();
+            Availability::Missing(Missing { reason, cause: Cause::Kernel })
+        }
     }
 }
 
@@ -57,7 +92,7 @@ pub fn availability(probes: &[PointReport], kind: Kind) -> Availability {
 #[derive(Debug, Default)]
 pub struct Gaps {
     /// Why a needed event is not there; one sentence each.
-    pub missing: Vec<String>,
+    pub missing: Vec<Missing>,
     /// Why a needed event may be missing although its probe was attached; one sentence for each reason.
     pub silent: Vec<String>,
     /// Why the kernel cannot do what the rule speaks about.
@@ -79,9 +114,9 @@ pub fn gaps(needs: &[Need], facts: &Facts, silences: &Silences) -> Gaps {
     };
     for need in needs.iter().filter(|need| need.is_required()) {
         let name = need.kind.name();
-        let why = match facts.availability(need.kind) {
+        let Missing { reason: why, cause } = match facts.availability(need.kind) {
             Availability::Attached { lost: Some(lost) } if need.role == Role::Whole => {
-                format!("a fallback does not show {lost}")
+                Missing { reason: format!("a fallback does not show {lost}"), cause: Cause::Kernel }
             }
             Availability::Attached { .. } => {
                 is_silent(need.kind);
@@ -92,7 +127,7 @@ pub fn gaps(needs: &[Need], facts: &Facts, silences: &Silences) -> Gaps {
                 gaps.impossible.get_or_insert_with(|| format!("{name}: {reason}"));
                 continue;
             }
-            Availability::Missing(reason) => reason.clone(),
+            Availability::Missing(missing) => missing.clone(),
         };
         let stand_in =
             needs.iter().find(|other| other.role == Role::InPlaceOf(need.kind) && facts.has(other.kind));
@@ -102,9 +137,9 @@ pub fn gaps(needs: &[Need], facts: &Facts, silences: &Silences) -> Gaps {
                 gaps.notes.push(format!("{} stands in for {name} ({why})", other.kind.name()));
             }
             None => {
-                let mut sentence = format!("{name} is not watched ({why})");
-                let _ = write!(sentence, "; it serves {}: {}", need.serves, remedy(&why));
-                gaps.missing.push(sentence);
+                let (serves, remedy) = (need.serves, cause.remedy());
+                let reason = format!("{name} is not watched ({why}); it serves {serves}: {remedy}");
+                gaps.missing.push(Missing { reason, cause });
             }
         }
     }
@@ -113,14 +148,4 @@ pub fn gaps(needs: &[Need], facts: &Facts, silences: &Silences) -> Gaps {
         .map(|(why, remedy, names)| format!("{why}, and {} may be missing: {remedy}", names.join(", ")))
         .collect();
     gaps
-}
-
-fn remedy(why: &str) -> &'static str {
-    if let Some(switch) = Switch::ALL.into_iter().find(|switch| why.contains(switch.name())) {
-        switch.remedy()
-    } else if why.contains(NOT_ASKED_FOR) {
-        "record it, too (-e), or leave the rule out (--not-rule)"
-    } else {
-        "`rmapscope probes` and `rmapscope doctor` show what this kernel gives"
-    }
 }

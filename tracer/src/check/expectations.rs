@@ -48,9 +48,8 @@ const ONE_MISCOUNTED_OF: u64 = 1 << 10;
 /// the kernel skipped was counted as missed.
 pub fn silent(probes: &[PointReport], possible_cpus: u32, summary: &Summary) -> Vec<Silence> {
     let hits = |point: Point| {
-        let name = catalogue::entry(point).name();
-        let is_attached = probes.iter().any(|report| report.point == name && report.outcome.is_attached());
-        summary.watched_hits.get(name).copied().filter(|_| is_attached)
+        let is_attached = probes.iter().any(|report| report.is_of(point) && report.outcome.is_attached());
+        summary.watched_hits.get(catalogue::entry(point).name()).copied().filter(|_| is_attached)
     };
     let found = IMPLIED.iter().filter_map(|&(cause, effect, at_least)| {
         let (causes, effects) = (hits(cause)?, hits(effect)?);

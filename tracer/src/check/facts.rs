@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use tracer_common::event::{Kind, UNKNOWN};
+use tracer_common::point::Point;
 
 use super::coverage::{Availability, availability};
 use crate::event::{Decoder, Entry, EntryDecoder, EntryState};
@@ -63,13 +64,13 @@ impl Facts {
             bit.filter(|bit| (0..64).contains(bit)).map_or(0, |bit| 1 << bit)
         };
         let has_type = |kind| kernel.swap_types.iter().any(|entry| entry.kind == kind);
-        let attached = |point: &str| {
-            header.probes.iter().any(|report| report.point == point && report.outcome.is_attached())
+        let attached = |point: Point| {
+            header.probes.iter().any(|report| report.is_of(point) && report.outcome.is_attached())
         };
-        let maker = if attached("make_device_exclusive_range") {
+        let maker = if attached(Point::MakeDeviceExclusiveRange) {
             Some(Maker::Range)
         } else {
-            attached("make_device_exclusive").then_some(Maker::Single)
+            attached(Point::MakeDeviceExclusive).then_some(Maker::Single)
         };
         Self {
             decoder: Decoder::new(kernel),
@@ -171,12 +172,6 @@ fn test(flags: u64, mask: u64) -> Option<bool> {
 
 /// Whether the session watched some tasks only: the options of `record`, or the traced command's processes.
 fn is_filtered(header: &FileHeader) -> bool {
-    let chosen = |name: &str| match header.options.get(name) {
-        Some(serde_json::Value::Array(list)) => !list.is_empty(),
-        Some(serde_json::Value::Null) | None => false,
-        Some(_) => true,
-    };
-    let all = header.options.get("all").and_then(serde_json::Value::as_bool).unwrap_or(false);
-    ["pid", "tid", "comm", "cgroup", "min-latency"].into_iter().any(chosen)
-        || header.traced_command.is_some() && !all
+    let options = &header.options;
+    options.narrow_tasks() || options.min_latency.is_some() || header.traced_command.is_some() && !options.all
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tracer_common::event::Kind;
 
-use super::coverage::{Availability, Gaps, gaps};
+use super::coverage::{Availability, Cause, Gaps, Missing, gaps};
 use super::facts::Facts;
 use super::info::{Need, Role, RuleInfo};
 use super::ledger::{Ledger, Standing};
@@ -83,6 +83,11 @@ impl Whole<'_> {
         let Gaps { missing, silent, impossible, notes: stand_ins } =
             gaps(info.needs, self.facts, self.silences);
         notes.extend(stand_ins);
+        let is_reason = |missing: &&Missing| {
+            missing.cause == Cause::NotAsked && self.options.on_missing == OnMissing::Error
+        };
+        let unasked = missing.iter().filter(is_reason).count();
+        let missing = missing.into_iter().map(|missing| missing.reason);
         let evaluated = ledger.evaluated - standing.doubtful;
 
         let unreadable = ledger.unreadable.iter().map(|(what, count)| {
@@ -90,8 +95,8 @@ impl Whole<'_> {
             format!("{what} could not be read, {times}; `rmapscope doctor` shows what the kernel hides")
         });
         match self.options.on_missing {
-            OnMissing::Error => reasons.extend(missing.into_iter().chain(unreadable)),
-            OnMissing::Warn => notes.extend(missing.into_iter().chain(unreadable)),
+            OnMissing::Error => reasons.extend(missing.chain(unreadable)),
+            OnMissing::Warn => notes.extend(missing.chain(unreadable)),
             OnMissing::Ignore => {}
         }
 
@@ -134,6 +139,7 @@ impl Whole<'_> {
         } else {
             Outcome::NotExercised
         };
+        let is_unasked = outcome == Outcome::Inconclusive && reasons.len() == unasked;
         match outcome {
             Outcome::NotExercised => {
                 reasons = vec![match impossible {
@@ -155,6 +161,7 @@ impl Whole<'_> {
             evidence: standing.evidence,
             reasons,
             notes,
+            is_unasked,
         }
     }
 }

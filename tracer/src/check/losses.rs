@@ -6,7 +6,7 @@ use tracer_common::family::Family;
 
 use super::silence::Silences;
 use crate::event::{Loss, LossCause, Summary};
-use crate::probe::{AttachMethod, Outcome, PointReport};
+use crate::probe::{AttachMethod, Outcome, PointReport, Preference};
 use crate::trace_file::FileHeader;
 
 /// Most windows that are kept; more are merged, which makes more doubtful than needs to be.
@@ -58,7 +58,7 @@ impl Losses {
             if header.kernel.counts_skipped_kprobes { 0 } else { families.fold(0, |bits, bit| bits | bit) };
         Self {
             uncounted,
-            kprobes_wanted: header.options.get("attach").is_some_and(|attach| attach == "kprobe"),
+            kprobes_wanted: header.options.attach == Some(Preference::Kprobe),
             has_command: header.traced_command.is_some(),
             ..Self::default()
         }
@@ -253,7 +253,7 @@ mod tests {
         };
         let said = sentences(&header);
         assert!(!said.contains("--attach") && said.contains("-- COMMAND"), "{said}");
-        header.options.insert("attach".to_owned(), "kprobe".into());
+        header.options.attach = Some(Preference::Kprobe);
         header.traced_command = Some(vec!["true".to_owned()]);
         let said = sentences(&header);
         assert!(said.contains("leave --attach kprobe out") && !said.contains("-- COMMAND"), "{said}");

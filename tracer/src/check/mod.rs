@@ -30,11 +30,10 @@ mod verdict;
 
 pub use catalogue::{diagnoses, kinds_for, rules};
 pub use checker::Checker;
-pub(crate) use coverage::NOT_ASKED_FOR;
 pub(crate) use diagnoses::swiotlb_full::Reason as NoRoom;
 pub(crate) use facts::Facts;
 pub use info::{DiagnosisInfo, Need, Role, RuleInfo};
-pub use options::{OnLoss, OnMissing, Options, Selection, UnknownRule};
+pub use options::{OnLoss, OnMissing, Options, Selection};
 pub use silence::Silences;
 pub use state::Live;
 pub use verdict::{

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::catalogue::rules;
+use crate::Error;
+use crate::suggest::unknown;
 
 /// What a missing probe or an unreadable value makes of a rule that depends on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,26 +28,6 @@ pub enum OnLoss {
     Warn,
     /// Nothing.
     Ignore,
-}
-
-/// No rule has that name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no rule `{}`", .0.escape_debug())]
-pub struct UnknownRule(pub String);
-
-impl From<UnknownRule> for crate::Error {
-    fn from(error: UnknownRule) -> Self {
-        let near = rules()
-            .iter()
-            .map(|rule| (strsim::jaro_winkler(rule.name, &error.0), rule.name))
-            .filter(|(likeness, _)| *likeness > 0.8)
-            .max_by(|a, b| a.0.total_cmp(&b.0));
-        let remedy = match near {
-            Some((_, name)) => format!("did you mean `{name}`? `rmapscope check --list` lists every rule"),
-            None => "`rmapscope check --list` lists every rule".to_owned(),
-        };
-        Self::failure(error.to_string(), remedy)
-    }
 }
 
 /// Some of the rules; their order is that of the catalogue.
@@ -73,21 +55,21 @@ impl Selection {
     ///
     /// # Errors
     /// The first name that no rule has.
-    pub fn only<S: AsRef<str>>(names: &[S]) -> Result<Self, UnknownRule> {
-        names.iter().try_fold(Self::none(), |chosen, name| Ok(Self(chosen.0 | bit(name.as_ref())?)))
+    pub fn only<S: AsRef<str>>(names: &[S]) -> Result<Self, Error> {
+        names.iter().try_fold(Self::none(), |chosen, name| Ok(Self(chosen.0 | known_bit(name.as_ref())?)))
     }
 
     /// These rules without those of the names.
     ///
     /// # Errors
     /// The first name that no rule has.
-    pub fn without<S: AsRef<str>>(self, names: &[S]) -> Result<Self, UnknownRule> {
-        names.iter().try_fold(self, |chosen, name| Ok(Self(chosen.0 & !bit(name.as_ref())?)))
+    pub fn without<S: AsRef<str>>(self, names: &[S]) -> Result<Self, Error> {
+        names.iter().try_fold(self, |chosen, name| Ok(Self(chosen.0 & !known_bit(name.as_ref())?)))
     }
 
     /// Whether the rule of that name is one of them.
     pub fn contains(self, name: &str) -> bool {
-        bit(name).is_ok_and(|bit| self.0 & bit != 0)
+        bit(name).is_some_and(|bit| self.0 & bit != 0)
     }
 
     /// Whether there is none.
@@ -101,9 +83,13 @@ impl Selection {
     }
 }
 
-fn bit(name: &str) -> Result<u32, UnknownRule> {
-    let place = rules().iter().position(|rule| rule.name == name);
-    place.map(|place| 1 << place).ok_or_else(|| UnknownRule(name.to_owned()))
+fn bit(name: &str) -> Option<u32> {
+    rules().iter().position(|rule| rule.name == name).map(|place| 1 << place)
+}
+
+fn known_bit(name: &str) -> Result<u32, Error> {
+    let names = rules().iter().map(|rule| rule.name);
+    bit(name).ok_or_else(|| unknown("rule", name, names, "`rmapscope check --list` lists every rule"))
 }
 
 /// What is asked of a check.
@@ -151,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_nearly_right_is_proposed() {
-        let error = crate::Error::from(UnknownRule("swiotlb-pair".into()));
+        let error = Selection::only(&["swiotlb-pair"]).unwrap_err();
         assert!(error.remedy.contains("`swiotlb-paired`"), "{}", error.remedy);
     }
 }

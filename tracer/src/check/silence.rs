@@ -18,7 +18,7 @@ struct Told {
     silence: Silence,
     /// Why and when.
     sentence: String,
-    kinds: Vec<&'static str>,
+    kinds: Vec<Kind>,
     /// Bits of the families.
     families: u32,
 }
@@ -40,7 +40,7 @@ impl Silences {
 
     /// Why events of that kind may be missing, and what helps.
     pub fn of_kind(&self, kind: Kind) -> Option<(&str, &str)> {
-        let told = self.list.iter().find(|told| told.kinds.contains(&kind.name()))?;
+        let told = self.list.iter().find(|told| told.kinds.contains(&kind))?;
         Some((&told.sentence, &told.silence.remedy))
     }
 
@@ -62,9 +62,7 @@ impl Silences {
 
 fn told(probes: &[PointReport], silence: Silence, summary: &Summary) -> Told {
     let silent = |report: &&PointReport| silence.points.contains(&report.point);
-    let names = probes.iter().filter(silent).flat_map(|report| &report.events);
-    let kinds = names.filter_map(|name| Kind::ALL.iter().map(|kind| kind.name()).find(|known| known == name));
-    let kinds = kinds.collect();
+    let kinds = probes.iter().filter(silent).flat_map(PointReport::kinds).collect();
     let families = probes.iter().filter(silent).filter_map(|report| Family::from_name(&report.family));
     let families = families.fold(0, |bits, family| bits | 1 << family as u32);
     Told { sentence: silence.sentence(summary), silence, kinds, families }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
 use tracer_common::event::{
     CopyPageRange, Kind, RESULT_UNKNOWN, RestoreExclusive, STACK_NONE, SwiotlbMap, SwiotlbMapSingle,
     SwiotlbUnmapSingle, UNCOUNTED, UNKNOWN,
@@ -255,7 +254,7 @@ impl Session {
     pub fn point(self, kind: Kind, outcome: PointOutcome) -> Self {
         self.header(|header| {
             for report in &mut header.probes {
-                if report.events.iter().any(|name| name == kind.name()) {
+                if report.makes(kind) {
                     report.outcome = outcome.clone();
                 }
             }
@@ -274,7 +273,7 @@ impl Session {
 
     /// Of one process only.
     pub fn filtered(self) -> Self {
-        self.header(|header| drop(header.options.insert("pid".to_owned(), json!([812]))))
+        self.header(|header| header.options.pid = vec![812])
     }
 
     /// As 6.15 makes pages exclusive.
@@ -336,9 +335,7 @@ impl Session {
 
     /// The points of these events could not fire for a time.
     pub fn silenced(mut self, kinds: &[Kind]) -> Self {
-        let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
-        let silent =
-            |report: &&PointReport| report.events.iter().any(|event| names.contains(&event.as_str()));
+        let silent = |report: &&PointReport| report.kinds().any(|kind| kinds.contains(&kind));
         let points = self.header.probes.iter().filter(silent).map(|report| report.point.clone()).collect();
         let silence = Silence {
             reason: "kernel.ftrace_enabled was 0".to_owned(),

@@ -151,6 +151,9 @@ pub struct RuleVerdict {
     /// Why it is inconclusive or not exercised; one sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+    /// Whether it is inconclusive only because events that it needs were not asked for.
+    #[serde(skip)]
+    pub is_unasked: bool,
     /// What else should be known: what was not looked at and does no harm to the answer, what outlived the
     /// session.
     #[serde(skip_serializing_if = "Vec::is_empty")]

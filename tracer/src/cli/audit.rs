@@ -13,6 +13,7 @@ use rmapscope::audit::{
 use rmapscope::kernel::{SwapKind, SystemFiles};
 use rmapscope::{Error, ExitCode};
 
+use super::session_args::KernelArgs;
 use super::standard_output::print;
 use super::{GlobalArgs, Status, values};
 
@@ -56,12 +57,8 @@ pub struct AuditArgs {
     /// Take the swap types from FILE, in the form in which --types prints them.
     #[arg(long, value_name = "FILE")]
     types_from: Option<PathBuf>,
-    /// Types of the running kernel, when it has none of its own in /sys/kernel/btf.
-    #[arg(long, value_name = "FILE")]
-    btf: Option<PathBuf>,
-    /// Symbols of the running kernel, in the form of /proc/kallsyms, when it hides them.
-    #[arg(long, value_name = "FILE")]
-    kallsyms: Option<PathBuf>,
+    #[command(flatten)]
+    kernel: KernelArgs,
     /// Configuration of the running kernel, when it is not in /proc/config.gz or /boot.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -73,11 +70,7 @@ pub struct AuditArgs {
 /// A failure (exit code 2) for a process that is not there or a file that is of no use; a prerequisite (exit
 /// code 4) when nothing may be looked at, or the kernel hides what is there.
 pub fn run(args: &AuditArgs, global: &GlobalArgs) -> Result<u8, Error> {
-    let fail_on = select_kinds(&args.fail_on).map_err(|error| {
-        let remedy =
-            "give a kind as audit prints it, or migration, device_private, device_exclusive, marker, any";
-        Error::failure(error.to_string(), remedy)
-    })?;
+    let fail_on = select_kinds(&args.fail_on)?;
     let system = SystemFiles::live();
     let table = TypeTable::find(&system, &args.sources()).map_err(explain_types)?;
     if args.types {
@@ -111,8 +104,8 @@ struct Audit<'a> {
 impl AuditArgs {
     fn sources(&self) -> TypeSources {
         TypeSources {
-            btf: self.btf.clone(),
-            kallsyms: self.kallsyms.clone(),
+            btf: self.kernel.btf.clone(),
+            kallsyms: self.kernel.kallsyms.clone(),
             config: self.config.clone(),
             table: self.types_from.clone(),
         }

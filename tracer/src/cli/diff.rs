@@ -11,15 +11,16 @@ use rmapscope::compare::{
 };
 use rmapscope::event::{Filter, Kind};
 use rmapscope::flame::{self, Profile, difference_svg};
+use rmapscope::suggest::unknown;
 use rmapscope::trace_file::Reader;
 use rmapscope::{Error, ExitCode};
 
 use super::GlobalArgs;
+use super::choice::event_list;
 use super::filter::FilterArgs;
 use super::flame_args::FlameArgs;
 use super::output_files::shown;
 use super::standard_output::print;
-use super::values::{EventChoice, event_list, events, unknown};
 use outputs::ReportArgs;
 
 /// Compare trace files: which differences are beyond noise, and are budgets kept?
@@ -90,9 +91,10 @@ fn confidence(text: &str) -> Result<f64, &'static str> {
 /// # Errors
 /// When a file cannot be read or written. What is missing from a file is told.
 pub fn run(args: &DiffArgs, global: &GlobalArgs) -> Result<u8, Error> {
-    let EventChoice::Events(selection) = events(&args.filter.event)? else {
+    let Some(events) = args.filter.events()? else {
         return print(&event_list());
     };
+    let selection = events.into_iter().collect();
     let options = Options {
         basis: basis(args.per.as_deref())?,
         floor: args.floor,
@@ -139,8 +141,8 @@ fn basis(name: Option<&str>) -> Result<BasisChoice, Error> {
     let Some(name) = name else { return Ok(BasisChoice::Auto) };
     Basis::from_name(name).map(BasisChoice::Fixed).ok_or_else(|| {
         let kinds = Kind::ALL.iter().map(|kind| kind.name());
-        let all: Vec<&str> = ["run", "second", "event", "page"].into_iter().chain(kinds).collect();
-        unknown("basis", name, &all)
+        let all = ["run", "second", "event", "page"].into_iter().chain(kinds);
+        unknown("basis", name, all, "it is run, second, event, page, or the name of an event")
     })
 }
 
@@ -194,7 +196,7 @@ mod tests {
     fn bases_by_name() {
         assert!(matches!(basis(None), Ok(BasisChoice::Auto)));
         assert!(matches!(basis(Some("try_to_unmap")), Ok(BasisChoice::Fixed(Basis::Kind(Kind::TryToUnmap)))));
-        assert!(basis(Some("secund")).unwrap_err().remedy.starts_with("`second`"));
+        assert!(basis(Some("secund")).unwrap_err().remedy.contains("`second`"));
     }
 
     #[test]

@@ -7,14 +7,15 @@ use rmapscope::Error;
 use rmapscope::event::LossCause;
 use rmapscope::export::{Destination, Export, Exporter, Format, Partitioned};
 use rmapscope::output::{PrintError, Tally};
+use rmapscope::suggest::unknown;
 use rmapscope::trace_file::Ending;
 
 use super::GlobalArgs;
+use super::choice::event_list;
 use super::filter::FilterArgs;
 use super::progress;
 use super::standard_output::print;
 use super::status::Status;
-use super::values::{EventChoice, event_list, events, unknown};
 
 /// Write a trace file for other programs: timelines, tables, stacks.
 #[derive(Debug, Args)]
@@ -51,10 +52,12 @@ impl ExportArgs {
                 Some(_) => Err(Error::failure("only Parquet is written in partitions", "without --format")),
             };
         }
-        let names: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
+        let names = Format::ALL.iter().map(|format| format.name());
         match self.format.as_deref() {
             Some("list") => Ok(None),
-            Some(name) => Format::from_name(name).map(Some).ok_or_else(|| unknown("format", name, &names)),
+            Some(name) => Format::from_name(name)
+                .map(Some)
+                .ok_or_else(|| unknown("format", name, names, "`-f list` prints every format")),
             None => {
                 let file = self.output.file_name().unwrap_or_default().to_string_lossy();
                 Format::from_file_name(&file).map(Some).ok_or_else(|| {
@@ -63,7 +66,10 @@ impl ExportArgs {
                     } else {
                         format!("cannot infer the format from the file name `{}`", file.escape_debug())
                     };
-                    Error::failure(cause, format!("--format with one of: {}", names.join(", ")))
+                    Error::failure(
+                        cause,
+                        format!("--format with one of: {}", names.collect::<Vec<_>>().join(", ")),
+                    )
                 })
             }
         }
@@ -83,9 +89,10 @@ fn list() -> String {
 /// When the file cannot be read or the output not be written, or when the file is cut or damaged: what can be read
 /// was exported then.
 pub fn run(args: &ExportArgs, global: &GlobalArgs) -> Result<u8, Error> {
-    let EventChoice::Events(selection) = events(&args.filter.event)? else {
+    let Some(events) = args.filter.events()? else {
         return print(&event_list());
     };
+    let selection = events.into_iter().collect();
     let Some(format) = args.format()? else { return print(&list()) };
     if args.partition && args.output == Path::new("-") {
         return Err(Error::failure("partitions are files in a folder", "-o FOLDER"));

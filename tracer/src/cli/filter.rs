@@ -3,51 +3,42 @@
 use std::time::Duration;
 
 use clap::Args;
-use rmapscope::event::{Filter, Selection};
+use rmapscope::Error;
+use rmapscope::event::{EventName, Filter, Selection};
 
-use super::session_args::Choice;
-use super::values::{NamePattern, duration, name_pattern, nanoseconds};
+use super::choice::{Choice, ChoiceArgs};
+use super::values::{duration, nanoseconds};
 
 /// Which events to take; what is given more than once or as a list is an "or", different options are an
 /// "and".
+///
+/// Of a struct with others in it clap leaves the group empty: its own options say that they are in it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Filters")]
 pub struct FilterArgs {
-    /// Only events of these families or events; `-e list` prints all.
-    #[arg(short, long = "event", value_name = "NAME[,…]", value_delimiter = ',')]
-    pub event: Vec<String>,
-    /// Only events in the context of these processes.
-    #[arg(short, long, value_name = "PID[,…]", value_delimiter = ',')]
-    pid: Vec<u32>,
-    /// Only events in the context of these threads.
-    #[arg(short, long, value_name = "TID[,…]", value_delimiter = ',')]
-    tid: Vec<u32>,
-    /// Only events in the context of threads with such a name (`*` and `?`); `!GLOB` leaves them out.
-    #[arg(short = 'n', long, value_name = "GLOB", value_parser = name_pattern)]
-    comm: Vec<NamePattern>,
-    /// Leave out calls that took less than TIME (such as 50us) or were not measured; events that are no
-    /// calls stay.
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    min_latency: Option<Duration>,
+    #[command(flatten)]
+    choice: ChoiceArgs,
     /// Leave out what came earlier than TIME after the first event.
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration, group = "FilterArgs")]
     from: Option<Duration>,
     /// Leave out what came later than TIME after the first event.
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration, group = "FilterArgs")]
     to: Option<Duration>,
 }
 
 impl FilterArgs {
+    /// The events to take; `None` when a list of them is asked for.
+    ///
+    /// # Errors
+    /// When a name is neither an event's nor a family's.
+    pub fn events(&self) -> Result<Option<Vec<EventName>>, Error> {
+        self.choice.events.chosen()
+    }
+
     /// The part of it that a live session does in the kernel.
-    pub fn choice(&self) -> Choice {
-        let names = self.comm.iter().filter(|name| !name.denies).map(|name| name.text.clone()).collect();
-        Choice {
-            events: self.event.clone(),
-            pids: self.pid.clone(),
-            tids: self.tid.clone(),
-            names,
-            min_latency: self.min_latency,
-        }
+    pub fn choice(&self, events: Vec<EventName>) -> Choice {
+        let allowed = self.choice.tasks.comm.iter().filter(|pattern| !pattern.denies);
+        Choice { names: allowed.map(|pattern| pattern.text.clone()).collect(), ..self.choice.choice(events) }
     }
 
     /// The part of it that is left to do when a live session did [its part](Self::choice). Records that tell
@@ -59,37 +50,40 @@ impl FilterArgs {
 
     /// The options as they can be given again; `None` when there are none. Of a `live` session only those that are
     /// [left to do](Self::rest), because of the others nothing was seen.
-    pub fn text(&self, live: bool) -> Option<String> {
+    pub fn text(&self, events: &[EventName], live: bool) -> Option<String> {
+        let ChoiceArgs { tasks, min_latency, .. } = &self.choice;
         let mut words = Vec::new();
         let list = |numbers: &[u32]| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
         if !live {
-            let lists = [("-e", self.event.join(",")), ("-p", list(&self.pid)), ("-t", list(&self.tid))];
+            let events = events.iter().map(|event| event.name()).collect::<Vec<_>>().join(",");
+            let lists = [("-e", events), ("-p", list(&tasks.pid)), ("-t", list(&tasks.tid))];
             words.extend(
                 lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(o, l)| format!("{o} {l}")),
             );
         }
-        for pattern in self.comm.iter().filter(|pattern| pattern.denies || !live) {
-            words.push(format!("-n '{}{}'", if pattern.denies { "!" } else { "" }, pattern.text));
+        for pattern in tasks.comm.iter().filter(|pattern| pattern.denies || !live) {
+            words.push(format!("-n '{pattern}'"));
         }
-        let min_latency = self.min_latency.filter(|_| !live);
+        let min_latency = min_latency.filter(|_| !live);
         for (name, time) in [("--min-latency", min_latency), ("--from", self.from), ("--to", self.to)] {
             words.extend(time.map(|time| format!("{name} {time:?}")));
         }
         (!words.is_empty()).then(|| words.join(" "))
     }
 
-    /// The filter for these options and the events that [`event`](Self::event) chose.
+    /// The filter for these options and the [events](Self::events) to take.
     pub fn filter(&self, selection: Selection) -> Filter {
+        let ChoiceArgs { tasks, min_latency, .. } = &self.choice;
         let patterns = |denies| {
-            self.comm.iter().filter(move |name| name.denies == denies).map(|name| name.glob).collect()
+            tasks.comm.iter().filter(move |name| name.denies == denies).map(|name| name.glob).collect()
         };
         Filter {
             selection,
-            pids: self.pid.clone(),
-            tids: self.tid.clone(),
+            pids: tasks.pid.clone(),
+            tids: tasks.tid.clone(),
             allowed: patterns(false),
             denied: patterns(true),
-            min_latency: self.min_latency.map_or(0, nanoseconds),
+            min_latency: min_latency.map_or(0, nanoseconds),
             from: self.from.map_or(0, nanoseconds),
             to: self.to.map_or(u64::MAX, nanoseconds),
         }

@@ -7,6 +7,7 @@
 
 mod audit;
 mod check;
+mod choice;
 mod completions;
 #[cfg(feature = "reports")]
 mod diff;
@@ -17,6 +18,7 @@ mod export;
 mod filter;
 #[cfg(feature = "reports")]
 mod flame_args;
+mod live;
 mod output_files;
 mod probes;
 #[cfg(feature = "reports")]
@@ -201,6 +203,34 @@ mod tests {
                     assert_eq!(meaning, name, "-{letter} of {}", command.get_name());
                 }
             }
+        }
+    }
+
+    fn conflict(words: &[&str]) {
+        let error = Cli::try_parse_from(words).map(drop).unwrap_err();
+        assert_eq!(error.kind(), clap::error::ErrorKind::ArgumentConflict, "{words:?}: {error}");
+    }
+
+    #[test]
+    fn a_file_takes_no_option_of_a_live_session() {
+        let tasks = ["-p1", "-t1", "-nx"];
+        let session = ["--per-vma", "-l", "-g", "-G/x", "-a", "--no-inherit", "-d1", "-m1M", "--attach=auto"];
+        let kernel = ["--btf=x", "--kallsyms=x", "--without-symbol=x"];
+        for option in tasks.iter().chain(&session).chain(&kernel) {
+            conflict(&["rmapscope", "check", "-i", "file", option]);
+        }
+        for command in ["check", "script"] {
+            conflict(&["rmapscope", command, "-i", "file", "--", "true"]);
+        }
+        conflict(&["rmapscope", "script", "-i", "file", "--live"]);
+    }
+
+    #[test]
+    #[cfg(feature = "reports")]
+    fn the_history_of_a_page_is_not_filtered() {
+        for option in ["-efork", "-p1", "-t1", "-nx", "--min-latency=1us", "--from=1s", "--to=1s"] {
+            conflict(&["rmapscope", "report", "--page=1", option]);
+            conflict(&["rmapscope", "report", "--addr=1:0x1000", option]);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `rmapscope probes`: every event, and what a session would watch it through. Attaches nothing.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rmapscope::Error;
 use rmapscope::kernel::{
@@ -10,37 +10,26 @@ use rmapscope::probe::table::{self, Detail, Source};
 use rmapscope::probe::{KernelView, KnownKernel, Outcome, Plan, Request, select};
 
 use super::GlobalArgs;
-use super::session_args::Attach;
-use super::standard_output::print_result;
+use super::choice::{EventArgs, event_list};
+use super::session_args::{KernelArgs, RequestArgs};
+use super::standard_output::{print, print_result};
 
 /// List every event with the kernel function that it would be seen through, or the reason why not.
 ///
 /// Attaches nothing and needs no privilege. Without one, less is known beforehand: which functions ftrace can
-/// hook and where kprobes are forbidden. With -v every candidate is shown, and why it was passed over.
+/// hook and where kprobes are forbidden. With -v every candidate is shown, and why it was passed over. When --btf
+/// gives the types of another kernel, the list is for that kernel, and --kallsyms is of it, too.
 #[derive(Debug, clap::Args)]
 pub struct ProbesArgs {
-    /// Plan only for these events or families; default: all.
-    #[arg(short, long, value_name = "NAME,…", value_delimiter = ',')]
-    pub event: Vec<String>,
-    /// Plan also for one event for each VMA that a reverse-map walk visits.
-    #[arg(long)]
-    pub per_vma: bool,
-    /// Plan for measuring the time in functions.
-    #[arg(short, long)]
-    pub latency: bool,
-    /// Ways to attach.
-    #[arg(long, value_name = "WAY", value_enum, default_value_t)]
-    pub attach: Attach,
+    #[command(flatten)]
+    pub events: EventArgs,
+    #[command(flatten)]
+    pub request: RequestArgs,
     /// Print one JSON object instead of a table.
     #[arg(short = 'j', long)]
     pub json: bool,
-    /// Take the kernel's types from FILE: those of the running kernel where it has none of its own (as `record
-    /// --btf`), or of another kernel, for which is planned then.
-    #[arg(long, value_name = "FILE")]
-    pub btf: Option<PathBuf>,
-    /// Take the kernel's symbols from FILE, in the form of /proc/kallsyms.
-    #[arg(long, value_name = "FILE")]
-    pub kallsyms: Option<PathBuf>,
+    #[command(flatten)]
+    pub kernel: KernelArgs,
 }
 
 /// Prints the plan on standard output.
@@ -49,27 +38,27 @@ pub struct ProbesArgs {
 /// A failure (exit code 2) for an unknown event or a file that cannot be used, a prerequisite (exit code 4) when
 /// the running kernel has no BTF.
 pub fn run(args: &ProbesArgs, global: &GlobalArgs) -> Result<(), Error> {
-    let mut request = Request {
-        kinds: select(&args.event, args.per_vma)?,
-        latency: args.latency,
-        attach: args.attach.into(),
-        ..Request::default()
+    let Some(events) = args.events.chosen()? else {
+        return print(&event_list()).map(drop);
     };
-    let another = match &args.btf {
+    let RequestArgs { per_vma, latency, attach } = args.request;
+    let mut request =
+        Request { kinds: select(&events, per_vma), latency, attach: attach.into(), ..Request::default() };
+    let another = match &args.kernel.btf {
         None => None,
         Some(path) => {
             let btf = Btf::load(path).map_err(|error| {
                 Error::failure(error.to_string(), "give a BTF file, as in /sys/kernel/btf")
             })?;
-            let is_running = args.kallsyms.is_none() && Facts::are_types_of_running_kernel(&btf);
+            let is_running = args.kernel.kallsyms.is_none() && Facts::are_types_of_running_kernel(&btf);
             (!is_running).then_some((path, btf))
         }
     };
     match another {
         None => {
             let options = FactsOptions {
-                btf: args.btf.clone(),
-                kallsyms: args.kallsyms.clone(),
+                btf: args.kernel.btf.clone(),
+                kallsyms: args.kernel.kallsyms.clone(),
                 function_lists: true,
                 ..FactsOptions::default()
             };
@@ -83,6 +72,7 @@ pub fn run(args: &ProbesArgs, global: &GlobalArgs) -> Result<(), Error> {
             let source = Source {
                 release: Some(facts.description.release.clone()),
                 btf: args
+                    .kernel
                     .btf
                     .as_deref()
                     .map_or_else(|| RUNNING_KERNEL_BTF.into(), Path::to_string_lossy)
@@ -93,7 +83,7 @@ pub fn run(args: &ProbesArgs, global: &GlobalArgs) -> Result<(), Error> {
             show(args, global, &facts, &request, &source)
         }
         Some((path, btf)) => {
-            let symbols = args.kallsyms.as_deref().map(load_symbols).transpose()?;
+            let symbols = args.kernel.kallsyms.as_deref().map(load_symbols).transpose()?;
             let (layout, _) = resolve_layout(&btf);
             let source = Source {
                 release: None,
@@ -119,7 +109,7 @@ fn show(
     source: &Source,
 ) -> Result<(), Error> {
     let plan = Plan::make(kernel, request);
-    let detail = Detail { asked_only: !args.event.is_empty(), candidates: global.verbose > 0 };
+    let detail = Detail { asked_only: args.events.any(), candidates: global.verbose > 0 };
     let output = if args.json {
         table::json(&plan, source, detail)
             .map_err(|error| Error::failure(format!("cannot print as JSON: {error}"), "report this fault"))?

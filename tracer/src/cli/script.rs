@@ -1,28 +1,29 @@
 //! `rmapscope script`: the events of a trace file as text, NDJSON or CSV.
 
-use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use rmapscope::Error;
-use rmapscope::event::{Family, Filter, LossCause, Selection, Sink};
+use rmapscope::event::{EventName, Family, Filter, LossCause, Selection, Sink};
 use rmapscope::output::{
     Column, Counts, Csv, Format, Json, Notation, Origin, PrintError, Printer, Tally, Text, column_names,
 };
 use rmapscope::probe::Outcome;
+use rmapscope::session::Decoded;
 use rmapscope::session::gaps;
-use rmapscope::session::{Decoded, Live, prepare};
+use rmapscope::suggest::unknown;
 use rmapscope::trace_file::{Ending, FileHeader, Reader};
 
 use super::GlobalArgs;
+use super::choice::event_list;
 use super::filter::FilterArgs;
-use super::session_args::{SessionArgs, fork, runtime};
+use super::live::{self, Purpose};
+use super::session_args::SessionArgs;
 use super::standard_output::{self, print};
 use super::status::Status;
 use super::summary;
-use super::values::{EventChoice, event_list, events, unknown};
 
 /// Print the events of a trace file, one a line.
 #[derive(Debug, Args)]
@@ -35,20 +36,18 @@ use super::values::{EventChoice, event_list, events, unknown};
 What the kernel did not give is `?` in text and CSV and null in JSON.")]
 pub struct ScriptArgs {
     /// Trace file; `-` for standard input.
-    #[arg(short, long, value_name = "FILE", default_value = "rmapscope.data")]
+    #[arg(short, long, value_name = "FILE", default_value = "rmapscope.data",
+          conflicts_with_all = ["live", "command"])]
     input: PathBuf,
     #[command(flatten)]
     format: FormatArgs,
     #[command(flatten)]
     filter: FilterArgs,
     /// Print a live session instead of a file. A command does so, too.
-    #[arg(long, conflicts_with = "input")]
+    #[arg(long, help_heading = "Live session")]
     live: bool,
     #[command(flatten)]
     session: SessionArgs,
-    /// Command to trace, after `--`. It starts when every probe is attached.
-    #[arg(last = true, value_name = "COMMAND", conflicts_with = "input")]
-    command: Vec<OsString>,
 }
 
 /// How to print.
@@ -114,10 +113,10 @@ impl FormatArgs {
         if self.fields.is_empty() {
             return Ok(None);
         }
-        let columns = self
-            .fields
-            .iter()
-            .map(|name| Column::new(name).map_err(|_| unknown("field", name, &column_names())));
+        let columns = self.fields.iter().map(|name| {
+            Column::new(name)
+                .map_err(|_| unknown("field", name, column_names(), "`-F list` prints every field"))
+        });
         columns.collect::<Result<_, _>>().map(Some)
     }
 
@@ -162,16 +161,16 @@ impl FormatArgs {
 /// # Errors
 /// When the file cannot be read, or is cut or damaged: what can be read was printed then.
 pub fn run(args: &ScriptArgs, global: &GlobalArgs) -> Result<u8, Error> {
-    let selection = match events(&args.filter.event)? {
-        EventChoice::List => return print(&event_list()),
-        EventChoice::Events(selection) => selection,
+    let Some(events) = args.filter.events()? else {
+        return print(&event_list());
     };
     if args.format.fields.iter().any(|name| name == "list") {
         return print(&(column_names().join("\n") + "\n"));
     }
-    if args.live || !args.command.is_empty() {
-        return live(args, selection, global);
+    if args.live || !args.session.command.is_empty() {
+        return live(args, events, global);
     }
+    let selection = events.into_iter().collect();
     let mut reader = Reader::open(&args.input)?;
     let header = reader.header().clone();
     let origin = Origin { description: &header.kernel, start: None };
@@ -201,23 +200,19 @@ pub fn run(args: &ScriptArgs, global: &GlobalArgs) -> Result<u8, Error> {
 }
 
 /// Prints the events of a live session as they come.
-fn live(args: &ScriptArgs, selection: Selection, global: &GlobalArgs) -> Result<u8, Error> {
+fn live(args: &ScriptArgs, events: Vec<EventName>, global: &GlobalArgs) -> Result<u8, Error> {
     let standard_output = standard_output::lock()?;
-    let mut command = fork(&args.command)?;
-    let mut options = args.session.options(args.filter.choice(), command.as_ref(), global.verbose)?;
-    let (facts, plan) = prepare(&mut options.request, &args.session.facts())?;
-    let live = Live::start(facts, plan, &options)?;
-    summary::begun(&live, global.status());
-    let kernel = live.kernel().clone();
+    let selection = events.iter().copied().collect();
+    let session = live::open(&args.session, &args.filter.choice(events), Purpose::Show, global)?;
+    let kernel = session.header.kernel.clone();
     let origin = Origin { description: &kernel, start: None };
     let format = args.format.formatter(selection, &origin, global.colors_output())?;
     let printer = Printer::new(standard_output, format, args.filter.rest(selection), &origin);
     let mut output = Decoded::new(printer, |printer| printer.flush().map_err(Error::from));
-    let ended = runtime()?.block_on(live.run(command.as_mut(), &mut output))?;
+    let ended = session.run(&mut output, None)?;
     output.into_inner().finish()?;
     summary::print(&ended, None, global.status());
-    let code = ended.summary.command_status.unwrap_or(0);
-    Ok(u8::try_from(code).unwrap_or(u8::MAX))
+    Ok(live::exit_code(&ended))
 }
 
 /// Says what was printed and what is missing.
@@ -267,7 +262,8 @@ fn header_text(header: &FileHeader) -> String {
     if let Some(command) = &header.traced_command {
         line("traced command", &command.join(" "));
     }
-    for (name, value) in &header.options {
+    let options = serde_json::to_value(&header.options).unwrap_or_default();
+    for (name, value) in options.as_object().into_iter().flatten() {
         line("option", &format!("{name} = {value}"));
     }
     for point in &header.probes {

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use rmapscope::Error;
 use rmapscope::kernel::FactsOptions;
 use rmapscope::probe::{Preference, Request, select};
 use rmapscope::session::{Command, Filters, Live, Options};
-use rmapscope::trace_file::FileHeader;
-use rmapscope::{Error, open_files};
+use rmapscope::trace_file::{FileHeader, SessionOptions};
 
+use super::choice::Choice;
 use super::values;
 
 /// Ways to attach.
@@ -25,17 +26,6 @@ pub enum Attach {
     Kprobe,
 }
 
-impl Attach {
-    /// The name on the command line and in the file.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Fentry => "fentry",
-            Self::Kprobe => "kprobe",
-        }
-    }
-}
-
 impl From<Attach> for Preference {
     fn from(attach: Attach) -> Self {
         match attach {
@@ -46,61 +36,64 @@ impl From<Attach> for Preference {
     }
 }
 
-/// How to trace.
+/// What to attach for the events.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Live session")]
-pub struct SessionArgs {
+pub struct RequestArgs {
     /// Add an event for each VMA that a reverse-map walk visits.
     #[arg(long)]
     pub per_vma: bool,
     /// Measure the time spent in each function.
     #[arg(short, long)]
     pub latency: bool,
-    /// Take the kernel stack of each event.
-    #[arg(short = 'g', long)]
-    pub stacks: bool,
-    /// Trace only tasks in this cgroup v2 directory or below.
-    #[arg(short = 'G', long, value_name = "DIRECTORY")]
-    pub cgroup: Option<PathBuf>,
-    /// With a command: trace the whole system while it runs, not only the command and its children.
-    #[arg(short = 'a', long)]
-    pub all: bool,
-    /// Do not follow children of the traced processes.
-    #[arg(long)]
-    pub no_inherit: bool,
-    /// End after this time, for example 10, 500ms or 2m.
-    #[arg(short, long, value_name = "TIME", value_parser = values::duration)]
-    pub duration: Option<Duration>,
-    /// Size of the ring between kernel and reader; rounded up to a power of two.
-    #[arg(short = 'm', long, value_name = "SIZE", value_parser = values::size, default_value = "8M")]
-    pub buffer: u64,
     /// How to attach.
     #[arg(long, value_enum, default_value_t, value_name = "WAY")]
     pub attach: Attach,
+}
+
+/// Where to find out about the kernel.
+#[derive(Args, Clone, Debug)]
+pub struct KernelArgs {
     /// Types of the running kernel, when it has none of its own in /sys/kernel/btf.
     #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,
     /// Symbols of the running kernel, in the form of /proc/kallsyms, when it hides them.
     #[arg(long, value_name = "FILE")]
     pub kallsyms: Option<PathBuf>,
-    /// Take this function, tracepoint or field to be missing, to try out what that means.
-    #[arg(long, hide = true, value_name = "NAME")]
-    pub without_symbol: Vec<String>,
 }
 
-/// What to trace, and whom.
-#[derive(Clone, Debug, Default)]
-pub struct Choice {
-    /// Names of events and families; none for all.
-    pub events: Vec<String>,
-    /// Processes.
-    pub pids: Vec<u32>,
-    /// Threads.
-    pub tids: Vec<u32>,
-    /// Patterns of process names.
-    pub names: Vec<String>,
-    /// Shortest call to report.
-    pub min_latency: Option<Duration>,
+/// How to trace. The options say that they are in its group, as those of `FilterArgs` do.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Live session")]
+pub struct SessionArgs {
+    #[command(flatten)]
+    pub request: RequestArgs,
+    /// Take the kernel stack of each event.
+    #[arg(short = 'g', long, group = "SessionArgs")]
+    pub stacks: bool,
+    /// Trace only tasks in this cgroup v2 directory or below.
+    #[arg(short = 'G', long, value_name = "DIRECTORY", group = "SessionArgs")]
+    pub cgroup: Option<PathBuf>,
+    /// With a command: trace the whole system while it runs, not only the command and its children.
+    #[arg(short = 'a', long, group = "SessionArgs")]
+    pub all: bool,
+    /// Do not follow children of the traced processes.
+    #[arg(long, group = "SessionArgs")]
+    pub no_inherit: bool,
+    /// End after this time, for example 10, 500ms or 2m.
+    #[arg(short, long, value_name = "TIME", value_parser = values::duration, group = "SessionArgs")]
+    pub duration: Option<Duration>,
+    /// Size of the ring between kernel and reader; rounded up to a power of two.
+    #[arg(short = 'm', long, value_name = "SIZE", value_parser = values::size, default_value = "8M",
+          group = "SessionArgs")]
+    pub buffer: u64,
+    #[command(flatten)]
+    pub kernel: KernelArgs,
+    /// Take this function, tracepoint or field to be missing, to try out what that means.
+    #[arg(long, hide = true, value_name = "NAME", group = "SessionArgs")]
+    pub without_symbol: Vec<String>,
+    /// Command to trace, after `--`. It starts when every probe is attached.
+    #[arg(last = true, value_name = "COMMAND", group = "SessionArgs")]
+    pub command: Vec<OsString>,
 }
 
 /// The smallest ring: one page.
@@ -112,38 +105,32 @@ impl SessionArgs {
     /// Where the kernel's facts come from.
     pub fn facts(&self) -> FactsOptions {
         FactsOptions {
-            btf: self.btf.clone(),
-            kallsyms: self.kallsyms.clone(),
+            btf: self.kernel.btf.clone(),
+            kallsyms: self.kernel.kallsyms.clone(),
             hidden: self.without_symbol.clone(),
             function_lists: false,
         }
     }
 
-    /// What the session is asked for; `command` is traced with its children unless `--all` is given.
+    /// What the session is asked for; `command` is watched with its children.
     ///
     /// # Errors
-    /// An unknown event, or a ring that cannot be.
-    pub fn options(&self, choice: Choice, command: Option<&Command>, verbose: u8) -> Result<Options, Error> {
-        let Choice { events, mut pids, tids, names, min_latency } = choice;
-        if let Some(command) = command
-            && !self.all
-        {
-            pids.push(command.pid());
-        }
-        let min_latency = min_latency.map_or(0, values::nanoseconds);
+    /// A ring that cannot be.
+    pub fn options(&self, choice: &Choice, command: Option<&Command>, verbose: u8) -> Result<Options, Error> {
+        let min_latency = choice.min_latency.map_or(0, values::nanoseconds);
         Ok(Options {
             request: Request {
                 off: Vec::new(),
-                kinds: select(&events, self.per_vma)?,
-                latency: self.latency || min_latency > 0,
+                kinds: select(&choice.events, self.request.per_vma),
+                latency: self.request.latency || min_latency > 0,
                 visits_for_rules: false,
-                attach: self.attach.into(),
+                attach: self.request.attach.into(),
                 probe_read: true,
             },
             filters: Filters {
-                pids,
-                tids,
-                names,
+                pids: choice.pids.iter().copied().chain(command.map(Command::pid)).collect(),
+                tids: choice.tids.clone(),
+                names: choice.names.clone(),
                 cgroup: self.cgroup.clone(),
                 follow_children: !self.no_inherit,
                 min_latency,
@@ -156,29 +143,27 @@ impl SessionArgs {
     }
 
     /// What a trace file says about this session.
-    pub fn header(&self, choice: &Choice, command: &[OsString], live: &Live) -> FileHeader {
+    pub fn header(&self, choice: &Choice, live: &Live) -> FileHeader {
         let mut header = FileHeader::new(live.kernel().clone());
         header.probes = live.reports();
-        header.traced_command = (!command.is_empty())
-            .then(|| command.iter().map(|word| word.to_string_lossy().into_owned()).collect());
-        let text = |path: &PathBuf| path.to_string_lossy().into_owned();
-        for (name, value) in [
-            ("event", serde_json::json!(choice.events)),
-            ("per-vma", self.per_vma.into()),
-            ("latency", (self.latency || choice.min_latency.is_some()).into()),
-            ("stacks", self.stacks.into()),
-            ("min-latency", choice.min_latency.map(values::nanoseconds).into()),
-            ("pid", serde_json::json!(choice.pids)),
-            ("tid", serde_json::json!(choice.tids)),
-            ("comm", serde_json::json!(choice.names)),
-            ("cgroup", self.cgroup.as_ref().map(text).into()),
-            ("all", self.all.into()),
-            ("no-inherit", self.no_inherit.into()),
-            ("buffer", self.buffer.into()),
-            ("attach", self.attach.name().into()),
-        ] {
-            header.options.insert(name.to_owned(), value);
-        }
+        header.traced_command = (!self.command.is_empty())
+            .then(|| self.command.iter().map(|word| word.to_string_lossy().into_owned()).collect());
+        let RequestArgs { per_vma, latency, attach } = self.request;
+        header.options = SessionOptions {
+            all: self.all,
+            attach: Some(attach.into()),
+            buffer: self.buffer,
+            cgroup: self.cgroup.as_ref().map(|path| path.to_string_lossy().into_owned()),
+            comm: choice.names.clone(),
+            event: choice.events.iter().map(|event| event.name().to_owned()).collect(),
+            latency: latency || choice.min_latency.is_some(),
+            min_latency: choice.min_latency.map(values::nanoseconds),
+            no_inherit: self.no_inherit,
+            per_vma,
+            pid: choice.pids.clone(),
+            stacks: self.stacks,
+            tid: choice.tids.clone(),
+        };
         header
     }
 }
@@ -217,25 +202,6 @@ fn available_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
-}
-
-/// Forks the traced command, when there is one. To be done before anything starts a thread.
-///
-/// # Errors
-/// When a process cannot be made.
-pub fn fork(words: &[OsString]) -> Result<Option<Command>, Error> {
-    if words.is_empty() { Ok(None) } else { Command::fork(words).map(Some) }
-}
-
-/// Waits for events on this thread.
-///
-/// # Errors
-/// When the process has no descriptor left.
-pub fn runtime() -> Result<tokio::runtime::Runtime, Error> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        let remedy = open_files::remedy(&error, "this should not happen; report it");
-        Error::failure(format!("cannot wait for events: {error}"), remedy)
-    })
 }
 
 #[cfg(test)]

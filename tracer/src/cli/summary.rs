@@ -1,6 +1,7 @@
 //! How a live session went, in a few lines on standard error.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use rmapscope::event::{Family, Kind, Summary};
 use rmapscope::session::{Ended, Live, gaps};
@@ -58,6 +59,16 @@ pub fn print(ended: &Ended, file: Option<&str>, status: Status) {
     for silent in &ended.silent {
         status.important(&silent.line());
     }
+}
+
+/// A trace file and how long it got.
+pub fn file(path: &Path, bytes: u64) -> String {
+    let size = match bytes {
+        0..10_000 => format!("{bytes} bytes"),
+        10_000..10_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    };
+    format!("{} {size}", path.display())
 }
 
 fn total(counts: &BTreeMap<String, u64>) -> u64 {

@@ -1,9 +1,8 @@
-//! Values on the command line: times, sizes, name patterns, lists of events.
+//! Values on the command line: times, sizes, name patterns.
 
+use std::fmt;
 use std::time::Duration;
 
-use rmapscope::Error;
-use rmapscope::event::{Family, Kind, Selection};
 use tracer_common::glob::Glob;
 
 /// A value that cannot be understood; printed behind the option's name.
@@ -91,6 +90,13 @@ pub struct NamePattern {
     pub glob: Glob,
 }
 
+impl fmt::Display for NamePattern {
+    /// As it was typed.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}{}", if self.denies { "!" } else { "" }, self.text)
+    }
+}
+
 /// A pattern such as `kswapd*` or `!kworker/*`.
 ///
 /// # Errors
@@ -104,73 +110,9 @@ pub fn name_pattern(text: &str) -> Result<NamePattern, InvalidValue> {
     Ok(NamePattern { denies, text: text.to_owned(), glob })
 }
 
-/// What `-e` asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventChoice {
-    /// To print what there is.
-    List,
-    /// These events.
-    Events(Selection),
-}
-
 /// A parsed time holds at most 64 bits of nanoseconds.
 pub fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// The events of names given with `-e`, families or single ones; `all`, or no name,
-/// is every event.
-///
-/// # Errors
-/// When a name is neither `list`, nor a family's, nor an event's; the remedy names the nearest and all.
-pub fn events(names: &[String]) -> Result<EventChoice, Error> {
-    if names.iter().any(|name| name == "list") {
-        return Ok(EventChoice::List);
-    }
-    let mut selection = Selection::NONE;
-    for name in names {
-        if name == "all" {
-            selection = Selection::ALL;
-        } else if !selection.insert_name(name) {
-            let all: Vec<_> = event_names().collect();
-            return Err(unknown("event", name, &all));
-        }
-    }
-    Ok(EventChoice::Events(if names.is_empty() { Selection::ALL } else { selection }))
-}
-
-/// Every name that `-e` takes, families first.
-fn event_names() -> impl Iterator<Item = &'static str> {
-    Family::ALL.into_iter().map(Family::name).chain(Kind::ALL.iter().map(|kind| kind.name()))
-}
-
-/// The error for a name that is not among `all`.
-pub fn unknown(what: &str, name: &str, all: &[&str]) -> Error {
-    let shown: String = name.chars().take(40).flat_map(char::escape_debug).collect();
-    let nearest = all
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(&name.chars().take(40).collect::<String>(), known), *known))
-        .min()
-        .filter(|(distance, known)| *distance <= 1 + known.len() / 3);
-    let list = all.join(", ");
-    let remedy = match nearest {
-        Some((_, nearest)) => format!("`{nearest}`, or one of: {list}"),
-        None => format!("one of: {list}"),
-    };
-    Error::failure(format!("there is no {what} `{shown}`"), remedy)
-}
-
-/// What `-e list` prints: a line a family, then its events.
-pub fn event_list() -> String {
-    let mut text = String::new();
-    for family in Family::ALL {
-        text += family.name();
-        text.push('\n');
-        for kind in Kind::ALL.iter().filter(|kind| kind.family() == family) {
-            text += &format!("    {}\n", kind.name());
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -215,26 +157,12 @@ mod tests {
     #[test]
     fn patterns() {
         let pattern = name_pattern("!kworker/*").unwrap();
-        assert!(pattern.denies && pattern.text == "kworker/*" && pattern.glob.matches(b"kworker/0:1"));
+        assert!(
+            pattern.denies && pattern.to_string() == "!kworker/*" && pattern.glob.matches(b"kworker/0:1")
+        );
         assert!(!name_pattern("*2345678901234").unwrap().denies);
         for text in ["", "!", "1234567890123456"] {
             assert_eq!(name_pattern(text), Err(InvalidValue::Pattern), "{text}");
         }
-    }
-
-    #[test]
-    fn lists_of_events() {
-        let choose =
-            |names: &[&str]| events(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
-        assert_eq!(choose(&[]).unwrap(), EventChoice::Events(Selection::ALL));
-        assert_eq!(choose(&["fork", "all"]).unwrap(), EventChoice::Events(Selection::ALL));
-        assert_eq!(choose(&["fork", "list"]).unwrap(), EventChoice::List);
-        let EventChoice::Events(chosen) = choose(&["fork", "mlock_folio"]).unwrap() else { panic!() };
-        assert_eq!(chosen.kinds().count(), 2);
-        let error = choose(&["try_to_unman"]).unwrap_err();
-        assert_eq!(error.cause, "there is no event `try_to_unman`");
-        assert!(error.remedy.starts_with("`try_to_unmap`, or one of: process, "), "{}", error.remedy);
-        assert!(choose(&["\x1b[2J"]).unwrap_err().remedy.starts_with("one of: "));
-        assert!(event_list().contains("fork\n    copy_page_range\n"));
     }
 }

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::sample::Run;
 use crate::event::Kind;
-use crate::probe::Outcome;
+use crate::probe::{AttachMethod, Outcome};
+use crate::trace_file::SessionOptions;
 
 /// Something in which the runs differ.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -37,22 +38,30 @@ const PROPERTIES: [(&str, Property, Option<&str>); 12] = [
         None,
     ),
     ("program version", |run| run.header.program_version.clone(), None),
-    ("--latency", |run| option(run, "latency"), Some("only one side has times")),
-    ("--stacks", |run| option(run, "stacks"), LATENCIES),
-    ("--per-vma", |run| option(run, "per-vma"), LATENCIES),
-    ("--min-latency", |run| option(run, "min-latency"), Some("neither counts nor latencies are comparable")),
-    ("--event", |run| option(run, "event"), Some("events that one side did not watch are left out")),
+    ("--latency", |run| shown(&run.header.options.latency), Some("only one side has times")),
+    ("--stacks", |run| shown(&run.header.options.stacks), LATENCIES),
+    ("--per-vma", |run| shown(&run.header.options.per_vma), LATENCIES),
+    (
+        "--min-latency",
+        |run| shown(&run.header.options.min_latency),
+        Some("neither counts nor latencies are comparable"),
+    ),
+    (
+        "--event",
+        |run| shown(&run.header.options.event),
+        Some("events that one side did not watch are left out"),
+    ),
     ("tasks", tasks, Some("counts are of different tasks")),
     ("page size", |run| run.header.kernel.page_size.to_string(), None),
 ];
 
-fn option(run: &Run, name: &str) -> String {
-    run.header.options.get(name).map_or_else(String::new, ToString::to_string)
+fn shown(option: &impl Serialize) -> String {
+    serde_json::to_string(option).unwrap_or_default()
 }
 
 fn tasks(run: &Run) -> String {
-    let names = ["all", "comm", "cgroup", "no-inherit"];
-    names.map(|name| format!("{name} {}", option(run, name))).join(", ")
+    let SessionOptions { all, comm, cgroup, no_inherit, .. } = &run.header.options;
+    format!("all {all}, comm {}, cgroup {}, no-inherit {no_inherit}", shown(comm), shown(cgroup))
 }
 
 fn values(side: &[Run], property: impl Fn(&Run) -> String) -> Vec<String> {
@@ -71,10 +80,10 @@ pub fn differences(before: &[Run], after: &[Run]) -> Vec<Difference> {
         })
     });
     let mut differences: Vec<Difference> = properties.collect();
+    let has_kprobe = before.iter().chain(after).any(has_kprobe);
     let methods = |side: &[Run]| values(side, |run| run_methods(run).join(", "));
     let (before, after) = (methods(before), methods(after));
     if before != after {
-        let has_kprobe = before.iter().chain(&after).any(|methods| methods.contains("kprobe"));
         let consequence = has_kprobe.then_some(
             "a kprobe costs more than an fentry: latencies that one side measures so are not comparable",
         );
@@ -88,15 +97,19 @@ fn run_methods(run: &Run) -> Vec<String> {
     let mut methods = std::collections::BTreeMap::<&str, u32>::new();
     for report in &run.header.probes {
         if let Some(method) = method(&report.outcome) {
-            *methods.entry(method).or_default() += 1;
+            *methods.entry(method.name()).or_default() += 1;
         }
     }
     methods.into_iter().map(|(method, count)| format!("{count} {method}")).collect()
 }
 
-const fn method(outcome: &Outcome) -> Option<&'static str> {
+fn has_kprobe(run: &Run) -> bool {
+    run.header.probes.iter().any(|report| method(&report.outcome) == Some(AttachMethod::Kprobe))
+}
+
+const fn method(outcome: &Outcome) -> Option<AttachMethod> {
     match outcome {
-        Outcome::Attached { method, .. } | Outcome::Fallback { method, .. } => Some(method.name()),
+        Outcome::Attached { method, .. } | Outcome::Fallback { method, .. } => Some(*method),
         _ => None,
     }
 }
@@ -104,10 +117,9 @@ const fn method(outcome: &Outcome) -> Option<&'static str> {
 /// How the probes of an event hang, by run; empty where none does.
 fn attached(side: &[Run], kind: Kind) -> Vec<String> {
     values(side, |run| {
-        let reports =
-            run.header.probes.iter().filter(|report| report.events.iter().any(|name| name == kind.name()));
+        let reports = run.header.probes.iter().filter(|report| report.makes(kind));
         reports
-            .filter_map(|report| method(&report.outcome))
+            .filter_map(|report| method(&report.outcome).map(AttachMethod::name))
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect::<Vec<_>>()
@@ -125,7 +137,8 @@ pub fn obstacle(kind: Kind, before: &[Run], after: &[Run]) -> Option<String> {
         let side = if unwatched(before) { "A" } else { "B" };
         return Some(format!("{side} did not watch it"));
     }
-    differs(before, after, "min-latency").then(|| "--min-latency differs".to_owned())
+    differs(before, after, |run| shown(&run.header.options.min_latency))
+        .then(|| "--min-latency differs".to_owned())
 }
 
 /// Why times in the probed function cannot be compared, when they cannot.
@@ -134,13 +147,17 @@ pub fn latency_obstacle(kind: Kind, before: &[Run], after: &[Run]) -> Option<Str
     if a != b || a.len() > 1 {
         return Some(format!("A measures through {}, B through {}", a.join(" or "), b.join(" or ")));
     }
-    ["stacks", "per-vma"]
+    let costly: [(&str, Property); 2] = [
+        ("--stacks", |run| shown(&run.header.options.stacks)),
+        ("--per-vma", |run| shown(&run.header.options.per_vma)),
+    ];
+    costly
         .into_iter()
-        .find(|name| differs(before, after, name))
-        .map(|name| format!("--{name} differs, and costs time inside of what is measured"))
+        .find(|(_, property)| differs(before, after, property))
+        .map(|(name, _)| format!("{name} differs, and costs time inside of what is measured"))
 }
 
-fn differs(before: &[Run], after: &[Run], name: &str) -> bool {
-    let values = values(before, |run| option(run, name));
-    values.len() > 1 || values != self::values(after, |run| option(run, name))
+fn differs(before: &[Run], after: &[Run], property: impl Fn(&Run) -> String) -> bool {
+    let values = values(before, &property);
+    values.len() > 1 || values != self::values(after, property)
 }

@@ -250,7 +250,7 @@ fn differing_recordings_are_told() {
     let mut random = fastrand::Rng::with_seed(1);
     let before = STEADY.run(&mut random);
     let mut after = STEADY.run(&mut random);
-    after.header.options.insert("per-vma".to_owned(), true.into());
+    after.header.options.per_vma = true;
     after.header.traced_command = Some(vec!["other".to_owned()]);
     let comparison = compare(vec![before], vec![after], &Options::default());
     let what: Vec<_> = comparison.differences.iter().map(|difference| difference.what).collect();

@@ -34,7 +34,7 @@ pub use item::{
 };
 pub use names::{Comm, Names, text_of};
 pub use roles::{Range, duration_field, field_of};
-pub use selection::{Selection, place};
+pub use selection::{EventName, Selection, place};
 pub use silence::Silence;
 pub use subject::{Frames, Subject, held};
 pub use tracer_common::event::{Body, Field, Header, Kind, Role, Type};

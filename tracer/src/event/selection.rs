@@ -58,15 +58,58 @@ impl Selection {
     pub fn kinds(self) -> impl Iterator<Item = Kind> {
         Kind::ALL.iter().copied().filter(move |kind| self.contains(*kind))
     }
+}
 
-    /// Adds the family or event of that name; `false` when there is none.
-    pub fn insert_name(&mut self, name: &str) -> bool {
-        match (Family::from_name(name), Kind::from_name(name)) {
-            (Some(family), _) => self.insert_family(family),
-            (None, Some(kind)) => self.insert(kind),
-            (None, None) => return false,
+/// What a name that chooses events stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventName {
+    /// Every event.
+    All,
+    /// Every event of a family.
+    Family(Family),
+    /// One event.
+    Event(Kind),
+}
+
+impl EventName {
+    /// What that name stands for: `all`, a family's name, or an event's.
+    pub fn from_name(name: &str) -> Option<Self> {
+        if name == Self::All.name() {
+            return Some(Self::All);
         }
-        true
+        Family::from_name(name).map(Self::Family).or_else(|| Kind::from_name(name).map(Self::Event))
+    }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Family(family) => family.name(),
+            Self::Event(kind) => kind.name(),
+        }
+    }
+
+    /// Every name, families first.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        let families = Family::ALL.into_iter().map(Self::Family);
+        let events = Kind::ALL.iter().copied().map(Self::Event);
+        std::iter::once(Self::All).chain(families).chain(events).map(Self::name)
+    }
+}
+
+impl FromIterator<EventName> for Selection {
+    /// The kinds that the names stand for; no name is every kind.
+    fn from_iter<I: IntoIterator<Item = EventName>>(names: I) -> Self {
+        let mut names = names.into_iter().peekable();
+        let mut selection = if names.peek().is_none() { Self::ALL } else { Self::NONE };
+        for name in names {
+            match name {
+                EventName::All => selection = Self::ALL,
+                EventName::Family(family) => selection.insert_family(family),
+                EventName::Event(kind) => selection.insert(kind),
+            }
+        }
+        selection
     }
 }
 
@@ -84,11 +127,17 @@ mod tests {
 
     #[test]
     fn names_of_families_and_events() {
-        let mut selection = Selection::NONE;
-        assert!(selection.insert_name("fork"));
-        assert!(selection.insert_name("try_to_unmap"));
-        assert!(!selection.insert_name("try_to_unman"));
+        let chosen = |names: &[&str]| -> Selection {
+            names.iter().map(|name| EventName::from_name(name).expect("a name")).collect()
+        };
+        let selection = chosen(&["fork", "try_to_unmap"]);
         assert_eq!(selection.kinds().collect::<Vec<_>>(), [Kind::TryToUnmap, Kind::CopyPageRange]);
         assert!(selection.touches(Family::Rmap) && !selection.touches(Family::Swiotlb));
+        assert_eq!(chosen(&[]), Selection::ALL);
+        assert_eq!(chosen(&["fork", "all"]), Selection::ALL);
+        assert_eq!(EventName::from_name("try_to_unman"), None);
+        for name in EventName::names() {
+            assert_eq!(EventName::from_name(name).map(EventName::name), Some(name));
+        }
     }
 }

@@ -24,7 +24,7 @@ impl Leaves {
             else {
                 continue;
             };
-            for kind in report.events.iter().filter_map(|name| Kind::from_name(name)) {
+            for kind in report.kinds() {
                 let symbol: Arc<str> = symbol.as_str().into();
                 if matches!(method, AttachMethod::Fentry | AttachMethod::Kprobe) {
                     functions[place(kind)].push(Arc::clone(&symbol));

@@ -191,8 +191,7 @@ impl Profiler {
         for (name, number) in &self.functions {
             functions[*number as usize] = function_frame(name);
         }
-        let stacks_taken = !self.stacks.is_empty()
-            || self.header.options.get("stacks").and_then(serde_json::Value::as_bool).unwrap_or_default();
+        let stacks_taken = !self.stacks.is_empty() || self.header.options.stacks;
         let mut profile = Profile {
             missing: self.missing,
             duration: self.summary.map_or_else(

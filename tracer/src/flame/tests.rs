@@ -200,7 +200,7 @@ fn a_difference_needs_its_basis() {
 #[test]
 fn every_event_and_loss_of_a_stream_is_in_the_profile() {
     let mut header = FileHeader::new(synthetic::description());
-    header.options.insert("stacks".to_owned(), true.into());
+    header.options.stacks = true;
     let mut profiler = Profiler::new(&header, Filter::default(), Grouping::Process);
     let mut decoded = Profiler::new(&header, Filter::default(), Grouping::Process);
     let (mut events, mut lost) = (0, 0);

@@ -54,6 +54,17 @@ impl Switch {
         }
     }
 
+    /// Why it keeps probes from being attached, for the outcome of a point.
+    pub fn objection(self) -> String {
+        format!("{} is 0, and the probe would not fire", self.name())
+    }
+
+    /// The switch that the outcome of a point blames: a trace file has its [objection](Self::objection) in words only,
+    /// among those to other candidates.
+    pub fn blamed(reason: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|switch| reason.contains(switch.name()))
+    }
+
     /// How it is now.
     pub fn state(self, system: &SystemFiles) -> SwitchState {
         self.path(system).map_or(SwitchState::Unknown, |path| SwitchState::of(system.text(path)))

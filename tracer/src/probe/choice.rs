@@ -341,8 +341,7 @@ fn closed(
 
 /// The switch that would keep a probe from firing.
 fn switched_off(request: &Request, kprobes: bool) -> Option<String> {
-    let switch = request.off.iter().find(|switch| switch.silences(kprobes))?;
-    Some(format!("{} is 0, and the probe would not fire", switch.name()))
+    request.off.iter().find(|switch| switch.silences(kprobes)).map(|switch| switch.objection())
 }
 
 /// The parameter list, when it is none of the known ones. Names decide; a tracepoint's have none, there

@@ -23,5 +23,5 @@ pub use known::KnownKernel;
 pub use plan::{FallBack, Plan, PlannedPoint};
 pub use program::{Program, ProgramKind};
 pub use report::{AttachMethod, Attempt, Outcome, PointReport};
-pub use request::{Preference, Request, UnknownEvent, is_per_vma, select};
+pub use request::{Preference, Request, is_per_vma, select};
 pub use view::{KernelView, Presence};

@@ -49,11 +49,6 @@ impl ProgramKind {
             Self::RawTracepoint => Way::RawTracepoint,
         }
     }
-
-    /// Whether it runs before the function.
-    pub const fn is_entry(self) -> bool {
-        matches!(self, Self::Fentry | Self::Kprobe)
-    }
 }
 
 /// One program to load and attach.

@@ -1,6 +1,10 @@
 //! What became of each probe point; stored in the trace file and repeated in every summary.
 
 use serde::{Deserialize, Serialize};
+use tracer_common::event::Kind;
+use tracer_common::point::Point;
+
+use super::catalogue;
 
 /// How a program hangs on its point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -116,4 +120,21 @@ pub struct PointReport {
     /// Candidates passed over, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
+}
+
+impl PointReport {
+    /// The events that it makes, as far as this version knows them.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> {
+        self.events.iter().filter_map(|name| Kind::from_name(name))
+    }
+
+    /// Whether it makes events of that kind.
+    pub fn makes(&self, kind: Kind) -> bool {
+        self.kinds().any(|made| made == kind)
+    }
+
+    /// Whether it is of that point.
+    pub fn is_of(&self, point: Point) -> bool {
+        self.point == catalogue::entry(point).name()
+    }
 }

@@ -285,7 +285,10 @@ fn point_document(planned: &PlannedPoint) -> PointDocument<'_> {
 
 #[cfg(test)]
 mod tests {
+    use tracer_common::family::Family;
+
     use super::*;
+    use crate::event::EventName;
     use crate::probe::testing::TestKernel;
     use crate::probe::{Request, select};
 
@@ -313,14 +316,14 @@ mod tests {
 
     #[test]
     fn text_of_one_family_with_what_completes_it() {
-        let kinds = select(&["exclusive"], false).unwrap();
+        let kinds = select(&[EventName::Family(Family::Exclusive)], false);
         let plan = Plan::make(&TestKernel::v6_12_hmm(), &Request { kinds, ..Request::default() });
         assert_golden("v6_12_exclusive.txt", &text(&plan, Detail { asked_only: true, candidates: false }));
     }
 
     #[test]
     fn text_in_lockdown() {
-        let kinds = select(&["swiotlb"], false).unwrap();
+        let kinds = select(&[EventName::Family(Family::Swiotlb)], false);
         let request = Request { kinds, probe_read: false, ..Request::default() };
         let plan = Plan::make(&TestKernel::v6_12(), &request);
         assert_golden("v6_12_lockdown.txt", &text(&plan, Detail { asked_only: true, candidates: false }));

@@ -109,7 +109,7 @@ impl Probed {
                 continue;
             };
             if matches!(method, AttachMethod::Fentry | AttachMethod::Kprobe) {
-                for kind in report.events.iter().filter_map(|name| Kind::from_name(name)) {
+                for kind in report.kinds() {
                     symbols[place(kind)].push(symbol.as_str().into());
                 }
             }

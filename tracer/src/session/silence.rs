@@ -30,6 +30,8 @@ struct Served {
 /// A reason for silence.
 struct Found {
     silence: Silence,
+    /// The switch that was off.
+    off: Option<Switch>,
     families: u32,
     /// Since when, while it lasts.
     open: Option<u64>,
@@ -39,6 +41,8 @@ struct Found {
 struct Seen {
     reason: String,
     remedy: String,
+    /// The switch that is off.
+    off: Option<Switch>,
     points: Vec<String>,
     families: u32,
     /// Whether it lasts, as far as is known.
@@ -71,14 +75,17 @@ impl Monitor {
         let written = self.switches.written();
         let mut seen: Vec<Seen> = Vec::new();
         for served in &self.served {
-            let (reason, remedy, lasts) = match self.state(served.kind, &written) {
+            let (reason, remedy, off, lasts) = match self.state(served.kind, &written) {
                 State::Fires => continue,
-                State::Off(switch, reason) => (reason, switch.remedy(), true),
+                State::Trouble(switch, state, reason) => {
+                    (reason, switch.remedy(), (state == SwitchState::Off).then_some(switch), true)
+                }
                 State::Written(switch) => {
-                    (format!("{} was written and may have been 0", switch.name()), WRITTEN, false)
+                    (format!("{} was written and may have been 0", switch.name()), WRITTEN, None, false)
                 }
                 State::Unexplained => {
-                    (format!("{} programs did not run in the self-test", served.kind.name()), DOCTOR, true)
+                    let reason = format!("{} programs did not run in the self-test", served.kind.name());
+                    (reason, DOCTOR, None, true)
                 }
             };
             match seen.iter_mut().find(|seen| seen.reason == reason) {
@@ -91,6 +98,7 @@ impl Monitor {
                 None => seen.push(Seen {
                     reason,
                     remedy: remedy.to_owned(),
+                    off,
                     points: served.points.clone(),
                     families: served.families,
                     lasts,
@@ -109,23 +117,19 @@ impl Monitor {
 
     fn state(&self, kind: ProgramKind, written: &[Switch]) -> State {
         let switches = switches(kind);
-        let off = || {
-            let trouble = |switch: &Switch| Some((*switch, switch.trouble(self.switches.state(*switch))?));
-            switches.iter().find_map(trouble)
-        };
-        let fires = match self.self_test.fires(kind) {
-            Some(false) => {
-                return off().map_or(State::Unexplained, |(switch, reason)| State::Off(switch, reason));
-            }
-            None => off().map_or(State::Fires, |(switch, reason)| State::Off(switch, reason)),
-            Some(true) => State::Fires,
-        };
-        let was_off = |switch: Switch| {
-            self.found.iter().any(|found| {
-                found.open.is_some()
-                    && Some(&found.silence.reason) == switch.trouble(SwitchState::Off).as_ref()
+        let trouble = || {
+            switches.iter().find_map(|switch| {
+                let state = self.switches.state(*switch);
+                switch.trouble(state).map(|reason| State::Trouble(*switch, state, reason))
             })
         };
+        let fires = match self.self_test.fires(kind) {
+            Some(false) => return trouble().unwrap_or(State::Unexplained),
+            None => trouble().unwrap_or(State::Fires),
+            Some(true) => State::Fires,
+        };
+        let was_off =
+            |switch: Switch| self.found.iter().any(|found| found.open.is_some() && found.off == Some(switch));
         match (fires, switches.iter().copied().find(|switch| written.contains(switch))) {
             // That is how the stretch that was noticed ended.
             (State::Fires, Some(switch)) if !was_off(switch) => State::Written(switch),
@@ -158,10 +162,10 @@ impl Monitor {
                     found.open = open;
                 }
                 None => {
-                    let Seen { reason, remedy, points, families, .. } = seen;
+                    let Seen { reason, remedy, off, points, families, .. } = seen;
                     let silence =
                         Silence { reason, remedy, points, times: 1, after: self.looked, before: now };
-                    self.found.push(Found { silence, families, open });
+                    self.found.push(Found { silence, off, families, open });
                 }
             }
         }
@@ -179,7 +183,7 @@ impl Found {
 enum State {
     Fires,
     /// Not while that switch is as it is, for that reason.
-    Off(Switch, String),
+    Trouble(Switch, SwitchState, String),
     /// That switch was turned since the last look.
     Written(Switch),
     /// No switch says why not.

@@ -66,13 +66,6 @@ pub enum WriteError {
     Zstd(io::Error),
 }
 
-impl WriteError {
-    /// Whether the reader of a pipe has gone away: nothing is wrong with the session then.
-    pub fn is_broken_pipe(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
-    }
-}
-
 /// Why a trace file cannot be read at all. What is missing from a file that can be read is its
 /// [`Ending`](super::Ending).
 #[derive(Debug, thiserror::Error)]

@@ -1,10 +1,10 @@
 //! What a trace file says about itself before its first event.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use tracer_common::event::Kind;
 
 use super::members::{FieldMeaning, MemberPlace};
+use super::options::SessionOptions;
 use crate::clock;
 use crate::kernel::Description;
 use crate::probe::PointReport;
@@ -29,9 +29,9 @@ pub struct FileHeader {
     pub event_format: u32,
     /// Every kind of record that the file can hold.
     pub kinds: Vec<KindLayout>,
-    /// Options in force, by the long name of each on the command line.
+    /// Options in force.
     #[serde(default)]
-    pub options: Map<String, Value>,
+    pub options: SessionOptions,
     /// What became of each probe point.
     #[serde(default)]
     pub probes: Vec<PointReport>,
@@ -79,7 +79,7 @@ impl FileHeader {
             clock: Clock::now(),
             event_format: tracer_common::FORMAT_VERSION,
             kinds: KindLayout::all(),
-            options: Map::new(),
+            options: SessionOptions::default(),
             probes: Vec::new(),
             kernel,
         }
@@ -119,6 +119,8 @@ impl KindLayout {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
-use tracer_common::event::{Header, Kind, MAX_RECORD_SIZE};
+use tracer_common::event::{Kind, MAX_RECORD_SIZE};
 
 use super::collector::Collector;
 use super::error::{CreateError, WriteError};
@@ -177,22 +177,6 @@ impl<W: Write> Writer<W> {
         self.collector.push(entry.handle, record);
         if self.collector.count() == frame::EVENTS_MAX {
             self.end_events()?;
-        }
-        Ok(())
-    }
-
-    /// Takes many records, one behind the other.
-    ///
-    /// # Errors
-    /// As [`event_bytes`](Self::event_bytes); the records before the failing one were taken.
-    pub fn event_batch(&mut self, mut records: &[u8]) -> Result<(), WriteError> {
-        while !records.is_empty() {
-            let size = Header::decode(records)
-                .and_then(|header| Kind::from_number(header.kind))
-                .map_or(records.len(), Kind::record_size);
-            let (record, rest) = records.split_at_checked(size).ok_or_else(|| malformed(records))?;
-            self.event_bytes(record)?;
-            records = rest;
         }
         Ok(())
     }

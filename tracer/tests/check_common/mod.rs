@@ -29,6 +29,7 @@ pub fn rule(name: &'static str, outcome: Outcome, evaluated: u64) -> RuleVerdict
         violations: 0,
         evidence: Vec::new(),
         reasons: Vec::new(),
+        is_unasked: false,
         notes: Vec::new(),
     }
 }

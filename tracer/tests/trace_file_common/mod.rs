@@ -6,7 +6,7 @@ use rmapscope::event::{
     Event, Frame as StackFrame, Header, Item, Kind, Loss, LossCause, ProcessEntry, StackEntry, Summary,
 };
 use rmapscope::kernel::Description;
-use rmapscope::trace_file::{Ending, FileHeader, ReadError, Reader, Writer};
+use rmapscope::trace_file::{Ending, FileHeader, ReadError, Reader, WriteError, Writer};
 
 /// Numbers that look random and are the same in each run (xorshift, Marsaglia 2003).
 pub struct Noise(pub u64);
@@ -45,6 +45,18 @@ pub fn record(kind: Kind, time: u64, noise: &mut Noise) -> Vec<u8> {
         record.extend_from_slice(&noise.next().to_le_bytes());
     }
     record
+}
+
+/// Writes records that are one behind the other; those before the first that is malformed are written.
+pub fn write<W: std::io::Write>(writer: &mut Writer<W>, mut records: &[u8]) -> Result<(), WriteError> {
+    while !records.is_empty() {
+        let header = Header::decode(records).expect("a whole header");
+        let size = Kind::from_number(header.kind).expect("a kind").record_size();
+        let (record, rest) = records.split_at(size.min(records.len()));
+        writer.event_bytes(record)?;
+        records = rest;
+    }
+    Ok(())
 }
 
 /// What two processes leave that reclaim a GiB: pages in order or at random, with or without latency.

@@ -79,18 +79,6 @@ pub struct Outcome {
     pub elapsed: Duration,
 }
 
-impl Outcome {
-    /// The standard output as text; what is not UTF-8 is replaced.
-    pub fn stdout_text(&self) -> String {
-        String::from_utf8_lossy(&self.stdout).into_owned()
-    }
-
-    /// The standard error as text; what is not UTF-8 is replaced.
-    pub fn stderr_text(&self) -> String {
-        String::from_utf8_lossy(&self.stderr).into_owned()
-    }
-}
-
 impl Guest {
     /// A guest of this kernel image (bzImage) with two emulated CPUs, 1 GiB and 300 s to finish.
     pub fn new(kernel: impl Into<PathBuf>) -> Self {

@@ -7,7 +7,6 @@ mod recorded;
 mod reports;
 mod rules;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -16,6 +15,7 @@ use rmapscope::event::{Collect, Item};
 use rmapscope::{Error, ExitCode};
 
 use super::GlobalArgs;
+use super::choice::TaskArgs;
 use super::output_files::Reserved;
 use super::session_args::SessionArgs;
 use super::standard_output::print;
@@ -23,6 +23,9 @@ use super::status;
 use exit::ExitArgs;
 use reports::ReportArgs;
 use rules::RuleArgs;
+
+/// Options that a trace file has no use for.
+const ONLY_LIVE: [&str; 5] = ["SessionArgs", "RequestArgs", "KernelArgs", "TaskArgs", "record"];
 
 /// Judge whether the kernel keeps its own rules, live or on a trace file.
 ///
@@ -38,7 +41,7 @@ use rules::RuleArgs;
 A rule that saw nothing is not exercised, one that could not see enough is inconclusive; neither is a pass.")]
 pub struct CheckArgs {
     /// Judge a trace file instead of the running kernel; `-` is standard input.
-    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["SessionArgs", "record", "command"])]
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ONLY_LIVE)]
     input: Option<PathBuf>,
     #[command(flatten)]
     rules: RuleArgs,
@@ -47,22 +50,12 @@ pub struct CheckArgs {
     #[command(flatten)]
     exit: ExitArgs,
     /// Also write the events into a trace file; `check -i` gives the same verdict of it.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Live session")]
     record: Option<PathBuf>,
-    /// Watch only these processes with all their threads. Bounce buffers have no process and come always.
-    #[arg(short, long, value_name = "PID[,…]", value_delimiter = ',', conflicts_with = "input")]
-    pid: Vec<u32>,
-    /// Watch only these threads.
-    #[arg(short, long, value_name = "TID[,…]", value_delimiter = ',', conflicts_with = "input")]
-    tid: Vec<u32>,
-    /// Watch only processes with such a name (`*` and `?`). Up to four.
-    #[arg(short = 'n', long, value_name = "GLOB", conflicts_with = "input")]
-    comm: Vec<String>,
+    #[command(flatten)]
+    tasks: TaskArgs,
     #[command(flatten)]
     session: SessionArgs,
-    /// Command to run while the system is watched, after `--`. It starts when every probe is attached.
-    #[arg(last = true, value_name = "COMMAND")]
-    command: Vec<OsString>,
 }
 
 /// Judges, and writes the verdict. Errors are told here, because whoever reads the exit code may want another
@@ -132,6 +125,7 @@ fn unjudged(selected: rmapscope::check::Selection, error: &Error) -> Verdict {
                 violations: 0,
                 evidence: Vec::new(),
                 reasons: vec![format!("{}; try: {}", error.cause, error.remedy)],
+                is_unasked: false,
                 notes: Vec::new(),
             })
             .collect(),

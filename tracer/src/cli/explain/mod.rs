@@ -11,9 +11,9 @@ use rmapscope::Error;
 use rmapscope::check::{diagnoses, rules};
 use rmapscope::event::{Family, Kind};
 use rmapscope::output::column_names;
+use rmapscope::suggest::unknown;
 
 use super::standard_output::print;
-use super::values::unknown;
 use paragraphs::Page;
 
 /// Say what a rule, a diagnosis, an event, a field, an exit code or an error number means.
@@ -69,7 +69,11 @@ fn explain(name: &str, page: &mut Page) -> Result<(), Error> {
     }
     found |= event::field(name, page);
     found |= number::explain(name, page);
-    if found { Ok(()) } else { Err(unknown("explanation of", name, &names())) }
+    if found {
+        Ok(())
+    } else {
+        Err(unknown("explanation of", name, names(), "`rmapscope explain` lists every name"))
+    }
 }
 
 /// Every name, except those of error numbers.
@@ -134,6 +138,6 @@ mod tests {
     fn unknown_names_come_with_the_nearest() {
         let mut page = Page::default();
         let error = explain("swiotlb-paird", &mut page).expect_err("no such name");
-        assert!(error.remedy.starts_with("`swiotlb-paired`"), "{}", error.remedy);
+        assert!(error.remedy.contains("`swiotlb-paired`"), "{}", error.remedy);
     }
 }

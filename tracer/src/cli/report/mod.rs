@@ -2,31 +2,30 @@
 
 mod files;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rmapscope::Error;
-use rmapscope::event::Weight;
+use rmapscope::event::{EventName, Weight};
 use rmapscope::flame::{Profile, Profiler};
 use rmapscope::report::aggregate::{Aggregator, Options};
 use rmapscope::report::biography::{self, Biography, Life, Target};
 use rmapscope::report::model::{Key, Report};
 use rmapscope::report::text::{Layout, Section};
 use rmapscope::report::{json, text};
-use rmapscope::session::endings::how_to_end;
-use rmapscope::session::{Collected, Live, prepare};
+use rmapscope::session::Collected;
 use rmapscope::trace_file::{Ending, FileHeader};
 
 use super::GlobalArgs;
+use super::choice::event_list;
 use super::filter::FilterArgs;
+use super::live::{self, Purpose};
 use super::progress;
-use super::session_args::{SessionArgs, fork, runtime};
+use super::session_args::SessionArgs;
 use super::standard_output::{self, print};
 use super::summary;
 use super::terminal;
-use super::values::{EventChoice, event_list, events};
 use files::FileArgs;
 
 /// Sum up a trace file, or a live session when it ends.
@@ -43,7 +42,8 @@ use files::FileArgs;
   rmapscope report -j | jq '.latencies[].quantiles'  for programs")]
 pub struct ReportArgs {
     /// Trace file; `-` for standard input.
-    #[arg(short, long, value_name = "FILE", default_value = "rmapscope.data")]
+    #[arg(short, long, value_name = "FILE", default_value = "rmapscope.data",
+          conflicts_with_all = ["live", "command"])]
     input: PathBuf,
     #[command(flatten)]
     content: ContentArgs,
@@ -52,13 +52,10 @@ pub struct ReportArgs {
     #[command(flatten)]
     filter: FilterArgs,
     /// Report a live session instead of a file. A command does so, too.
-    #[arg(long, conflicts_with = "input")]
+    #[arg(long, help_heading = "Live session")]
     live: bool,
     #[command(flatten)]
     session: SessionArgs,
-    /// Command to trace, after `--`. It starts when every probe is attached.
-    #[arg(last = true, value_name = "COMMAND", conflicts_with = "input")]
-    command: Vec<OsString>,
 }
 
 /// What the report has, and where it goes.
@@ -90,7 +87,8 @@ pub struct ContentArgs {
 }
 
 /// Options of the report that a page's biography has no use for.
-const NOT_OF_ONE_PAGE: [&str; 4] = ["by", "sort", "section", "FilterArgs"];
+const NOT_OF_ONE_PAGE: [&str; 7] =
+    ["by", "sort", "section", "FilterArgs", "ChoiceArgs", "EventArgs", "TaskArgs"];
 
 fn keys() -> impl TypedValueParser<Value = Key> {
     named(Key::ALL.map(|key| (key.name(), key)))
@@ -120,14 +118,15 @@ where
 /// # Errors
 /// When the file cannot be read, or is cut or damaged: what can be read was reported then.
 pub fn run(args: &ReportArgs, global: &GlobalArgs) -> Result<u8, Error> {
-    let EventChoice::Events(selection) = events(&args.filter.event)? else {
+    let Some(events) = args.filter.events()? else {
         return print(&event_list());
     };
     standard_output::check()?;
-    let is_live = args.live || !args.command.is_empty();
+    let is_live = args.live || !args.session.command.is_empty();
+    let selection = events.iter().copied().collect();
     let options = Options {
         filter: if is_live { args.filter.rest(selection) } else { args.filter.filter(selection) },
-        filter_text: args.filter.text(is_live),
+        filter_text: args.filter.text(&events, is_live),
         top: args.content.top,
         sort: args.content.sort,
         by: args.content.by.clone(),
@@ -135,7 +134,7 @@ pub fn run(args: &ReportArgs, global: &GlobalArgs) -> Result<u8, Error> {
     };
     let files = args.files.open()?;
     let (sums, code) = match is_live {
-        true => live(args, options, global)?,
+        true => live(args, events, options, global)?,
         false => recorded(args, options, global)?,
     };
     let written = files.write(sums.report.as_ref(), sums.profile.as_ref());
@@ -198,25 +197,16 @@ fn recorded(
 /// Sums up a live session; the exit code is the command's.
 fn live(
     args: &ReportArgs,
+    events: Vec<EventName>,
     options: Options,
     global: &GlobalArgs,
 ) -> Result<(Sums, Result<u8, Error>), Error> {
-    let status = global.status();
-    let mut command = fork(&args.command)?;
-    let choice = args.filter.choice();
-    let mut session = args.session.options(choice.clone(), command.as_ref(), global.verbose)?;
-    let (facts, plan) = prepare(&mut session.request, &args.session.facts())?;
-    let live = Live::start(facts, plan, &session)?;
-    summary::begun(&live, status);
-    let header = args.session.header(&choice, &args.command, &live);
-    if command.is_none() && session.duration.is_none() {
-        status.note(&format!("summing up; {}", how_to_end()));
-    }
-    let mut output = Collected(collectors(args, &header, options));
-    let ended = runtime()?.block_on(live.run(command.as_mut(), &mut output))?;
-    summary::print(&ended, None, status);
-    let code = ended.summary.command_status.unwrap_or(0);
-    Ok((finish(output.0, None), Ok(u8::try_from(code).unwrap_or(u8::MAX))))
+    let session = live::open(&args.session, &args.filter.choice(events), Purpose::Show, global)?;
+    session.announce("summing up");
+    let mut output = Collected(collectors(args, &session.header, options));
+    let ended = session.run(&mut output, None)?;
+    summary::print(&ended, None, global.status());
+    Ok((finish(output.0, None), Ok(live::exit_code(&ended))))
 }
 
 /// What standard output gets.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use super::{Gate, Limit, Metric, Relation};
 use crate::compare::Quantity;
 use crate::event::Kind;
+use crate::suggest::suggest;
 
 /// Why a budget cannot be understood: what, where, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +21,7 @@ pub struct GateError {
     pub remedy: String,
 }
 
-const METRICS: &str = "EVENT.QUANTITY such as try_to_unmap.p99, or lost, missed, dropped, unpaired, \
+const METRICS: &str = "give EVENT.QUANTITY such as try_to_unmap.p99, or lost, missed, dropped, unpaired, \
                        rules.violated, rules.inconclusive";
 
 const QUANTITIES: &str = "rate, count, time, mean, max, or a quantile such as p50, p99, p999";
@@ -74,10 +75,8 @@ fn metric(text: &str) -> Result<Metric, (usize, String, String)> {
                 return Err((0, "there is no such metric".into(), METRICS.into()));
             };
             let Some(kind) = Kind::from_name(event) else {
-                let nearest = Kind::ALL.iter().map(|kind| kind.name());
-                let nearest =
-                    nearest.min_by_key(|name| strsim::damerau_levenshtein(name, event)).unwrap_or_default();
-                return Err((0, "there is no such event".into(), format!("`{nearest}`, or {METRICS}")));
+                let names = Kind::ALL.iter().map(|kind| kind.name());
+                return Err((0, "there is no such event".into(), suggest(event, names, METRICS)));
             };
             let Some(quantity) = Quantity::from_name(quantity) else {
                 return Err((event.len() + 1, "there is no such quantity".into(), QUANTITIES.into()));
@@ -157,7 +156,7 @@ mod tests {
         assert_eq!(caret("try_to_unmap.p99 < 10").0, 19);
         assert_eq!(caret("lost < +10%").0, 7);
         assert_eq!(caret("swiotlb_unmap_single.mean < 1ms").0, 21);
-        assert!(caret(" try_to_unman.p99 < 1ms").1.starts_with("`try_to_unmap`"));
+        assert!(caret(" try_to_unman.p99 < 1ms").1.starts_with("did you mean `try_to_unmap`?"));
         assert!("\u{1b}[2J<1".parse::<Gate>().unwrap_err().to_string().is_ascii());
         for text in
             ["", "<", "=", "lost ==", "é<1", "lost == 1e999", "try_to_unmap.p99 < -100%", "lost == 1.1.1"]

@@ -6,6 +6,7 @@ use tracer_common::event::Kind;
 use tracer_common::point::ARGUMENT_ABSENT;
 
 use super::*;
+use crate::event::EventName;
 use crate::kernel::{Btf, RUNNING_KERNEL_BTF, Switch, resolve_layout};
 use crate::probe::testing::TestKernel;
 use crate::probe::{AttachMethod, KnownKernel, Preference, select};
@@ -137,7 +138,7 @@ fn programs_follow_method_and_latency() {
         programs(&timed, Point::SwiotlbTblUnmapSingle),
         ["fexit_swiotlb_tbl_unmap_single", "fentry_swiotlb_tbl_unmap_single"]
     );
-    let kinds = select(&["swiotlb_unmap_single"], false).unwrap();
+    let kinds = select(&[EventName::Event(Kind::SwiotlbUnmapSingle)], false);
     let entry_only = Plan::make(&kernel, &Request { kinds, ..Request::default() });
     assert_eq!(programs(&entry_only, Point::SwiotlbTblUnmapSingle), ["fentry_swiotlb_tbl_unmap_single"]);
     assert_eq!(programs(&timed, Point::ExitMmap), ["fexit_exit_mmap"], "its events have no time");
@@ -243,7 +244,8 @@ fn missing_fields_and_arguments_are_named() {
 #[test]
 fn only_what_is_asked_for_and_what_it_needs() {
     let kernel = TestKernel::v6_12_hmm();
-    let request = Request { kinds: select(&["exclusive"], false).unwrap(), ..Request::default() };
+    let request =
+        Request { kinds: select(&[EventName::Family(Family::Exclusive)], false), ..Request::default() };
     let plan = Plan::make(&kernel, &request);
     assert_eq!(*outcome(&plan, Point::TryToUnmap), Outcome::NotAsked);
     assert_eq!(*outcome(&plan, Point::PageMakeDeviceExclusiveOne), Outcome::NotAsked);

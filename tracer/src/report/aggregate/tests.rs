@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use serde_json::json;
 use tracer_common::event::{FolioWalk, Kind, MakeDeviceExclusive, STACK_NONE, VmaVisit};
 
 use super::*;
@@ -296,7 +295,7 @@ fn walks_without_recorded_visits_are_not_told_of() {
     aggregator.item(&event(1, 1, STACK_NONE, unmap(0)));
     assert!(aggregator.finish(None).walks.is_empty());
     let mut header = self::header();
-    header.options.insert("min-latency".into(), json!(1000));
+    header.options.min_latency = Some(1000);
     let mut aggregator = Aggregator::new(&header, everything());
     aggregator.item(&event(1, 1, STACK_NONE, unmap(0)));
     assert!(aggregator.finish(None).walks.is_empty());

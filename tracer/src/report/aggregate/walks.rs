@@ -49,12 +49,10 @@ impl Walks {
     /// None yet, in a session with that header.
     pub fn new(header: &FileHeader) -> Self {
         let makes = |kind: Kind| {
-            header.probes.iter().any(|report| {
-                report.outcome.is_attached() && report.events.iter().any(|name| name == kind.name())
-            })
+            header.probes.iter().any(|report| report.outcome.is_attached() && report.makes(kind))
         };
         // With a least time the session has the slow ones of both, which belong together no more.
-        let is_thinned = header.options.get("min-latency").is_some_and(|value| !value.is_null());
+        let is_thinned = header.options.min_latency.is_some();
         let watched = WALKS.iter().enumerate().filter(|(_, (walk, visit))| makes(*walk) && makes(*visit));
         Self {
             watched: if is_thinned { 0 } else { watched.fold(0, |bits, (place, _)| bits | 1 << place) },

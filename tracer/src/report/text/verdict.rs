@@ -6,7 +6,7 @@ use super::layout::{BAD, DOUBTFUL, HEADING, Page};
 use super::{Shown, counted};
 use crate::check::formats::lines::Lines;
 use crate::check::formats::words::plain;
-use crate::check::{NOT_ASKED_FOR, Outcome, RuleVerdict};
+use crate::check::{Outcome, RuleVerdict};
 use crate::report::model::Report;
 
 /// Violations of a rule that are shown here: `check` shows all that were kept.
@@ -28,8 +28,7 @@ pub fn rules(report: &Report, page: &mut Page) -> Shown {
         lines.violations(2, &shown);
         page.wrapped(anstyle::Style::new(), lines);
     }
-    let chosen_out = |rule: &RuleVerdict| rule.reasons.iter().all(|reason| reason.contains(NOT_ASKED_FOR));
-    let (unasked, open): (Vec<_>, Vec<_>) = of(Outcome::Inconclusive).partition(|rule| chosen_out(rule));
+    let (unasked, open): (Vec<_>, Vec<_>) = of(Outcome::Inconclusive).partition(|rule| rule.is_unasked);
     let mut by_reasons: BTreeMap<&[String], Vec<&str>> = BTreeMap::new();
     for rule in open {
         by_reasons.entry(&rule.reasons).or_default().push(rule.name);

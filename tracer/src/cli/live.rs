@@ -1,0 +1,105 @@
+//! One way to open a live session, for every subcommand that watches the running kernel.
+
+use std::path::Path;
+
+use rmapscope::session::endings::how_to_end;
+use rmapscope::session::{Command, Ended, Live, Output, prepare};
+use rmapscope::trace_file::FileHeader;
+use rmapscope::{Error, ExitCode, open_files};
+
+use super::choice::Choice;
+use super::session_args::SessionArgs;
+use super::status::Status;
+use super::{GlobalArgs, summary};
+
+/// What the events of a session are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be shown. With a command its processes are watched, unless `--all` is given.
+    Show,
+    /// To be judged. The filters are not told of the command, since kswapd, kcompactd and interrupts act for
+    /// everybody; of the visits of walks come those that rules are about.
+    Judge,
+}
+
+/// A session whose probes are attached, and whose command waits to be released.
+pub struct Session {
+    live: Live,
+    command: Option<Command>,
+    /// What a trace file says about it.
+    pub header: FileHeader,
+    /// Whether its end has to be asked for.
+    is_endless: bool,
+    status: Status,
+}
+
+/// Forks the command, attaches the probes, and says what cannot be seen. To be done before anything starts a thread.
+///
+/// # Errors
+/// When there can be no such session on this machine.
+pub fn open(
+    args: &SessionArgs,
+    choice: &Choice,
+    purpose: Purpose,
+    global: &GlobalArgs,
+) -> Result<Session, Error> {
+    let status = global.status();
+    let command = if args.command.is_empty() { None } else { Some(Command::fork(&args.command)?) };
+    let watched = command.as_ref().filter(|_| purpose == Purpose::Show && !args.all);
+    let mut options = args.options(choice, watched, global.verbose)?;
+    options.request.visits_for_rules = purpose == Purpose::Judge && !args.request.per_vma;
+    let (facts, plan) = prepare(&mut options.request, &args.facts())?;
+    let live = Live::start(facts, plan, &options)?;
+    summary::begun(&live, status);
+    let mut header = args.header(choice, &live);
+    if purpose == Purpose::Judge {
+        header.options.all = !header.options.narrow_tasks();
+    }
+    let is_endless = command.is_none() && options.duration.is_none();
+    Ok(Session { live, command, header, is_endless, status })
+}
+
+impl Session {
+    /// Says what goes on until somebody ends it, where nothing else does.
+    pub fn announce(&self, what: &str) {
+        if self.is_endless {
+            self.status.note(&format!("{what}; {}", how_to_end()));
+        }
+    }
+
+    /// Releases the command, and hands everything to `output` until the session ends. A `file` in which nothing was
+    /// recorded, because the command cannot be run, is taken back.
+    ///
+    /// # Errors
+    /// When the command cannot be run, or the output takes no more.
+    pub fn run<O: Output>(self, output: &mut O, file: Option<&Path>) -> Result<Ended, Error> {
+        let Self { live, mut command, .. } = self;
+        runtime()?.block_on(live.run(command.as_mut(), output)).inspect_err(|error| {
+            if matches!(error.code, ExitCode::CommandNotFound | ExitCode::CommandNotExecutable)
+                && let Some(file) = file
+            {
+                discard(file);
+            }
+        })
+    }
+}
+
+/// The exit code after a session: that of its command.
+pub fn exit_code(ended: &Ended) -> u8 {
+    u8::try_from(ended.summary.command_status.unwrap_or(0)).unwrap_or(u8::MAX)
+}
+
+/// Waits for events on this thread.
+fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        let remedy = open_files::remedy(&error, "this should not happen; report it");
+        Error::failure(format!("cannot wait for events: {error}"), remedy)
+    })
+}
+
+/// Takes back a file in which nothing was recorded. What is no regular file is not ours to remove.
+fn discard(file: &Path) {
+    if file.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
+        let _ = std::fs::remove_file(file);
+    }
+}
