@@ -48,7 +48,7 @@ impl Cause {
         match self {
             Self::NotAsked => "record it, too (-e), or leave the rule out (--not-rule)",
             Self::Off(switch) => switch.remedy(),
-            Self::Kernel => "`rmapscope probes` and `rmapscope doctor` tell what this kernel gives",
+            Self::Kernel => "`rmapscope probes` and `rmapscope doctor` show what this kernel gives",
         }
     }
 }
