@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::workspace;
 
-const DOCUMENTS: [&str; 1] = ["ARCHITECTURE.md"];
+const DOCUMENTS: [&str; 2] = ["ARCHITECTURE.md", "CONTRIBUTING.md"];
 
 /// Words in backticks, without those of fenced blocks.
 fn quoted(document: &str) -> impl Iterator<Item = &str> {
@@ -48,7 +48,8 @@ fn only_paths_of_this_tree_are_looked_for() {
     let found = |word| path(workspace::root(), word);
     assert_eq!(found("tracer/src/<family>/x.rs").as_deref(), Some("tracer/src"));
     assert_eq!(found("README.md").as_deref(), Some("README.md"));
-    for word in ["cargo xtask test", "kernel/dma/swiotlb.c", "/proc/PID/maps", "target/demo", "--kernel", ""] {
+    for word in ["cargo xtask test", "kernel/dma/swiotlb.c", "/proc/PID/maps", "target/demo", "--kernel", ""]
+    {
         assert_eq!(found(word), None, "{word}");
     }
     assert_eq!(quoted("a `b` c\n```\n`d`\n```\n`e`").collect::<Vec<_>>(), ["b", "e"]);
