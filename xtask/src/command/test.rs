@@ -15,7 +15,7 @@ use crate::{kernel, process, workspace};
 /// Options of `test`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// No guests: format check, lints, unit tests and exports only
+    /// No guests: checks of the sources, unit tests and exports only
     #[arg(long, conflicts_with = "kernel")]
     quick: bool,
     /// Only the tests in guests
@@ -31,6 +31,9 @@ pub struct Options {
 
 /// The workspace member with the workloads and the guest tests.
 const GUEST_PACKAGE: &str = "rmapscope-tests";
+
+/// How long each parser is fuzzed (`tracer/tests/fuzz.rs`).
+const FUZZ_SECONDS: &str = "20";
 
 /// What cargo's test programs reported.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -81,10 +84,13 @@ pub fn run(options: &Options) -> Result<u8> {
 fn source_checks(tally: &mut Tally) {
     let cargo = workspace::cargo;
     tally.step("format check", cargo().args(["fmt", "--all", "--check"]));
-    tally.step(
-        "format check of the eBPF programs",
-        cargo().args(["fmt", "--manifest-path", "tracer-ebpf/Cargo.toml", "--check"]),
-    );
+    for (what, manifest) in [("eBPF programs", "tracer-ebpf/Cargo.toml"), ("fuzz targets", "fuzz/Cargo.toml")]
+    {
+        tally.step(
+            &format!("format check of the {what}"),
+            cargo().args(["fmt", "--manifest-path", manifest, "--check"]),
+        );
+    }
     tally.step(
         "lints",
         cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-Dwarnings"]),
@@ -212,6 +218,7 @@ impl Tally {
         let started = Instant::now();
         let mut cargo = workspace::cargo();
         cargo.args(["test", "--quiet"]).args(arguments).args(["--", "--format=pretty"]);
+        cargo.env("RMAPSCOPE_FUZZ_SECONDS", FUZZ_SECONDS);
         if !environment.is_empty() {
             cargo.arg("--test-threads=1");
         }
