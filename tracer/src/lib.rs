@@ -17,6 +17,9 @@ pub mod export;
 #[cfg(feature = "reports")]
 pub mod flame;
 mod follow;
+#[cfg(test)]
+#[path = "../tests/golden_common/mod.rs"]
+mod golden_common;
 pub mod inherited;
 pub mod kernel;
 pub mod open_files;

@@ -1,12 +1,10 @@
 //! The forms of a verdict: against golden files, against log scanners, against their schemas.
-//!
-//! `RMAPSCOPE_BLESS=1 cargo test` writes the golden files anew.
 
 mod check_common;
-
-use std::path::PathBuf;
+mod golden_common;
 
 use check_common::{full, single};
+use golden_common::assert_golden;
 use rmapscope::check::formats::{Form, Origin};
 use rmapscope::check::{Outcome, Verdict};
 use serde_json::{Value, json};
@@ -48,15 +46,7 @@ fn render(form: &Form, verdict: &Verdict) -> String {
 fn golden_files() {
     for (name, form) in forms() {
         let printed = render(&form, &full("evil\u{1b}[2J <&> BUG: #"));
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-        if std::env::var_os("RMAPSCOPE_BLESS").is_some_and(|value| value == "1") {
-            std::fs::write(&path, &printed).expect("the golden file can be written");
-        }
-        let expected = std::fs::read_to_string(&path).expect("the golden file");
-        for (number, (printed, expected)) in printed.lines().zip(expected.lines()).enumerate() {
-            assert_eq!(printed, expected, "line {} of {name}", number + 1);
-        }
-        assert_eq!(printed.len(), expected.len(), "{name}");
+        assert_golden(format!("tests/golden/{name}"), &printed);
     }
 }
 

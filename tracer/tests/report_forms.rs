@@ -1,13 +1,11 @@
 //! The report as text and JSON: against golden files, against log scanners, against its schema.
-//!
-//! `RMAPSCOPE_BLESS=1 cargo test` writes the golden files anew.
 
 #[expect(dead_code, reason = "other tests use the rest of it")]
 mod check_common;
+mod golden_common;
 mod report_common;
 
-use std::path::PathBuf;
-
+use golden_common::assert_golden;
 use report_common::full;
 use rmapscope::check::Verdict;
 use rmapscope::event::Weight;
@@ -20,15 +18,7 @@ use serde_json::Value;
 const HOSTILE: &str = "evil\u{1b}[2J\u{202e} <&> BUG: #";
 
 fn golden(name: &str, printed: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    if std::env::var_os("RMAPSCOPE_BLESS").is_some_and(|value| value == "1") {
-        std::fs::write(&path, printed).expect("the golden file can be written");
-    }
-    let expected = std::fs::read_to_string(&path).expect("the golden file");
-    for (number, (printed, expected)) in printed.lines().zip(expected.lines()).enumerate() {
-        assert_eq!(printed, expected, "line {} of {name}", number + 1);
-    }
-    assert_eq!(printed.len(), expected.len(), "{name}");
+    assert_golden(format!("tests/golden/{name}"), printed);
 }
 
 fn text(report: &Report, layout: Layout) -> String {

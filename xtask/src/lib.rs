@@ -6,6 +6,8 @@
 
 pub mod cache;
 pub mod command;
+#[cfg(test)]
+mod documents;
 pub mod guest;
 pub mod kernel;
 pub mod prerequisite;

@@ -1,10 +1,9 @@
 //! Holds `docs/rules.md` to what the rules and diagnoses say about themselves.
-//!
-//! `RMAPSCOPE_BLESS=1 cargo test -p rmapscope --lib check::documentation` writes it anew.
 
 use std::fmt::Write;
 
 use super::{Need, Role, diagnoses, rules};
+use crate::golden_common::assert_golden;
 
 const START: &str = "# Rules and diagnoses
 
@@ -76,14 +75,5 @@ fn need(need: &Need) -> String {
 
 #[test]
 fn the_document_is_what_the_rules_say() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/rules.md");
-    let rendered = render();
-    if std::env::var_os("RMAPSCOPE_BLESS").is_some_and(|value| value == "1") {
-        std::fs::write(path, &rendered).expect("docs/rules.md");
-    }
-    let document = std::fs::read_to_string(path).expect("docs/rules.md");
-    for (written, expected) in document.lines().zip(rendered.lines()) {
-        assert_eq!(written, expected);
-    }
-    assert_eq!(document.len(), rendered.len());
+    assert_golden("../docs/rules.md", &render());
 }

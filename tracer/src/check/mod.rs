@@ -1,6 +1,6 @@
 //! The kernel's own rules, judged on a stream of events.
 //!
-//! [`Checker`] is the sink: it hands each event to the [`rules`] and [`diagnoses`] that need it and makes a
+//! [`Checker`] is the sink: it hands each event to the [`rules()`] and [`diagnoses()`] that need it and makes a
 //! [`Verdict`] of what they found. What a rule needs is in the event itself wherever it can be, as the kernel had
 //! it at that moment; the rest is in a state that follows what lives, and forgets what missing events make
 //! doubtful. `docs/rules.md` describes every rule and diagnosis.

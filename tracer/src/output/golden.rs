@@ -1,8 +1,5 @@
 //! Formats against golden files and against random records.
-//!
-//! `RMAPSCOPE_BLESS=1 cargo test` writes the golden files anew.
 
-use std::path::PathBuf;
 use tracer_common::glob::Glob;
 
 use proptest::prelude::*;
@@ -10,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::synthetic::{description, stream};
 use crate::event::{Body, Event, Filter, Header, Item, Kind, Selection, Sink};
+use crate::golden_common::assert_golden;
 
 fn print(format: Box<dyn Format>, filter: Filter, items: &[Item]) -> (String, Tally) {
     let description = description();
@@ -33,16 +31,7 @@ fn columns(names: &str) -> Vec<Column> {
 
 fn check(name: &str, format: Box<dyn Format>) {
     let (printed, _) = print(format, Filter::default(), &stream());
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    if std::env::var_os("RMAPSCOPE_BLESS").is_some_and(|value| value == "1") {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, &printed).unwrap();
-    }
-    let expected = std::fs::read_to_string(&path).expect("the golden file");
-    for (number, (printed, expected)) in printed.lines().zip(expected.lines()).enumerate() {
-        assert_eq!(printed, expected, "line {} of {name}", number + 1);
-    }
-    assert_eq!(printed.lines().count(), expected.lines().count(), "{name}");
+    assert_golden(format!("tests/golden/{name}"), &printed);
 }
 
 const CHOSEN: &str = "time,event,comm,pfn,page,flags,result,entry,duration,device";

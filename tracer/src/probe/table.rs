@@ -289,17 +289,12 @@ mod tests {
 
     use super::*;
     use crate::event::EventName;
+    use crate::golden_common::assert_golden;
     use crate::probe::testing::TestKernel;
     use crate::probe::{Request, select};
 
-    /// Golden text; `UPDATE_GOLDEN=1 cargo test` writes it anew.
-    fn assert_golden(name: &str, actual: &str) {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/probe/golden").join(name);
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            std::fs::write(&path, actual).unwrap();
-        }
-        let expected = std::fs::read_to_string(&path).unwrap();
-        assert!(expected == actual, "{} differs:\n{actual}", path.display());
+    fn golden(name: &str, actual: &str) {
+        assert_golden(format!("src/probe/golden/{name}"), actual);
     }
 
     fn everything() -> Request {
@@ -309,16 +304,16 @@ mod tests {
     #[test]
     fn text_of_distribution_kernels() {
         let plan = Plan::make(&TestKernel::v6_1(), &Request::default());
-        assert_golden("v6_1.txt", &text(&plan, Detail::default()));
+        golden("v6_1.txt", &text(&plan, Detail::default()));
         let plan = Plan::make(&TestKernel::v5_15(), &everything());
-        assert_golden("v5_15_verbose.txt", &text(&plan, Detail { candidates: true, asked_only: false }));
+        golden("v5_15_verbose.txt", &text(&plan, Detail { candidates: true, asked_only: false }));
     }
 
     #[test]
     fn text_of_one_family_with_what_completes_it() {
         let kinds = select(&[EventName::Family(Family::Exclusive)], false);
         let plan = Plan::make(&TestKernel::v6_12_hmm(), &Request { kinds, ..Request::default() });
-        assert_golden("v6_12_exclusive.txt", &text(&plan, Detail { asked_only: true, candidates: false }));
+        golden("v6_12_exclusive.txt", &text(&plan, Detail { asked_only: true, candidates: false }));
     }
 
     #[test]
@@ -326,7 +321,7 @@ mod tests {
         let kinds = select(&[EventName::Family(Family::Swiotlb)], false);
         let request = Request { kinds, probe_read: false, ..Request::default() };
         let plan = Plan::make(&TestKernel::v6_12(), &request);
-        assert_golden("v6_12_lockdown.txt", &text(&plan, Detail { asked_only: true, candidates: false }));
+        golden("v6_12_lockdown.txt", &text(&plan, Detail { asked_only: true, candidates: false }));
     }
 
     #[test]

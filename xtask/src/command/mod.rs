@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod demo;
 mod fixtures;
+mod golden;
 mod matrix;
 mod readers;
 mod setup;
@@ -30,6 +31,8 @@ pub enum Task {
     Matrix(matrix::Options),
     /// Record anew the trace files that tests of reports, exports and comparisons read
     Fixtures(fixtures::Options),
+    /// Write the expected output of tests anew
+    Golden(golden::Options),
     /// Measure what tracing costs in a guest that counts instructions, beside other tracers
     Bench(bench::Options),
     /// Measure how fast recordings are read, beside perf and trace-cmd
@@ -47,6 +50,7 @@ impl Task {
             Self::Demo(options) => demo::run(options),
             Self::Matrix(options) => matrix::run(options),
             Self::Fixtures(options) => fixtures::run(options),
+            Self::Golden(options) => golden::run(options),
             Self::Bench(options) => bench::run(options),
             Self::BenchReaders(options) => readers::run(options),
         }

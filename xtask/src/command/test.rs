@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -14,7 +15,7 @@ use crate::{kernel, process, workspace};
 /// Options of `test`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// No guests: format check, lints, unit tests and exports only
+    /// No guests: checks of the sources, unit tests and exports only
     #[arg(long, conflicts_with = "kernel")]
     quick: bool,
     /// Only the tests in guests
@@ -31,6 +32,9 @@ pub struct Options {
 /// The workspace member with the workloads and the guest tests.
 const GUEST_PACKAGE: &str = "rmapscope-tests";
 
+/// How long each parser is fuzzed (`tracer/tests/fuzz.rs`).
+const FUZZ_SECONDS: &str = "20";
+
 /// What cargo's test programs reported.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Tally {
@@ -45,7 +49,21 @@ struct Tally {
 pub fn run(options: &Options) -> Result<u8> {
     let started = Instant::now();
     let mut tally = Tally::default();
-    setup::ensure(&[Group::Toolchain])?;
+    let checks_sources = !options.guests && options.filter.is_none();
+    let licences = thread::scope(|scope| {
+        // Built while packages are downloaded.
+        let licences =
+            scope.spawn(|| if checks_sources { setup::ensure(&[Group::Licences]) } else { Ok(()) });
+        setup::ensure(&[Group::Toolchain])?;
+        anyhow::Ok(licences.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })?;
+    if checks_sources {
+        source_checks(&mut tally);
+        match licences {
+            Ok(()) => dependencies(&mut tally),
+            Err(error) => tally.skip(&format!("licences and sources of dependencies: {error:#}")),
+        }
+    }
     if !options.guests {
         on_this_machine(options, &mut tally)?;
     }
@@ -62,24 +80,47 @@ pub fn run(options: &Options) -> Result<u8> {
     Ok(u8::from(tally.failed > 0))
 }
 
-/// What needs no guest.
-fn on_this_machine(options: &Options, tally: &mut Tally) -> Result<()> {
-    if options.filter.is_none() {
-        let ebpf = ["fmt", "--manifest-path", "tracer-ebpf/Cargo.toml", "--check"];
-        tally.step("format check", workspace::cargo().args(["fmt", "--all", "--check"]));
-        tally.step("format check of the eBPF programs", workspace::cargo().args(ebpf));
+/// What is looked for without running anything.
+fn source_checks(tally: &mut Tally) {
+    let cargo = workspace::cargo;
+    tally.step("format check", cargo().args(["fmt", "--all", "--check"]));
+    for (what, manifest) in [("eBPF programs", "tracer-ebpf/Cargo.toml"), ("fuzz targets", "fuzz/Cargo.toml")]
+    {
         tally.step(
-            "lints",
-            workspace::cargo().args([
-                "clippy",
-                "--quiet",
-                "--workspace",
-                "--all-targets",
-                "--",
-                "-Dwarnings",
-            ]),
+            &format!("format check of the {what}"),
+            cargo().args(["fmt", "--manifest-path", manifest, "--check"]),
         );
     }
+    tally.step(
+        "lints",
+        cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-Dwarnings"]),
+    );
+    tally.step(
+        "documentation of the code",
+        cargo()
+            .args(["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"])
+            // It is read in this tree, where links to what is private lead somewhere.
+            .env("RUSTDOCFLAGS", "-Dwarnings -Arustdoc::private-intra-doc-links"),
+    );
+}
+
+/// Licences, versions and sources of everything that is linked. Known vulnerabilities are another question: they need
+/// the network, and today's answer is not tomorrow's.
+fn dependencies(tally: &mut Tally) {
+    for (what, manifest) in [("program", "Cargo.toml"), ("eBPF programs", "tracer-ebpf/Cargo.toml")] {
+        let mut deny = Command::new(setup::cargo_deny::program());
+        // Of one target: crates of others are not on this machine.
+        deny.args(["--offline", "--log-level", "error", "--target", "x86_64-unknown-linux-gnu"])
+            .args(["--manifest-path", manifest, "--config", "deny.toml"])
+            .args(["check", "--hide-inclusion-graph", "licenses", "bans", "sources"])
+            .current_dir(workspace::root())
+            .stdout(Stdio::from(std::io::stderr()));
+        tally.step(&format!("dependencies of the {what}"), &mut deny);
+    }
+}
+
+/// What needs no guest.
+fn on_this_machine(options: &Options, tally: &mut Tally) -> Result<()> {
     let filter = options.filter.as_deref();
     tally.tests("unit tests", &["--workspace", "--exclude", GUEST_PACKAGE, "--no-fail-fast"], &[], filter)?;
     tally.tests("unit tests of the workloads", &["-p", GUEST_PACKAGE, "--lib", "--bins"], &[], filter)?;
@@ -177,6 +218,7 @@ impl Tally {
         let started = Instant::now();
         let mut cargo = workspace::cargo();
         cargo.args(["test", "--quiet"]).args(arguments).args(["--", "--format=pretty"]);
+        cargo.env("RMAPSCOPE_FUZZ_SECONDS", FUZZ_SECONDS);
         if !environment.is_empty() {
             cargo.arg("--test-threads=1");
         }

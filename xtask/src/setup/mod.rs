@@ -1,6 +1,7 @@
 //! What this machine needs, in groups, so that a plain build needs only the toolchain.
 
 mod bpf_linker;
+pub mod cargo_deny;
 pub mod exports;
 mod packages;
 mod virtme;
@@ -28,19 +29,22 @@ pub enum Group {
     Kernel,
     /// Opening HTML reports: Chromium
     Browser,
+    /// Checking the licences and sources of dependencies: cargo-deny
+    Licences,
     /// Measuring against other tracers
     Bench,
 }
 
 impl Group {
     /// All groups.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Toolchain,
         Self::Guest,
         Self::Installed,
         Self::Stock,
         Self::Kernel,
         Self::Browser,
+        Self::Licences,
         Self::Bench,
     ];
 
@@ -53,6 +57,7 @@ impl Group {
             Self::Stock => "stock",
             Self::Kernel => "kernel",
             Self::Browser => "browser",
+            Self::Licences => "licences",
             Self::Bench => "bench",
         }
     }
@@ -65,6 +70,8 @@ pub struct Missing {
     pub packages: Vec<&'static str>,
     /// Whether bpf-linker has to be built.
     pub bpf_linker: bool,
+    /// Whether cargo-deny has to be built.
+    pub cargo_deny: bool,
     /// Whether virtme-ng has to be installed.
     pub virtme: bool,
 }
@@ -72,7 +79,7 @@ pub struct Missing {
 impl Missing {
     /// Whether all is there.
     pub fn is_empty(&self) -> bool {
-        self.packages.is_empty() && !self.bpf_linker && !self.virtme
+        self.packages.is_empty() && !self.bpf_linker && !self.cargo_deny && !self.virtme
     }
 
     /// The commands that install it.
@@ -88,6 +95,9 @@ impl Missing {
         if self.bpf_linker {
             let _ = write!(text, "\n  {}", bpf_linker::command_line());
         }
+        if self.cargo_deny {
+            let _ = write!(text, "\n  {}", cargo_deny::command_line());
+        }
         if self.virtme {
             let _ = write!(text, "\n  {}", virtme::command_line());
         }
@@ -102,6 +112,7 @@ pub fn missing(groups: &[Group]) -> Result<Missing> {
     Ok(Missing {
         packages: packages::missing(groups, bpf_linker)?,
         bpf_linker,
+        cargo_deny: groups.contains(&Group::Licences) && !cargo_deny::works(),
         virtme: groups.contains(&Group::Guest) && !virtme::installed(),
     })
 }
@@ -115,6 +126,9 @@ pub fn ensure(groups: &[Group]) -> Result<()> {
         let virtme = scope.spawn(|| if missing.virtme { virtme::install() } else { Ok(()) });
         if missing.bpf_linker {
             bpf_linker::install()?;
+        }
+        if missing.cargo_deny {
+            cargo_deny::install()?;
         }
         virtme.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
@@ -145,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_remedy_can_be_pasted() {
-        let missing = Missing { packages: vec!["bc", "flex"], bpf_linker: false, virtme: true };
+        let missing = Missing { packages: vec!["bc", "flex"], virtme: true, ..Missing::default() };
         let remedy = missing.remedy();
         assert!(remedy.contains("\n  apt-get install --yes --no-install-recommends bc flex\n"), "{remedy}");
         assert!(remedy.contains("virtme-ng==1.42"), "{remedy}");

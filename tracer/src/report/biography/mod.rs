@@ -1,6 +1,6 @@
 //! Everything that a trace has of one page, in order: who, why, what changed, and how long each state lasted.
 //!
-//! [`Biography`] is the collector; it keeps what is about its [`Target`] and gives a [`Life`], which [`text`] shows
+//! [`Biography`] is the collector; it keeps what is about its [`Target`] and gives a [`Life`], which [`text()`] shows
 //! to people and serde to programs. It needs the stream once, so that a pipe will do.
 //!
 //! A large folio is told of by its head: ask for the head's page frame number. Faults are no events: that a page is

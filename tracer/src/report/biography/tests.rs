@@ -5,6 +5,8 @@ use super::{BadTarget, Biography, Entry, Episode, Life, MOST, State, Target, jso
 use crate::event::Subject;
 use crate::event::synthetic;
 use crate::event::{Collect, Decoder, Event, Item, Loss, LossCause};
+use crate::golden_common::assert_golden;
+use crate::report::subject::Subject;
 use crate::trace_file::{FileHeader, Reader};
 
 const FIXTURES: [&str; 3] = ["hmm-demo.data", "6.12-demo.data", "6.1-demo.data"];
@@ -89,22 +91,16 @@ fn is_in_order(life: &Life) {
     }
 }
 
-fn blessed(name: &str, shown: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/biography").join(name);
-    if std::env::var_os("RMAPSCOPE_BLESS").is_some() {
-        std::fs::create_dir_all(path.parent().expect("a directory")).expect("a writable tree");
-        std::fs::write(&path, shown).expect("a writable tree");
-    }
-    let golden = std::fs::read_to_string(&path).expect("a golden file");
-    assert_eq!(shown, golden, "{}: RMAPSCOPE_BLESS=1 writes it anew", path.display());
+fn golden(name: &str, shown: &str) {
+    assert_golden(format!("../tests/fixtures/biography/{name}"), shown);
 }
 
 #[test]
 fn a_life_as_text_and_json() {
     let page = life("hmm-demo.data", "0x2459f", MOST);
-    blessed("page.txt", &text(&page, false, false));
-    blessed("page.json", &json(&page));
-    blessed("address.txt", &text(&life("hmm-demo.data", "124:0x7f65ee508123", MOST), true, false));
+    golden("page.txt", &text(&page, false, false));
+    golden("page.json", &json(&page));
+    golden("address.txt", &text(&life("hmm-demo.data", "124:0x7f65ee508123", MOST), true, false));
     serde_json::from_str::<serde_json::Value>(&json(&page)).expect("JSON");
 }
 

@@ -1,6 +1,6 @@
 //! The report as one HTML file that needs nothing else: no network, no font, no other file.
 //!
-//! [`write`] is a function of the report and of flame graphs that are drawn already. Every section is a list of
+//! [`write()`] is a function of the report and of flame graphs that are drawn already. Every section is a list of
 //! blocks, and every kind of block has a template below `tracer/templates/report`, in which askama escapes whatever is
 //! put. It reads without its script; the script sorts tables, finds and zooms. Its size is bounded by the report's.
 
