@@ -1,8 +1,9 @@
 //! The tables of `docs/events.md` are made of what each field says of itself.
 //!
-//! `RMAPSCOPE_BLESS=1` writes them anew.
+//! `cargo xtask golden` writes them anew.
 
 use super::{Field, HeaderField, Kind};
+use crate::golden_common::assert_golden;
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/events.md");
 
@@ -46,14 +47,7 @@ fn tables_are_what_the_fields_say() {
         let place = rows(&made, kind);
         made.replace_range(place, &kind.fields().iter().map(row).collect::<String>());
     }
-    if std::env::var_os("RMAPSCOPE_BLESS").is_some_and(|value| value == "1") {
-        std::fs::write(PATH, made).expect("docs/events.md");
-        return;
-    }
-    for (is, should) in document.lines().zip(made.lines()) {
-        assert_eq!(is, should, "RMAPSCOPE_BLESS=1 writes it anew");
-    }
-    assert_eq!(document, made);
+    assert_golden(PATH, &made);
 }
 
 #[test]

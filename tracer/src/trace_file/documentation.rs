@@ -1,8 +1,9 @@
 //! The list of kinds in `docs/trace-file.md` is the one that headers have.
 //!
-//! `RMAPSCOPE_BLESS=1` writes it anew.
+//! `cargo xtask golden` writes it anew.
 
 use super::header::KindLayout;
+use crate::golden_common::assert_golden;
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/trace-file.md");
 
@@ -20,9 +21,5 @@ fn the_list_of_kinds_is_that_of_headers() {
     let section = document.find(BEGIN).expect(BEGIN);
     let start = section + document[section..].find(FENCES[0]).expect(FENCES[0]) + FENCES[0].len();
     let end = start + document[start..].find(FENCES[1]).expect(FENCES[1]);
-    if std::env::var_os("RMAPSCOPE_BLESS").is_some_and(|value| value == "1") {
-        std::fs::write(PATH, format!("{}{list}{}", &document[..start], &document[end..])).expect(PATH);
-        return;
-    }
-    assert_eq!(&document[start..end], list, "RMAPSCOPE_BLESS=1 writes it anew");
+    assert_golden(PATH, &format!("{}{list}{}", &document[..start], &document[end..]));
 }

@@ -6,7 +6,6 @@ use crate::event::Subject;
 use crate::event::synthetic;
 use crate::event::{Collect, Decoder, Event, Item, Loss, LossCause};
 use crate::golden_common::assert_golden;
-use crate::report::subject::Subject;
 use crate::trace_file::{FileHeader, Reader};
 
 const FIXTURES: [&str; 3] = ["hmm-demo.data", "6.12-demo.data", "6.1-demo.data"];
