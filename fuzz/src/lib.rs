@@ -4,7 +4,8 @@
 use std::fs;
 
 use rmapscope::audit::{Method, Snapshot, TypeTable, views};
-use rmapscope::event::{Collect, Item};
+use rmapscope::Error;
+use rmapscope::event::{Item, Sink};
 use rmapscope::kernel::{Btf, SwapKind, SwapType, SystemFiles, resolve_layout};
 use rmapscope::probe::catalogue;
 use rmapscope::trace_file::Reader;
@@ -98,13 +99,13 @@ pub fn trace_file(data: &[u8]) {
     let Ok(mut reader) = Reader::new(file.as_slice()) else { return };
     let mut items = Counted::default();
     while let Some(item) = reader.next_item().expect("bytes in memory can be read") {
-        items.item(&item);
+        items.item(&item).expect("it takes everything");
     }
     assert!(reader.ending().is_some());
     // By whole frames it is the same.
     let mut again = Counted::default();
     let mut reader = Reader::new(file.as_slice()).expect("the header was read before");
-    reader.collect(&mut again);
+    reader.drive(&mut again).expect("it takes everything");
     assert_eq!(items, again);
 }
 
@@ -115,16 +116,18 @@ struct Counted {
     others: u64,
 }
 
-impl Collect for Counted {
-    fn record(&mut self, _record: &[u8]) {
+impl Sink for Counted {
+    fn record(&mut self, _record: &[u8]) -> Result<(), Error> {
         self.events += 1;
+        Ok(())
     }
 
-    fn item(&mut self, item: &Item) {
+    fn item(&mut self, item: &Item) -> Result<(), Error> {
         match item {
             Item::Event(_) => self.events += 1,
             _ => self.others += 1,
         }
+        Ok(())
     }
 }
 

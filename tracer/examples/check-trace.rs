@@ -4,7 +4,6 @@ use std::error::Error;
 use std::io::Write;
 
 use rmapscope::check::{Checker, Options, Selection};
-use rmapscope::event::Sink;
 use rmapscope::trace_file::{Frame, Reader};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -26,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             Frame::Items(items) => {
                 for item in &items {
-                    let Ok(()) = checker.take(item);
+                    checker.item(item);
                 }
             }
         }

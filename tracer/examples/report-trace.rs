@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut reader = Reader::open(path)?;
     let mut aggregator = Aggregator::new(reader.header(), Options::default());
     let begun = processor_time()?;
-    let incomplete = reader.collect(&mut aggregator);
+    let incomplete = reader.drive(&mut aggregator)?;
     let report = aggregator.finish(incomplete);
     let seconds = (processor_time()? - begun) as f64 / 1e9;
     let status = std::fs::read_to_string("/proc/self/status")?;

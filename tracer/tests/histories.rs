@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use check_world::{FAULTS, History, Step, World};
 use proptest::prelude::*;
-use rmapscope::event::{Body, Collect, Filter, Item, Kind};
+use rmapscope::event::{Body, Sink, Filter, Item, Kind};
 use rmapscope::export::{Exporter, Format};
 use rmapscope::report::aggregate::{Aggregator, Options};
 use rmapscope::report::model::{Ended, Report};
@@ -59,7 +59,7 @@ fn history() -> impl Strategy<Value = History> {
 
 fn report(history: &History) -> Report {
     let mut aggregator = Aggregator::new(&History::header(), Options::default());
-    history.items().for_each(|item| aggregator.item(&item));
+    history.items().for_each(|item| aggregator.item(&item).unwrap());
     aggregator.finish(None)
 }
 
@@ -83,7 +83,7 @@ fn timeline(history: &History) -> Vec<Value> {
     let header = History::header();
     let export = Format::Chrome.begin(&header, Box::new(shared.clone())).expect("room");
     let mut exporter = Exporter::new(export, Filter::default(), &header);
-    history.items().for_each(|item| exporter.item(&item));
+    history.items().for_each(|item| exporter.item(&item).unwrap());
     exporter.finish(None).expect("room");
     let written = shared.0.lock().expect("one thread").clone();
     let mut timeline: Value = serde_json::from_slice(&written).expect("JSON");

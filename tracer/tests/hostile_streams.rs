@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use rmapscope::compare::{Options as CompareOptions, Sample, compare};
 use rmapscope::event::Weight;
 use rmapscope::event::{
-    Body, Collect, Filter, Frame, Header, Item, Kind, Loss, LossCause, ProcessEntry, StackEntry, Summary,
+    Body, Sink, Filter, Frame, Header, Item, Kind, Loss, LossCause, ProcessEntry, StackEntry, Summary,
 };
 use rmapscope::export::{Exporter, Format};
 use rmapscope::flame::{Grouping, Profiler, Style, svg};
@@ -85,11 +85,11 @@ fn header() -> FileHeader {
     Reader::open(file).expect("a trace").header().clone()
 }
 
-fn feed(stream: &[Part], collect: &mut impl Collect) {
+fn feed(stream: &[Part], sink: &mut impl Sink) {
     for part in stream {
         match part {
-            Part::Record(record) => collect.record(record),
-            Part::Other(item) => collect.item(item),
+            Part::Record(record) => sink.record(record).expect("room"),
+            Part::Other(item) => sink.item(item).expect("room"),
         }
     }
 }

@@ -35,7 +35,7 @@ fn recorded(name: &str) -> Report {
     let mut reader = Reader::open(path).expect("a recorded trace");
     let options = aggregate::Options { top: 10, ..aggregate::Options::default() };
     let mut aggregator = aggregate::Aggregator::new(reader.header(), options);
-    let incomplete = reader.collect(&mut aggregator);
+    let incomplete = reader.drive(&mut aggregator).unwrap();
     aggregator.finish(incomplete)
 }
 

@@ -96,7 +96,7 @@ fn a_fifo_carries_the_stream() {
     let (_, items) = small_file();
     let mut writer = Writer::create(&path, &header()).unwrap();
     for item in &items {
-        rmapscope::event::Sink::take(&mut writer, item).unwrap();
+        rmapscope::event::Sink::item(&mut writer, item).unwrap();
     }
     drop(writer);
     assert_eq!(reader.join().unwrap(), (items, Some(Ending::Complete)));

@@ -107,17 +107,23 @@ fn a_stack_comes_before_the_first_event_that_names_it() {
 }
 
 #[test]
-fn for_each_gives_what_next_item_gives() {
+fn a_sink_gets_what_next_item_gives() {
+    struct Found(Vec<Item>);
+    impl Sink for Found {
+        fn record(&mut self, record: &[u8]) -> Result<(), rmapscope::Error> {
+            self.0.push(rmapscope::event::decoded(record));
+            Ok(())
+        }
+
+        fn item(&mut self, item: &Item) -> Result<(), rmapscope::Error> {
+            self.0.push(item.clone());
+            Ok(())
+        }
+    }
     let (bytes, items) = small_file();
-    let mut found = Vec::new();
-    let ending = Reader::new(bytes.as_slice())
-        .unwrap()
-        .for_each(|item| {
-            found.push(item.clone());
-            Ok::<_, rmapscope::trace_file::ReadError>(())
-        })
-        .unwrap();
-    assert_eq!((found, ending), (items, Ending::Complete));
+    let mut found = Found(Vec::new());
+    assert_eq!(Reader::new(bytes.as_slice()).unwrap().drive(&mut found).unwrap(), None);
+    assert_eq!(found.0, items);
 }
 
 #[test]
@@ -187,7 +193,7 @@ fn a_malformed_record_is_refused_and_the_writer_goes_on() {
     assert!(writer.event_bytes(&good[..24]).is_err());
     assert!(writer.event_bytes(&unknown).is_err());
     assert!(write(&mut writer, &[&good[..], &good[..25]].concat()).is_err());
-    writer.take(&event(&good)).unwrap();
+    writer.item(&event(&good)).unwrap();
     writer.flush().unwrap();
     assert_eq!(read(&writer.into_inner()).unwrap().0, [event(&good), event(&good)]);
 }

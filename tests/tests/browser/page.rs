@@ -22,7 +22,7 @@ pub fn report(trace: &str) -> (Report, Vec<Flame>) {
     let aggregator = Aggregator::new(reader.header(), Options::default());
     let profiler = Profiler::new(reader.header(), Filter::default(), Grouping::Comm);
     let mut sums = (aggregator, profiler);
-    let incomplete = reader.collect(&mut sums);
+    let incomplete = reader.drive(&mut sums).unwrap();
     let drawn = svg(&sums.1.finish(incomplete.clone()), &Style::default()).expect("flame graph");
     (sums.0.finish(incomplete), vec![Flame { title: "Events".to_owned(), svg: drawn }])
 }

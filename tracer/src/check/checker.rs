@@ -1,7 +1,5 @@
 //! The sink that judges: each event to the rules that need it, each rule's findings to its answer.
 
-use std::convert::Infallible;
-
 use tracer_common::event::{Header, Kind};
 use tracer_common::family::Family;
 
@@ -18,9 +16,8 @@ use super::scope::watched;
 use super::silence::Silences;
 use super::state::{Live, State};
 use super::{Diagnosis, RuleVerdict, Subject, Verdict};
-use crate::event::{
-    Collect, Event, Item, Loss, LossCause, Names, ProcessEntry, Sink, StackEntry, Summary, total,
-};
+use crate::Error;
+use crate::event::{Event, Item, Loss, LossCause, Names, ProcessEntry, Sink, StackEntry, Summary, total};
 use crate::probe::PointReport;
 use crate::trace_file::FileHeader;
 
@@ -126,6 +123,17 @@ impl Checker {
         match Event::decode(record) {
             Ok(event) => self.dispatch(&event, wanted),
             Err(_) => self.malformed(),
+        }
+    }
+
+    /// Takes anything else.
+    pub fn item(&mut self, item: &Item) {
+        match item {
+            Item::Event(event) => self.event(event),
+            Item::Loss(loss) => self.loss(loss),
+            Item::Process(process) => self.process(process),
+            Item::Stack(stack) => self.stack(stack),
+            Item::Summary(summary) => self.summary(summary),
         }
     }
 
@@ -301,27 +309,15 @@ fn subject(header: &FileHeader) -> Subject {
     }
 }
 
-impl Collect for Checker {
-    fn record(&mut self, record: &[u8]) {
-        Self::record(self, record);
-    }
-
-    fn item(&mut self, item: &Item) {
-        let Ok(()) = self.take(item);
-    }
-}
-
 impl Sink for Checker {
-    type Error = Infallible;
+    #[inline]
+    fn record(&mut self, record: &[u8]) -> Result<(), Error> {
+        Self::record(self, record);
+        Ok(())
+    }
 
-    fn take(&mut self, item: &Item) -> Result<(), Infallible> {
-        match item {
-            Item::Event(event) => self.event(event),
-            Item::Loss(loss) => self.loss(loss),
-            Item::Process(process) => self.process(process),
-            Item::Stack(stack) => self.stack(stack),
-            Item::Summary(summary) => self.summary(summary),
-        }
+    fn item(&mut self, item: &Item) -> Result<(), Error> {
+        Self::item(self, item);
         Ok(())
     }
 }

@@ -365,11 +365,11 @@ impl Session {
         let mut checker = Checker::new(&self.header, self.options.clone());
         let mut fast = Checker::new(&self.header, self.options.clone());
         for item in &self.items {
-            let Ok(()) = checker.take(item);
+            checker.item(item);
             match item {
                 Item::Event(event) => fast.record(&[event.header.bytes(), event.body.bytes()].concat()),
                 other => {
-                    let Ok(()) = fast.take(other);
+                    fast.item(other);
                 }
             }
         }

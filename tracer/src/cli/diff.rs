@@ -161,7 +161,7 @@ fn side(
         let sample = Sample::new(name, reader.header(), filter.clone(), check::Options::default());
         let profiler = args.flame.profiler(reader.header(), filter);
         let mut both = (sample, profiler);
-        let incomplete = reader.collect(&mut both);
+        let incomplete = reader.drive(&mut both)?;
         if let Some(incomplete) = &incomplete {
             global.status().important(&format!("{}: {incomplete}", shown(path)));
         }

@@ -106,7 +106,7 @@ pub fn run(args: &ExportArgs, global: &GlobalArgs) -> Result<u8, Error> {
         None => Box::new(Partitioned::new(&header, &args.output).map_err(PrintError)?),
     };
     let mut exporter = Exporter::new(export, args.filter.filter(selection), &header);
-    let incomplete = reader.collect(&mut exporter);
+    let incomplete = reader.drive(&mut exporter)?;
     let tally = exporter.finish(incomplete.as_deref())?;
     destination.map_or(Ok(()), Destination::commit)?;
     report(global.status(), &tally);

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use rmapscope::event::Sink;
 use rmapscope::session::endings::how_to_end;
-use rmapscope::session::{Command, Ended, Live, Output, prepare};
+use rmapscope::session::{Command, Ended, Live, prepare};
 use rmapscope::trace_file::FileHeader;
 use rmapscope::{Error, ExitCode, open_files};
 
@@ -67,14 +68,14 @@ impl Session {
         }
     }
 
-    /// Releases the command, and hands everything to `output` until the session ends. A `file` in which nothing was
+    /// Releases the command, and hands everything to `sink` until the session ends. A `file` in which nothing was
     /// recorded, because the command cannot be run, is taken back.
     ///
     /// # Errors
     /// When the command cannot be run, or the output takes no more.
-    pub fn run<O: Output>(self, output: &mut O, file: Option<&Path>) -> Result<Ended, Error> {
+    pub fn run<S: Sink>(self, sink: &mut S, file: Option<&Path>) -> Result<Ended, Error> {
         let Self { live, mut command, .. } = self;
-        runtime()?.block_on(live.run(command.as_mut(), output)).inspect_err(|error| {
+        runtime()?.block_on(live.run(command.as_mut(), sink)).inspect_err(|error| {
             if matches!(error.code, ExitCode::CommandNotFound | ExitCode::CommandNotExecutable)
                 && let Some(file) = file
             {

@@ -6,12 +6,11 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use rmapscope::Error;
-use rmapscope::event::{EventName, Family, Filter, LossCause, Selection, Sink};
+use rmapscope::event::{EventName, Family, Filter, LossCause, Selection};
 use rmapscope::output::{
     Column, Counts, Csv, Format, Json, Notation, Origin, PrintError, Printer, Tally, Text, column_names,
 };
 use rmapscope::probe::Outcome;
-use rmapscope::session::Decoded;
 use rmapscope::session::gaps;
 use rmapscope::suggest::unknown;
 use rmapscope::trace_file::{Ending, FileHeader, Reader};
@@ -181,19 +180,19 @@ pub fn run(args: &ScriptArgs, global: &GlobalArgs) -> Result<u8, Error> {
     }
     let filter = args.filter.filter(selection);
     let mut printer = Printer::new(output, format, filter.clone(), &origin);
-    let read = reader.for_each(|item| printer.take(item).map_err(Error::from));
+    let read = reader.drive(&mut printer);
     // What was read before a fault is printed.
     let tally = printer.finish()?;
-    let ending = read?;
+    let incomplete = read?;
     report(global.status(), &tally, &filter);
-    match ending {
-        Ending::Complete => Ok(0),
-        Ending::NoSummary => {
-            global.status().important(&ending.to_string());
+    match (reader.ending(), incomplete) {
+        (_, None) => Ok(0),
+        (Some(Ending::NoSummary), Some(incomplete)) => {
+            global.status().important(&incomplete);
             Ok(0)
         }
-        Ending::Truncated { .. } | Ending::Damaged { .. } => Err(Error::failure(
-            ending.to_string(),
+        (_, Some(incomplete)) => Err(Error::failure(
+            incomplete,
             "use what was printed, it is good; for the rest get an undamaged copy or record again",
         )),
     }
@@ -207,10 +206,9 @@ fn live(args: &ScriptArgs, events: Vec<EventName>, global: &GlobalArgs) -> Resul
     let kernel = session.header.kernel.clone();
     let origin = Origin { description: &kernel, start: None };
     let format = args.format.formatter(selection, &origin, global.colors_output())?;
-    let printer = Printer::new(standard_output, format, args.filter.rest(selection), &origin);
-    let mut output = Decoded::new(printer, |printer| printer.flush().map_err(Error::from));
-    let ended = session.run(&mut output, None)?;
-    output.into_inner().finish()?;
+    let mut printer = Printer::new(standard_output, format, args.filter.rest(selection), &origin);
+    let ended = session.run(&mut printer, None)?;
+    printer.finish()?;
     summary::print(&ended, None, global.status());
     Ok(live::exit_code(&ended))
 }

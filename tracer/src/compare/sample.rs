@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::blocks::{Blocks, Merge};
 use super::histogram::Histogram;
 use super::loss::Missing;
+use crate::Error;
 use crate::check::{self, Checker};
 use crate::event::Weights;
-use crate::event::{Collect, Event, Family, Filter, Item, Kind, Names, Summary, duration_field, place};
+use crate::event::{Event, Family, Filter, Item, Kind, Names, Sink, Summary, duration_field, place};
 use crate::trace_file::FileHeader;
 
 /// Nanoseconds of the first time slices, a power of two near a millisecond.
@@ -216,16 +217,17 @@ pub fn is_bookkeeping(kind: Kind) -> bool {
     kind.family() == Family::Process || kind == Kind::DeviceName
 }
 
-impl Collect for Sample {
-    fn record(&mut self, record: &[u8]) {
+impl Sink for Sample {
+    fn record(&mut self, record: &[u8]) -> Result<(), Error> {
         self.checker.record(record);
         // The checker has counted what cannot be decoded as dropped.
         if let Ok(event) = Event::decode(record) {
             self.event(&event);
         }
+        Ok(())
     }
 
-    fn item(&mut self, item: &Item) {
+    fn item(&mut self, item: &Item) -> Result<(), Error> {
         self.checker.item(item);
         match item {
             Item::Event(event) => self.event(event),
@@ -238,5 +240,6 @@ impl Collect for Sample {
             // Stacks are not compared.
             Item::Stack(_) => {}
         }
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use super::noise::Verdict;
 use super::sample::{Run, Sample};
 use crate::check;
 use crate::event::synthetic::description;
-use crate::event::{Body, Collect, Event, Family, Filter, Header, Item, Kind, Loss, LossCause, Summary};
+use crate::event::{Body, Sink, Event, Family, Filter, Header, Item, Kind, Loss, LossCause, Summary};
 use crate::trace_file::FileHeader;
 use tracer_common::event::{FolioWalk, STACK_NONE};
 
@@ -42,7 +42,7 @@ fn sample() -> Sample {
 fn call(sample: &mut Sample, time: u64, duration: u64) {
     let body = FolioWalk { page: 0, flags: 1, mapcount: 0, ttu_flags: 0, duration };
     let header = Header { time, tid: 1, pid: 1, kind: Kind::TryToUnmap as u16, cpu: 0, stack: STACK_NONE };
-    sample.item(&Item::Event(Event { header, body: Body::TryToUnmap(body) }));
+    sample.item(&Item::Event(Event { header, body: Body::TryToUnmap(body) })).unwrap();
 }
 
 impl Process {
@@ -59,7 +59,7 @@ impl Process {
             time += duration + (random.f64() * 40_000.0) as u64;
             call(&mut sample, time, duration);
         }
-        sample.item(&Item::Summary(Summary { begin: 1_000_000, end: time, ..Summary::default() }));
+        sample.item(&Item::Summary(Summary { begin: 1_000_000, end: time, ..Summary::default() })).unwrap();
         sample.finish(None)
     }
 
@@ -180,9 +180,9 @@ fn steady(calls: u64, lost: u64, incomplete: Option<&str>) -> Run {
     let family = Some(Family::Rmap as u8);
     if lost > 0 {
         let loss = Loss { cause: LossCause::Lost, family, count: lost, after: 0, before: u64::MAX };
-        sample.item(&Item::Loss(loss));
+        sample.item(&Item::Loss(loss)).unwrap();
     }
-    sample.item(&Item::Summary(Summary { begin: 1_000_000, end: 100_000_000, ..Summary::default() }));
+    sample.item(&Item::Summary(Summary { begin: 1_000_000, end: 100_000_000, ..Summary::default() })).unwrap();
     sample.finish(incomplete.map(str::to_owned))
 }
 

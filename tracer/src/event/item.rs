@@ -1,4 +1,4 @@
-//! The stream of items from a source to its sinks.
+//! What a stream is made of.
 
 use std::borrow::Borrow;
 
@@ -211,16 +211,4 @@ pub enum Item {
     Stack(StackEntry),
     /// The end; nothing comes after it.
     Summary(Summary),
-}
-
-/// Takes a stream of items.
-pub trait Sink {
-    /// What can go wrong.
-    type Error;
-
-    /// Takes the next item.
-    ///
-    /// # Errors
-    /// When the item could not be taken; the stream ends then.
-    fn take(&mut self, item: &Item) -> Result<(), Self::Error>;
 }

@@ -4,7 +4,6 @@
 //! or judges is a [`Sink`] of them. [`fields`](fields()) is the table of what each event has, a [`Decoder`]
 //! turns its numbers into [`Value`]s, [`Names`] follows who is who, and a [`Filter`] chooses.
 
-mod collect;
 #[cfg(test)]
 mod documentation;
 mod entry;
@@ -17,25 +16,26 @@ mod names;
 mod roles;
 mod selection;
 mod silence;
+mod sink;
 mod subject;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod value;
 mod weight;
 
-pub use collect::Collect;
 pub use entry::{Entry, EntryDecoder, EntryState};
 pub use errno::errno_name;
 pub use filter::Filter;
 pub use flags::FlagNames;
 pub use header_field::HeaderField;
 pub use item::{
-    Event, Frame, Item, Loss, LossCause, MalformedRecord, ProcessEntry, Sink, StackEntry, Summary, total,
+    Event, Frame, Item, Loss, LossCause, MalformedRecord, ProcessEntry, StackEntry, Summary, total,
 };
 pub use names::{Comm, Names, text_of};
 pub use roles::{Range, duration_field, field_of};
 pub use selection::{EventName, Selection, place};
 pub use silence::Silence;
+pub use sink::{Sink, Tolerated, decoded};
 pub use subject::{Frames, Subject, held};
 pub use tracer_common::event::{Body, Field, Header, Kind, Role, Type};
 pub use tracer_common::family::Family;

@@ -31,9 +31,10 @@ use std::io::{self, Write};
 pub use destination::Destination;
 pub use parquet::Partitioned;
 
+use crate::Error;
 use crate::event::Weight;
 use crate::event::{
-    Collect, Decoder, Event, Filter, Item, Loss, Names, ProcessEntry, StackEntry, Summary, total,
+    Decoder, Event, Filter, Item, Loss, Names, ProcessEntry, Sink, StackEntry, Summary, total,
 };
 use crate::output::{Line, PrintError, Tally};
 use crate::trace_file::FileHeader;
@@ -229,7 +230,6 @@ pub struct Exporter {
     names: Names,
     start: Option<u64>,
     tally: Tally,
-    failure: Option<io::Error>,
 }
 
 impl Exporter {
@@ -242,7 +242,6 @@ impl Exporter {
             names: Names::default(),
             start: None,
             tally: Tally::default(),
-            failure: None,
         }
     }
 
@@ -294,28 +293,20 @@ impl Exporter {
     /// # Errors
     /// When anything could not be written.
     pub fn finish(self, incomplete: Option<&str>) -> Result<Tally, PrintError> {
-        if let Some(failure) = self.failure {
-            return Err(failure.into());
-        }
         self.export.finish(incomplete)?;
         Ok(self.tally)
     }
 }
 
-impl Collect for Exporter {
-    fn record(&mut self, record: &[u8]) {
-        if let Ok(event) = Event::decode(record) {
-            self.item(&Item::Event(event));
+impl Sink for Exporter {
+    fn record(&mut self, record: &[u8]) -> Result<(), Error> {
+        match Event::decode(record) {
+            Ok(event) => self.item(&Item::Event(event)),
+            Err(_) => Ok(()),
         }
     }
 
-    fn item(&mut self, item: &Item) {
-        if self.failure.is_none() {
-            self.failure = self.take(item).err();
-        }
-    }
-
-    fn enough(&self) -> Option<&'static str> {
-        self.failure.as_ref().map(|_| "an output that takes no more")
+    fn item(&mut self, item: &Item) -> Result<(), Error> {
+        Ok(self.take(item).map_err(PrintError)?)
     }
 }

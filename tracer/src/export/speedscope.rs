@@ -114,7 +114,7 @@ pub fn write(profile: &Profile, out: &mut impl Write) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Collect, Filter, synthetic};
+    use crate::event::{Sink, Filter, synthetic};
     use crate::flame::{Grouping, Profiler};
     use crate::trace_file::FileHeader;
 
@@ -122,7 +122,7 @@ mod tests {
     fn every_sum_is_that_of_the_folded_lines() {
         let header = FileHeader::new(synthetic::description());
         let mut profiler = Profiler::new(&header, Filter::default(), Grouping::Comm);
-        synthetic::stream().iter().for_each(|item| profiler.item(item));
+        synthetic::stream().iter().for_each(|item| profiler.item(item).unwrap());
         let profile = profiler.finish(None);
         let mut bytes = Vec::new();
         write(&profile, &mut bytes).unwrap();

@@ -9,7 +9,7 @@ use prost::Message;
 
 use super::perfetto::messages::{InternedData, Trace};
 use super::{Exporter, Format, Out};
-use crate::event::{Collect, Filter, Item, Kind, Names, Selection, synthetic};
+use crate::event::{Sink, Filter, Item, Kind, Names, Selection, synthetic};
 use crate::trace_file::FileHeader;
 
 type Counts = BTreeMap<String, usize>;
@@ -36,7 +36,7 @@ fn export(format: Format, filter: &Filter, items: &[Item]) -> Vec<u8> {
     let shared = Shared::default();
     let out: Out = Box::new(shared.clone());
     let mut exporter = Exporter::new(format.begin(&header, out).unwrap(), filter.clone(), &header);
-    items.iter().for_each(|item| exporter.item(item));
+    items.iter().for_each(|item| exporter.item(item).unwrap());
     exporter.finish(None).unwrap();
     std::mem::take(&mut *shared.0.lock().unwrap())
 }

@@ -7,9 +7,10 @@ use rustc_hash::FxHashMap;
 use super::leaves::Leaves;
 use super::names::{self, LOSSES, NO_STACK, OTHER, STACK_MISSING, UNKNOWN_FUNCTION, stack_lost};
 use super::profile::{Path, Profile, Sum};
+use crate::Error;
 use crate::event::Weights;
 use crate::event::{
-    Collect, Comm, Event, Family, Filter, Header, Item, Kind, Loss, LossCause, Names, StackEntry, Summary,
+    Comm, Event, Family, Filter, Header, Item, Kind, Loss, LossCause, Names, Sink, StackEntry, Summary,
 };
 use crate::output::escape;
 use crate::report::stack::kernel_frames;
@@ -109,7 +110,7 @@ impl Profiler {
         }
     }
 
-    /// Adds an event of a thread of that name; its stack is one that was [taken](Collect::item) before.
+    /// Adds an event of a thread of that name; its stack is one that was [taken](Sink::item) before.
     pub(crate) fn add(&mut self, event: &Event, comm: Option<[u8; COMM_LEN]>) {
         let header = event.header;
         let sum = Sum::of(Weights::of(event, self.header.kernel.page_size));
@@ -271,15 +272,18 @@ fn origin(header: &FileHeader) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-impl Collect for Profiler {
-    fn record(&mut self, record: &[u8]) {
+impl Sink for Profiler {
+    fn record(&mut self, record: &[u8]) -> Result<(), Error> {
         match Event::decode(record) {
             Ok(event) => self.item(&Item::Event(event)),
-            Err(_) => self.missing[LossCause::Dropped as usize] += 1,
+            Err(_) => {
+                self.missing[LossCause::Dropped as usize] += 1;
+                Ok(())
+            }
         }
     }
 
-    fn item(&mut self, item: &Item) {
+    fn item(&mut self, item: &Item) -> Result<(), Error> {
         match item {
             Item::Event(event) => {
                 self.names.follow(item);
@@ -290,5 +294,6 @@ impl Collect for Profiler {
             Item::Summary(summary) => self.summary(summary),
             Item::Process(_) => self.names.follow(item),
         }
+        Ok(())
     }
 }

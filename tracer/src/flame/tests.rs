@@ -11,7 +11,7 @@ use tracer_common::event::Kind;
 use super::tree::Tree;
 use super::*;
 use crate::event::synthetic;
-use crate::event::{Collect, Filter, Item};
+use crate::event::{Sink, Filter, Item};
 use crate::event::{Weight, Weights};
 use crate::trace_file::{FileHeader, Reader};
 
@@ -205,17 +205,17 @@ fn every_event_and_loss_of_a_stream_is_in_the_profile() {
     let mut decoded = Profiler::new(&header, Filter::default(), Grouping::Process);
     let (mut events, mut lost) = (0, 0);
     for item in synthetic::stream() {
-        decoded.item(&item);
+        decoded.item(&item).unwrap();
         match &item {
             Item::Event(event) => {
                 events += 1;
-                profiler.record(&[event.header.bytes(), event.body.bytes()].concat());
+                profiler.record(&[event.header.bytes(), event.body.bytes()].concat()).unwrap();
             }
             item => {
                 if let Item::Loss(loss) = item {
                     lost += loss.count;
                 }
-                profiler.item(item);
+                profiler.item(item).unwrap();
             }
         }
     }
@@ -246,11 +246,11 @@ fn a_stack_id_that_is_given_again_means_the_new_stack() {
     let mut event = event;
     event.header.stack = 5;
     for symbol in ["one", "two"] {
-        profiler.item(&stack(symbol));
-        profiler.item(&Item::Event(event));
+        profiler.item(&stack(symbol)).unwrap();
+        profiler.item(&Item::Event(event)).unwrap();
     }
     event.header.stack = -17;
-    profiler.item(&Item::Event(event));
+    profiler.item(&Item::Event(event)).unwrap();
     let folded: Vec<_> = profiler.finish(None).folded(Weight::Count).map(|(path, _)| path).collect();
     assert_eq!(folded.len(), 3, "{folded:?}");
     for part in [";one;", ";two;", ";[stack lost: EEXIST];"] {
@@ -263,7 +263,7 @@ fn recorded(name: &str) -> Profile {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/traces");
     let mut reader = Reader::open(folder.join(name)).expect("a trace");
     let mut profiler = Profiler::new(reader.header(), Filter::default(), Grouping::Comm);
-    assert_eq!(reader.collect(&mut profiler), None);
+    assert_eq!(reader.drive(&mut profiler).unwrap(), None);
     profiler.finish(None)
 }
 

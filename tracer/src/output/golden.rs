@@ -15,7 +15,7 @@ fn print(format: Box<dyn Format>, filter: Filter, items: &[Item]) -> (String, Ta
     let mut bytes = Vec::new();
     let mut printer = Printer::new(&mut bytes, format, filter, &origin);
     for item in items {
-        printer.take(item).unwrap();
+        printer.item(item).unwrap();
     }
     let tally = printer.finish().unwrap();
     (String::from_utf8(bytes).expect("output is UTF-8"), tally)
@@ -217,7 +217,7 @@ proptest! {
             let mut bytes = Vec::new();
             let mut printer = Printer::new(&mut bytes, format, Filter::default(), &origin);
             for event in &events {
-                printer.take(&Item::Event(*event)).unwrap();
+                printer.item(&Item::Event(*event)).unwrap();
             }
             printer.finish().unwrap();
             let text = String::from_utf8(bytes).expect("output is UTF-8");

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{Format, Line, Origin, Span};
-use crate::event::{Decoder, Event, Family, Filter, Item, Loss, LossCause, Names, Sink, total};
+use crate::event::{Decoder, Event, Family, Filter, Item, Loss, LossCause, Names, Sink, decoded, total};
 use crate::{Error, ExitCode};
 
 /// Bytes of lines that are collected before they are written.
@@ -143,9 +143,11 @@ impl<W: Write> Printer<W> {
 }
 
 impl<W: Write> Sink for Printer<W> {
-    type Error = PrintError;
+    fn record(&mut self, record: &[u8]) -> Result<(), Error> {
+        self.item(&decoded(record))
+    }
 
-    fn take(&mut self, item: &Item) -> Result<(), PrintError> {
+    fn item(&mut self, item: &Item) -> Result<(), Error> {
         self.begin();
         self.names.follow(item);
         match item {
@@ -165,8 +167,12 @@ impl<W: Write> Sink for Printer<W> {
         if self.buffer.len() >= BUFFER {
             let result = self.out.write_all(&self.buffer);
             self.buffer.clear();
-            return Ok(result?);
+            result.map_err(PrintError)?;
         }
         Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(self.flush()?)
     }
 }

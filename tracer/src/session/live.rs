@@ -24,7 +24,6 @@ use super::endings::Endings;
 use super::filters::Filters;
 use super::namespaces::Ids;
 use super::object::STACKS;
-use super::output::Output;
 use super::program_log::ToStderr;
 use super::ring::{ROUND, Ring};
 use super::silence::Monitor;
@@ -33,7 +32,7 @@ use super::switches::Switches;
 use super::tally::Tally;
 use super::{clock, least_privilege};
 use crate::check::{Silences, SilentProbes};
-use crate::event::{Loss, LossCause, Silence, Summary};
+use crate::event::{Item, Loss, LossCause, Silence, Sink, Summary};
 use crate::kernel::{Description, Facts, SystemFiles};
 use crate::probe::{Plan, PointReport, Request};
 use crate::{Error, open_files};
@@ -59,7 +58,7 @@ pub struct Options {
 const LOOK: Duration = Duration::from_millis(50);
 /// Whether attached programs can fire is looked at so often.
 const SELF_TEST: Duration = Duration::from_millis(100);
-/// The output is flushed so often.
+/// The sink is flushed so often.
 const FLUSH: Duration = Duration::from_secs(1);
 /// What the kernel skipped is asked for at most so often at the end, to see whether a copy was still to come.
 const LOOKS_AT_MISSED: usize = 10;
@@ -176,15 +175,15 @@ impl Live {
         self.monitor.silences()
     }
 
-    /// Releases the command, hands everything to `output` until the session ends, and ends it in order:
+    /// Releases the command, hands everything to `sink` until the session ends, and ends it in order:
     /// probes detached, ring emptied, losses counted.
     ///
     /// # Errors
-    /// When the output takes no more; what it has is whole.
-    pub async fn run<O: Output>(
+    /// When the sink takes no more; what it has is whole.
+    pub async fn run<S: Sink>(
         mut self,
         mut command: Option<&mut Command>,
-        output: &mut O,
+        sink: &mut S,
     ) -> Result<Ended, Error> {
         let setup = |error: std::io::Error| {
             let remedy = open_files::remedy(&error, "this should not happen; report it");
@@ -194,9 +193,9 @@ impl Live {
         let mut child = signal(SignalKind::child()).map_err(setup)?;
         let mut log = self.logger()?;
         for process in self.ids.living(&mut self.probes.ebpf) {
-            output.process(&process)?;
+            sink.item(&Item::Process(process))?;
         }
-        self.look_for_silence(output)?;
+        self.look_for_silence(sink)?;
         self.meter.begin();
         self.unseen_before = self.unseen();
         let attached = clock::now();
@@ -223,10 +222,10 @@ impl Live {
                 signal = endings.next() => break signal.to_owned(),
                 () = until(deadline) => break "duration".to_owned(),
             }
-            if self.drain(output)? {
+            if self.drain(sink)? {
                 look.reset_immediately();
             }
-            if let Some(reason) = output.enough() {
+            if let Some(reason) = sink.enough() {
                 break reason.to_owned();
             }
             if let Some(status) = status(&mut command)? {
@@ -234,12 +233,12 @@ impl Live {
             }
             if tested.elapsed() >= SELF_TEST {
                 tested = Instant::now();
-                self.look_for_silence(output)?;
+                self.look_for_silence(sink)?;
             }
             if flushed.elapsed() >= FLUSH {
                 flushed = Instant::now();
-                self.report_losses(output)?;
-                output.flush()?;
+                self.report_losses(sink)?;
+                sink.flush()?;
                 if let Some(log) = log.as_mut() {
                     log.flush();
                 }
@@ -249,9 +248,9 @@ impl Live {
         // A second signal ends the program at once, also while a command that was asked to end does not.
         endings.give_up();
         if let Some(command) = command.as_deref_mut() {
-            self.end_command(command, output).await?;
+            self.end_command(command, sink).await?;
         }
-        self.look_for_silence(output)?;
+        self.look_for_silence(sink)?;
         let missed = self.missed().await;
         let missed_forks = if self.names_tasks { self.probes.skipped_forks(&self.plan) } else { 0 };
         // Of these a copy of the program may have seen some.
@@ -259,20 +258,26 @@ impl Live {
         if missed_forks > 0 {
             // Whether the children were to be watched nobody knows: anything of theirs may be missing.
             let (cause, before) = (LossCause::Missed, clock::now());
-            output.loss(&Loss { cause, family: None, count: missed_forks, after: self.begin, before })?;
+            sink.item(&Item::Loss(Loss {
+                cause,
+                family: None,
+                count: missed_forks,
+                after: self.begin,
+                before,
+            }))?;
         }
         // Counted before: while the programs are detached one after the other, calls lose one of their ends, and
         // those that are detached last are hit alone.
         let watched = self.meter.totals();
         self.probes.detach(&self.plan);
         drop(ready);
-        while self.drain(output)? {}
-        self.report_losses(output)?;
+        while self.drain(sink)? {}
+        self.report_losses(sink)?;
         let command_status = match command {
             Some(command) => command.try_wait().ok().flatten().map(exit_code),
             None => None,
         };
-        self.finish(reason, command_status, missed, &watched, attached..decided, output)
+        self.finish(reason, command_status, missed, &watched, attached..decided, sink)
     }
 
     /// The programs' own log, when it was asked for.
@@ -290,7 +295,7 @@ impl Live {
     }
 
     /// Hands on what waits in the ring, up to one round; whether there may be more.
-    fn drain<O: Output>(&mut self, output: &mut O) -> Result<bool, Error> {
+    fn drain<S: Sink>(&mut self, sink: &mut S) -> Result<bool, Error> {
         let Self { ring, tally, stacks, facts, .. } = self;
         let taken = ring.drain(|record| {
             let Some((kind, stack)) = kind_and_stack(record) else { return Ok(()) };
@@ -298,18 +303,18 @@ impl Live {
             if stack >= 0
                 && let Some(stack) = stacks.first_seen(stack, &facts.symbols)
             {
-                output.stack(&stack)?;
+                sink.item(&Item::Stack(stack))?;
             }
-            output.record(record)
+            sink.record(record)
         })?;
         Ok(taken == ROUND)
     }
 
     /// Looks whether the attached programs can fire, and puts into the stream what came of it.
-    fn look_for_silence<O: Output>(&mut self, output: &mut O) -> Result<(), Error> {
+    fn look_for_silence<S: Sink>(&mut self, sink: &mut S) -> Result<(), Error> {
         self.silent.extend(self.monitor.look());
         for loss in self.silent.drain(..) {
-            output.loss(&loss)?;
+            sink.item(&Item::Loss(loss))?;
         }
         Ok(())
     }
@@ -343,43 +348,43 @@ impl Live {
         missed
     }
 
-    fn report_losses<O: Output>(&mut self, output: &mut O) -> Result<(), Error> {
+    fn report_losses<S: Sink>(&mut self, sink: &mut S) -> Result<(), Error> {
         for loss in self.meter.losses(clock::now()) {
-            output.loss(&loss)?;
+            sink.item(&Item::Loss(loss))?;
         }
         Ok(())
     }
 
     /// Ends a command that outlived the session's end: asks, waits, and leaves it alone if it does not.
-    async fn end_command<O: Output>(&mut self, command: &mut Command, output: &mut O) -> Result<(), Error> {
+    async fn end_command<S: Sink>(&mut self, command: &mut Command, sink: &mut S) -> Result<(), Error> {
         let deadline = Instant::now() + LAST_WORDS;
         command.signal(libc::SIGTERM);
         while Instant::now() < deadline && status(&mut Some(&mut *command))?.is_none() {
             tokio::time::sleep(LOOK).await;
-            self.drain(output)?;
+            self.drain(sink)?;
         }
         Ok(())
     }
 
-    fn finish<O: Output>(
+    fn finish<S: Sink>(
         self,
         reason: String,
         command_status: Option<i32>,
         missed: [u64; Family::COUNT],
         watched: &Counters,
         while_watched: Range<u64>,
-        output: &mut O,
+        sink: &mut S,
     ) -> Result<Ended, Error> {
         let totals = self.meter.totals();
         let end = clock::now();
         for family in Family::ALL.into_iter().filter(|family| missed[*family as usize] > 0) {
-            output.loss(&Loss {
+            sink.item(&Item::Loss(Loss {
                 cause: LossCause::Missed,
                 family: Some(family as u8),
                 count: missed[family as usize],
                 after: self.begin,
                 before: end,
-            })?;
+            }))?;
         }
         let attached = |point: &&Point| self.plan.point(**point).report.outcome.is_attached();
         let by_point = |hits: &dyn Fn(Point) -> u64| {
@@ -404,7 +409,7 @@ impl Live {
             reason,
             command_status,
         };
-        output.finish(&summary)?;
+        sink.item(&Item::Summary(summary.clone()))?;
         let reports = self.plan.reports();
         let silences = Silences::new(&reports, self.facts.description.possible_cpus, &summary);
         Ok(Ended { silent: silences.told(), reports, summary })
@@ -413,7 +418,7 @@ impl Live {
 
 /// How a session ended.
 pub struct Ended {
-    /// What the output was told last.
+    /// What the sink was given last.
     pub summary: Summary,
     /// What became of every point.
     pub reports: Vec<PointReport>,

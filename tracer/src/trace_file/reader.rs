@@ -13,7 +13,8 @@ use super::members::MemberPlace;
 use super::payload::{Decoder, KindReading, Payload};
 use super::preamble;
 use super::records::Records;
-use crate::event::{Collect, Event, Family, Header, Item, Loss, LossCause};
+use crate::Error;
+use crate::event::{Event, Family, Header, Item, Loss, LossCause, Sink};
 
 /// Largest record that a file may have.
 const RECORD_MAX: u32 = 64 << 10;
@@ -238,50 +239,32 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Gives everything to `collect`, until it has [enough](Collect::enough). The answer says why the stream is not
-    /// whole: the file is cut or damaged, could not be read on, or `collect` had enough.
-    pub fn collect(&mut self, collect: &mut impl Collect) -> Option<String> {
+    /// Gives everything to `sink`, until it has [enough](Sink::enough). The answer says why the stream is not whole: the
+    /// file is cut or damaged, could not be read on, or `sink` had enough.
+    ///
+    /// # Errors
+    /// When `sink` cannot take it.
+    pub fn drive(&mut self, sink: &mut impl Sink) -> Result<Option<String>, Error> {
         loop {
             match self.next_frame() {
                 Ok(Some(Frame::Events(mut events))) => {
                     while let Some(record) = events.next_record() {
-                        collect.record(record);
+                        sink.record(record)?;
                     }
                 }
-                Ok(Some(Frame::Items(items))) => items.iter().for_each(|item| collect.item(item)),
+                Ok(Some(Frame::Items(items))) => items.iter().try_for_each(|item| sink.item(item))?,
                 Ok(None) => {
-                    return match self.ending() {
+                    return Ok(match self.ending() {
                         Some(Ending::Complete) => None,
                         ending => Some(ending.unwrap_or(&Ending::NoSummary).to_string()),
-                    };
+                    });
                 }
-                Err(error) => return Some(error.to_string()),
+                Err(error) => return Ok(Some(error.to_string())),
             }
-            if let Some(reason) = collect.enough() {
-                return Some(format!("reading ended at {reason}"));
+            if let Some(reason) = sink.enough() {
+                return Ok(Some(format!("reading ended at {reason}")));
             }
         }
-    }
-
-    /// Gives every item that is left to `each`, frame by frame, and says whether the file was all there.
-    ///
-    /// # Errors
-    /// When the file cannot be read on, or the first error of `each`.
-    pub fn for_each<E: From<ReadError>>(
-        &mut self,
-        mut each: impl FnMut(&Item) -> Result<(), E>,
-    ) -> Result<Ending, E> {
-        while let Some(frame) = self.next_frame()? {
-            match frame {
-                Frame::Events(mut events) => {
-                    while let Some(event) = events.next_event() {
-                        each(&Item::Event(event))?;
-                    }
-                }
-                Frame::Items(items) => items.iter().try_for_each(&mut each)?,
-            }
-        }
-        Ok(self.ending.clone().unwrap_or(Ending::NoSummary))
     }
 
     /// Reads the next frame that can be read into `current`; `false` at the end.

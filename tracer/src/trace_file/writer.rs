@@ -13,6 +13,7 @@ use super::frame::{self, FrameHeader, FrameType, codec};
 use super::header::FileHeader;
 use super::output::Output;
 use super::preamble;
+use crate::Error;
 use crate::event::{Event, Item, Loss, MalformedRecord, ProcessEntry, Sink, StackEntry, Summary};
 
 /// Text of a frame without events that ends it.
@@ -409,16 +410,23 @@ impl<W: Write> Writer<W> {
 }
 
 impl<W: Write> Sink for Writer<W> {
-    type Error = WriteError;
+    #[inline]
+    fn record(&mut self, record: &[u8]) -> Result<(), Error> {
+        Ok(self.event_bytes(record)?)
+    }
 
-    fn take(&mut self, item: &Item) -> Result<(), WriteError> {
-        match item {
+    fn item(&mut self, item: &Item) -> Result<(), Error> {
+        Ok(match item {
             Item::Event(event) => self.event(event),
             Item::Loss(loss) => self.loss(loss),
             Item::Process(process) => self.process(process),
             Item::Stack(stack) => self.stack(stack),
             Item::Summary(summary) => self.finish(summary),
-        }
+        }?)
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(self.flush()?)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rmapscope::check::{Checker, Options, Verdict};
-use rmapscope::event::{Body, Event, Header, Item, Kind, Loss, LossCause, Sink, Summary};
+use rmapscope::event::{Body, Event, Header, Item, Kind, Loss, LossCause, Summary};
 use rmapscope::probe::PointReport;
 use rmapscope::trace_file::FileHeader;
 use tracer_common::event::STACK_NONE;
@@ -104,7 +104,7 @@ impl History {
     pub fn verdict(&self) -> Verdict {
         let mut checker = Checker::new(&Self::header(), Options::default());
         for item in self.items() {
-            let Ok(()) = checker.take(&item);
+            checker.item(&item);
         }
         checker.finish(None)
     }

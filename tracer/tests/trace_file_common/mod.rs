@@ -151,7 +151,7 @@ pub fn file(header: &FileHeader, items: &[Item]) -> Vec<u8> {
     use rmapscope::event::Sink;
     let mut writer = Writer::new(Vec::new(), header).unwrap();
     for item in items {
-        writer.take(item).unwrap();
+        writer.item(item).unwrap();
     }
     writer.flush().unwrap();
     assert_eq!(writer.bytes_written(), writer.get_ref().len() as u64);

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use rmapscope::Error;
 use rmapscope::check::{Checker, Options, Verdict, kinds_for};
-use rmapscope::event::EventName;
-use rmapscope::session::{Collected, Tee, Tolerated};
+use rmapscope::event::{EventName, Tolerated};
 use rmapscope::trace_file::Writer;
 
 use super::{CheckArgs, Judge};
@@ -33,9 +32,9 @@ pub fn run(
     let writer = args.record.as_deref().map(|path| Writer::create(path, &session.header)).transpose()?;
     let judge = Judge { checker: Checker::new(&session.header, options), fail_fast: args.rules.fail_fast };
     session.announce("checking");
-    let mut output = Tee(Tolerated::new(writer), Collected(judge));
+    let mut output = (Tolerated::new(writer), judge);
     let ended = session.run(&mut output, args.record.as_deref())?;
-    let Tee(recorded, Collected(judge)) = output;
+    let (recorded, judge) = output;
     let (writer, trouble) = match recorded.into_inner() {
         Ok(writer) => (writer, None),
         Err(error) => (None, Some(error)),

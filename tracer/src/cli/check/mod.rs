@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use rmapscope::check::{Checker, Outcome, RuleVerdict, Subject, Verdict};
-use rmapscope::event::{Collect, Item};
+use rmapscope::event::{Item, Sink};
 use rmapscope::{Error, ExitCode};
 
 use super::GlobalArgs;
@@ -140,13 +140,16 @@ struct Judge {
     fail_fast: bool,
 }
 
-impl Collect for Judge {
-    fn record(&mut self, record: &[u8]) {
+impl Sink for Judge {
+    #[inline]
+    fn record(&mut self, record: &[u8]) -> Result<(), Error> {
         self.checker.record(record);
+        Ok(())
     }
 
-    fn item(&mut self, item: &Item) {
+    fn item(&mut self, item: &Item) -> Result<(), Error> {
         self.checker.item(item);
+        Ok(())
     }
 
     fn enough(&self) -> Option<&'static str> {

@@ -15,6 +15,6 @@ use super::Judge;
 pub fn run(path: &Path, options: Options, fail_fast: bool) -> Result<Verdict, Error> {
     let mut reader = Reader::open(path)?;
     let mut judge = Judge { checker: Checker::new(reader.header(), options), fail_fast };
-    let incomplete = reader.collect(&mut judge);
+    let incomplete = reader.drive(&mut judge)?;
     Ok(judge.checker.finish(incomplete))
 }

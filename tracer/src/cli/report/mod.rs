@@ -14,7 +14,6 @@ use rmapscope::report::biography::{self, Biography, Life, Target};
 use rmapscope::report::model::{Key, Report};
 use rmapscope::report::text::{Layout, Section};
 use rmapscope::report::{json, text};
-use rmapscope::session::Collected;
 use rmapscope::trace_file::{Ending, FileHeader};
 
 use super::GlobalArgs;
@@ -179,7 +178,7 @@ fn recorded(
     let status = global.status();
     let mut reader = progress::open(&args.input, status)?;
     let mut collectors = collectors(args, reader.header(), options);
-    let incomplete = reader.collect(&mut collectors);
+    let incomplete = reader.drive(&mut collectors)?;
     let code = match (reader.ending(), &incomplete) {
         (Some(Ending::Complete), _) | (_, None) => Ok(0),
         (Some(Ending::NoSummary), Some(incomplete)) => {
@@ -203,10 +202,10 @@ fn live(
 ) -> Result<(Sums, Result<u8, Error>), Error> {
     let session = live::open(&args.session, &args.filter.choice(events), Purpose::Show, global)?;
     session.announce("summing up");
-    let mut output = Collected(collectors(args, &session.header, options));
-    let ended = session.run(&mut output, None)?;
+    let mut collectors = collectors(args, &session.header, options);
+    let ended = session.run(&mut collectors, None)?;
     summary::print(&ended, None, global.status());
-    Ok((finish(output.0, None), Ok(live::exit_code(&ended))))
+    Ok((finish(collectors, None), Ok(live::exit_code(&ended))))
 }
 
 /// What standard output gets.

@@ -145,7 +145,7 @@ impl Export for Partitioned {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Collect, Filter, synthetic};
+    use crate::event::{Sink, Filter, synthetic};
     use crate::export::Exporter;
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
             header.command_line = vec![command.to_owned()];
             let partitioned = Box::new(Partitioned::new(&header, folder.path()).unwrap());
             let mut exporter = Exporter::new(partitioned, Filter::default(), &header);
-            synthetic::stream().iter().for_each(|item| exporter.item(item));
+            synthetic::stream().iter().for_each(|item| exporter.item(item).unwrap());
             exporter.finish(None)
         };
         export("first").unwrap();

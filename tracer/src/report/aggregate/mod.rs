@@ -38,8 +38,9 @@ use self::swiotlb::Swiotlb;
 use self::tables::Tables;
 use self::timeline::Timeline;
 use self::walks::Walks;
+use crate::Error;
 use crate::check::Checker;
-use crate::event::{Collect, Comm, Decoder, Event, Filter, Item, Loss, place};
+use crate::event::{Comm, Decoder, Event, Filter, Item, Loss, Sink, place};
 use crate::event::{Weight, Weights};
 use crate::report::model::{Key, Report};
 use crate::report::stack::Probed;
@@ -263,21 +264,23 @@ impl Aggregator {
     }
 }
 
-impl Collect for Aggregator {
+impl Sink for Aggregator {
     #[inline]
-    fn record(&mut self, record: &[u8]) {
+    fn record(&mut self, record: &[u8]) -> Result<(), Error> {
         match &Event::decode(record) {
             Ok(event) => self.event(event),
             // The verdict counts what cannot be read.
             Err(_) => self.checker.record(record),
         }
+        Ok(())
     }
 
-    fn item(&mut self, item: &Item) {
+    fn item(&mut self, item: &Item) -> Result<(), Error> {
         if let Item::Event(event) = item {
-            return self.event(event);
+            self.event(event);
+            return Ok(());
         }
-        Collect::item(&mut self.checker, item);
+        self.checker.item(item);
         match item {
             Item::Loss(loss) => self.loss(loss),
             Item::Process(process) => {
@@ -293,5 +296,6 @@ impl Collect for Aggregator {
             Item::Summary(summary) => self.gaps.summary(summary),
             Item::Event(_) => {}
         }
+        Ok(())
     }
 }

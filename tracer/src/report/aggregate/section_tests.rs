@@ -19,7 +19,7 @@ fn open(name: &str) -> Reader<Box<dyn std::io::Read>> {
 fn report(name: &str) -> Report {
     let mut reader = open(name);
     let mut aggregator = Aggregator::new(reader.header(), Options::default());
-    let incomplete = reader.collect(&mut aggregator);
+    let incomplete = reader.drive(&mut aggregator).unwrap();
     aggregator.finish(incomplete)
 }
 

@@ -34,7 +34,7 @@ fn header() -> FileHeader {
 
 fn report(items: &[Item], options: Options) -> Report {
     let mut aggregator = Aggregator::new(&header(), options);
-    items.iter().for_each(|item| aggregator.item(item));
+    items.iter().for_each(|item| aggregator.item(item).unwrap());
     aggregator.finish(None)
 }
 
@@ -160,7 +160,7 @@ fn the_filter_narrows_the_sections_and_not_the_verdict() {
     let header = header();
     let report = |options| {
         let mut aggregator = Aggregator::new(&header, options);
-        items.iter().for_each(|item| aggregator.item(item));
+        items.iter().for_each(|item| aggregator.item(item).unwrap());
         aggregator.finish(None)
     };
     let all = report(everything());
@@ -292,12 +292,12 @@ fn walks_without_recorded_visits_are_not_told_of() {
     let mut header = header();
     header.probes.remove(1);
     let mut aggregator = Aggregator::new(&header, everything());
-    aggregator.item(&event(1, 1, STACK_NONE, unmap(0)));
+    aggregator.item(&event(1, 1, STACK_NONE, unmap(0))).unwrap();
     assert!(aggregator.finish(None).walks.is_empty());
     let mut header = self::header();
     header.options.min_latency = Some(1000);
     let mut aggregator = Aggregator::new(&header, everything());
-    aggregator.item(&event(1, 1, STACK_NONE, unmap(0)));
+    aggregator.item(&event(1, 1, STACK_NONE, unmap(0))).unwrap();
     assert!(aggregator.finish(None).walks.is_empty());
 }
 
@@ -330,7 +330,7 @@ fn counts(path: &str) -> BTreeMap<String, u64> {
     let mut printer =
         Printer::new(&mut text, Box::new(Counts::new(Notation::Json)), Filter::default(), &origin);
     while let Some(item) = reader.next_item().unwrap() {
-        crate::event::Sink::take(&mut printer, &item).unwrap();
+        crate::event::Sink::item(&mut printer, &item).unwrap();
     }
     printer.finish().unwrap();
     let line = |line: &[u8]| {
@@ -347,7 +347,7 @@ fn recorded_traces_are_counted_as_script_counts_them() {
         let mut reader = Reader::open(&path).unwrap();
         let by = vec![Key::Caller];
         let mut aggregator = Aggregator::new(reader.header(), Options { by, ..everything() });
-        let incomplete = reader.collect(&mut aggregator);
+        let incomplete = reader.drive(&mut aggregator).unwrap();
         let report = aggregator.finish(incomplete);
         let rows = (0..report.events.rows.len()).map(|row| cell(&report.events, row));
         let rows: BTreeMap<_, _> = rows.map(|(group, count)| (group[0].clone(), count)).collect();

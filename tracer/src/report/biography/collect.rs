@@ -8,9 +8,10 @@ use super::interpret::{Seen, interpret};
 use super::kept::Kept;
 use super::life::{Life, Lost};
 use super::{MOST, Target};
+use crate::Error;
 use crate::check::Facts;
 use crate::event::Subject;
-use crate::event::{Collect, Event, Item, Loss, Names, Range, Summary};
+use crate::event::{Event, Item, Loss, LossCause, Names, Range, Sink};
 use crate::follow::bounces::{Bounces, Change};
 use crate::follow::spaces::{Id, Spaces};
 use crate::trace_file::FileHeader;
@@ -309,24 +310,26 @@ impl Biography {
     }
 }
 
-impl Collect for Biography {
-    fn record(&mut self, record: &[u8]) {
+impl Sink for Biography {
+    fn record(&mut self, record: &[u8]) -> Result<(), Error> {
         match Event::decode(record) {
             Ok(event) => self.event(&event),
             Err(_) => {
                 let after = Header::decode(record).map_or(self.last, |header| header.time);
-                let cause = crate::event::LossCause::Dropped;
+                let cause = LossCause::Dropped;
                 self.loss(&Loss { cause, family: None, count: 1, after, before: u64::MAX });
             }
         }
+        Ok(())
     }
 
-    fn item(&mut self, item: &Item) {
+    fn item(&mut self, item: &Item) -> Result<(), Error> {
         match item {
             Item::Event(event) => self.event(event),
             Item::Loss(loss) => self.loss(loss),
             Item::Process(_) | Item::Stack(_) => self.names.follow(item),
-            Item::Summary(Summary { .. }) => self.has_summary = true,
+            Item::Summary(_) => self.has_summary = true,
         }
+        Ok(())
     }
 }

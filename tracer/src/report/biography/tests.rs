@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use super::{BadTarget, Biography, Entry, Episode, Life, MOST, State, Target, json, text};
 use crate::event::Subject;
 use crate::event::synthetic;
-use crate::event::{Collect, Decoder, Event, Item, Loss, LossCause};
+use crate::event::{Sink, Decoder, Event, Item, Loss, LossCause};
 use crate::golden_common::assert_golden;
 use crate::trace_file::{FileHeader, Reader};
 
@@ -18,7 +18,7 @@ fn life(name: &str, target: &str, most: usize) -> Life {
     let mut reader = Reader::open(fixture(name)).expect("a fixture");
     let target = target.parse().expect("a target");
     let mut biography = Biography::new(reader.header(), target).with_most(most);
-    let incomplete = reader.collect(&mut biography);
+    let incomplete = reader.drive(&mut biography).unwrap();
     biography.finish(incomplete)
 }
 
@@ -130,7 +130,7 @@ fn made_up(change: impl Fn(&mut Vec<Item>)) -> Life {
     let mut biography = Biography::new(&header, Target::Page { pfn: 0x12345 });
     let mut items = synthetic::stream();
     change(&mut items);
-    items.iter().for_each(|item| biography.item(item));
+    items.iter().for_each(|item| biography.item(item).unwrap());
     biography.finish(None)
 }
 

@@ -13,7 +13,7 @@ fn report() -> Report {
     let file = std::fs::File::open(path).expect("fixture");
     let mut reader = Reader::new(file).expect("header");
     let mut aggregator = Aggregator::new(reader.header(), Options::default());
-    let incomplete = reader.collect(&mut aggregator);
+    let incomplete = reader.drive(&mut aggregator).unwrap();
     aggregator.finish(incomplete)
 }
 
