@@ -1,10 +1,13 @@
-//! Exports read by programs that we did not write.
+//! Exports read by programs that we did not write, and trace files by one that knows only their document.
 //!
 //! For each trace in `tests/fixtures/traces` and each `tests/exports/validate_FORMAT.py` (or `.cjs`, for Node.js):
 //! the trace is exported, and the validation compares what its reader finds with what `rmapscope script` prints
 //! (`tests/exports/common.py` says how). A copy of a trace with losses in it is one more. `validate_partition.py`
 //! gets a folder of partitions. A format without a validation is skipped, and its test says so. Exports stay in
 //! `target/tmp/exports`.
+//!
+//! `tests/second_reader` reads the same traces, one that is made up of odd numbers, and one that is cut or damaged; it
+//! needs a `python3` that finds libzstd.
 //!
 //! The environment says where things are, as `cargo xtask test` sets it:
 //! - `RMAPSCOPE_PROGRAM`: the program;
@@ -30,6 +33,10 @@ const NODE: &str = "RMAPSCOPE_EXPORTS_NODE";
 /// The recorded trace that a copy with losses is made of: of the fixtures, none has any.
 const WHOLE: &str = "6.12-demo";
 
+/// What the second reader needs of Python.
+const SECOND_READER_NEEDS: &str =
+    "import ctypes, sys; ctypes.CDLL('libzstd.so.1'); assert sys.version_info >= (3, 11)";
+
 /// What `--partition` writes is no format of its own.
 const PARTITION: &str = "partition";
 
@@ -47,6 +54,7 @@ fn main() -> Result<()> {
             trials.push(trial(validation.clone(), trace.clone()));
         }
     }
+    trials.extend(second_reader_trials(&tests.join("second_reader"), &traces));
     for format in formats()? {
         if !validations.iter().any(|validation| format_of(validation) == format) {
             let name = format!("{format} (skipped: no foreign reader validates it)");
@@ -155,6 +163,82 @@ fn validate(validation: &Path, trace: &Path) -> Result<()> {
         .arg(validation)
         .args([&export, &stats, &events])
         .env("PYTHONDONTWRITEBYTECODE", "1"))
+}
+
+/// Whether the second reader finds what the program finds, in each of the traces and in made ones.
+fn second_reader_trials(scripts: &Path, traces: &[PathBuf]) -> Vec<Trial> {
+    let lacks = second_reader_lacks();
+    let trial = |name: &str, test: Box<dyn FnOnce(&Path) -> Result<()> + Send>| {
+        let name = format!("second reader of {name}");
+        let name = lacks.as_ref().map_or_else(|| name.clone(), |lacks| format!("{name} (skipped: {lacks})"));
+        let scripts = scripts.to_owned();
+        Trial::test(name, move || test(&scripts).map_err(|error| Failed::from(format!("{error:#}"))))
+            .with_ignored_flag(lacks.is_some())
+    };
+    let mut trials = Vec::new();
+    for trace in traces.iter().cloned() {
+        let name = stem(&trace).to_owned();
+        trials.push(trial(&name, Box::new(move |scripts| second_reader(scripts, &trace))));
+    }
+    for (bare, name) in [(false, "an odd trace"), (true, "an odd trace of an unknown kernel")] {
+        let whole = traces[0].clone();
+        trials.push(trial(name, Box::new(move |scripts| second_reader_of_odd(scripts, &whole, bare))));
+    }
+    let whole = traces[0].clone();
+    trials.push(trial("bad files", Box::new(move |scripts| second_reader_of_bad(scripts, &whole))));
+    trials
+}
+
+/// Why the second reader cannot be tested here.
+fn second_reader_lacks() -> Option<String> {
+    if std::env::var_os(PROGRAM).is_none() {
+        return Some(format!("{PROGRAM} is not set"));
+    }
+    let has_needs = run(python3().args(["-c", SECOND_READER_NEEDS])).is_ok();
+    (!has_needs).then(|| "no python3 of 3.11 or later that finds libzstd.so.1".to_owned())
+}
+
+/// Compares all events and losses.
+fn second_reader(scripts: &Path, trace: &Path) -> Result<()> {
+    let lines = second_reader_folder()?.join(format!("{}.ndjson", stem(trace)));
+    run(program("script", trace).arg("-j").stdout(File::create(&lines)?))?;
+    run(python3().arg(scripts.join("compare.py")).args([trace, &lines]))
+}
+
+/// The same with a trace that has what recordings hardly have.
+fn second_reader_of_odd(scripts: &Path, whole: &Path, bare: bool) -> Result<()> {
+    let trace = second_reader_folder()?.join(if bare { "odd-bare.data" } else { "odd.data" });
+    run(python3().arg(scripts.join("odd_trace.py")).args(bare.then_some("--bare")).args([whole, &trace]))?;
+    second_reader(scripts, &trace)
+}
+
+/// It must not take a part for the whole, nor damage for events.
+fn second_reader_of_bad(scripts: &Path, whole: &Path) -> Result<()> {
+    let bytes = fs::read(whole)?;
+    let trace = second_reader_folder()?.join("bad.data");
+    let middle = bytes.len() / 2;
+    let mut damaged = bytes.clone();
+    damaged[middle] ^= 1;
+    for (bytes, says) in [(&bytes[..middle], "cut"), (&damaged[..], "damaged")] {
+        fs::write(&trace, bytes)?;
+        let error =
+            run(python3().arg(scripts.join("reader.py")).arg(&trace)).err().map(|error| error.to_string());
+        let says = format!("the file is {says}");
+        ensure!(error.as_ref().is_some_and(|error| error.contains(&says)), "not `{says}`: {error:?}");
+    }
+    Ok(())
+}
+
+fn second_reader_folder() -> Result<PathBuf> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("second-reader");
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    Ok(folder)
+}
+
+fn python3() -> Command {
+    let mut python = Command::new("python3");
+    python.stdout(Stdio::piped()).env("PYTHONDONTWRITEBYTECODE", "1");
+    python
 }
 
 /// A subcommand of rmapscope on that trace.
