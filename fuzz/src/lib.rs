@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use rmapscope::audit::{Method, Snapshot, TypeTable, views};
 use rmapscope::Error;
+use rmapscope::audit::{Method, Snapshot, TypeTable, views};
 use rmapscope::event::{Item, Sink};
 use rmapscope::kernel::{Btf, SwapKind, SwapType, SystemFiles, resolve_layout};
 use rmapscope::probe::catalogue;

@@ -23,7 +23,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
-use rmapscope::event::{Collect, Event, Item, Loss, LossCause};
+use rmapscope::Error;
+use rmapscope::event::{Event, Item, Loss, LossCause, Sink, decoded};
 use rmapscope::trace_file::{Output, Reader, WriteError, Writer};
 
 const PROGRAM: &str = "RMAPSCOPE_PROGRAM";
@@ -72,10 +73,10 @@ fn with_losses(whole: &Path) -> Result<PathBuf> {
     let _ = fs::remove_file(&path);
     let mut reader = Reader::open(whole)?;
     let writer = Writer::create(&path, reader.header())?;
-    let mut copy = Lossy { writer, events: 0, time: 0, failure: None };
-    let incomplete = reader.collect(&mut copy);
+    let mut copy = Lossy { writer, events: 0, time: 0 };
+    let incomplete = reader.drive(&mut copy)?;
     ensure!(incomplete.is_none(), "{}: {incomplete:?}", whole.display());
-    copy.failure.map_or(Ok(path), |failure| Err(failure.into()))
+    Ok(path)
 }
 
 /// Events between two losses of the copy.
@@ -87,7 +88,6 @@ struct Lossy {
     events: u64,
     /// Of the latest event.
     time: u64,
-    failure: Option<WriteError>,
 }
 
 impl Lossy {
@@ -104,28 +104,17 @@ impl Lossy {
         self.events += 1;
         self.writer.event(event)
     }
-
-    fn take(&mut self, item: &Item) -> Result<(), WriteError> {
-        match item {
-            Item::Event(event) => self.event(event),
-            Item::Loss(loss) => self.writer.loss(loss),
-            Item::Process(process) => self.writer.process(process),
-            Item::Stack(stack) => self.writer.stack(stack),
-            Item::Summary(summary) => self.writer.finish(summary),
-        }
-    }
 }
 
-impl Collect for Lossy {
-    fn record(&mut self, record: &[u8]) {
-        if let Ok(event) = Event::decode(record) {
-            self.item(&Item::Event(event));
-        }
+impl Sink for Lossy {
+    fn record(&mut self, record: &[u8]) -> Result<(), Error> {
+        self.item(&decoded(record))
     }
 
-    fn item(&mut self, item: &Item) {
-        if self.failure.is_none() {
-            self.failure = self.take(item).err();
+    fn item(&mut self, item: &Item) -> Result<(), Error> {
+        match item {
+            Item::Event(event) => Ok(self.event(event)?),
+            other => self.writer.item(other),
         }
     }
 }
@@ -165,10 +154,13 @@ fn validate(validation: &Path, trace: &Path) -> Result<()> {
         .env("PYTHONDONTWRITEBYTECODE", "1"))
 }
 
+/// Runs scripts of that folder.
+type WithScripts = Box<dyn FnOnce(&Path) -> Result<()> + Send>;
+
 /// Whether the second reader finds what the program finds, in each of the traces and in made ones.
 fn second_reader_trials(scripts: &Path, traces: &[PathBuf]) -> Vec<Trial> {
     let lacks = second_reader_lacks();
-    let trial = |name: &str, test: Box<dyn FnOnce(&Path) -> Result<()> + Send>| {
+    let trial = |name: &str, test: WithScripts| {
         let name = format!("second reader of {name}");
         let name = lacks.as_ref().map_or_else(|| name.clone(), |lacks| format!("{name} (skipped: {lacks})"));
         let scripts = scripts.to_owned();
@@ -176,9 +168,9 @@ fn second_reader_trials(scripts: &Path, traces: &[PathBuf]) -> Vec<Trial> {
             .with_ignored_flag(lacks.is_some())
     };
     let mut trials = Vec::new();
-    for trace in traces.iter().cloned() {
-        let name = stem(&trace).to_owned();
-        trials.push(trial(&name, Box::new(move |scripts| second_reader(scripts, &trace))));
+    for trace in traces {
+        let (name, trace) = (stem(trace), trace.clone());
+        trials.push(trial(name, Box::new(move |scripts| second_reader(scripts, &trace))));
     }
     for (bare, name) in [(false, "an odd trace"), (true, "an odd trace of an unknown kernel")] {
         let whole = traces[0].clone();

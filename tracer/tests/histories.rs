@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use check_world::{FAULTS, History, Step, World};
 use proptest::prelude::*;
-use rmapscope::event::{Body, Sink, Filter, Item, Kind};
+use rmapscope::event::{Body, Filter, Item, Kind, Sink};
 use rmapscope::export::{Exporter, Format};
 use rmapscope::report::aggregate::{Aggregator, Options};
 use rmapscope::report::model::{Ended, Report};

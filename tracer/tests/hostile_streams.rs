@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use rmapscope::compare::{Options as CompareOptions, Sample, compare};
 use rmapscope::event::Weight;
 use rmapscope::event::{
-    Body, Sink, Filter, Frame, Header, Item, Kind, Loss, LossCause, ProcessEntry, StackEntry, Summary,
+    Body, Filter, Frame, Header, Item, Kind, Loss, LossCause, ProcessEntry, Sink, StackEntry, Summary,
 };
 use rmapscope::export::{Exporter, Format};
 use rmapscope::flame::{Grouping, Profiler, Style, svg};

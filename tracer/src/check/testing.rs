@@ -11,8 +11,7 @@ use tracer_common::family::Family;
 
 use super::{Checker, Diagnosis, Options, Outcome, RuleVerdict, Verdict};
 use crate::event::{
-    Body, Event, Frame, Header, Item, Loss, LossCause, ProcessEntry, Silence, Sink, StackEntry, Summary,
-    synthetic,
+    Body, Event, Frame, Header, Item, Loss, LossCause, ProcessEntry, Silence, StackEntry, Summary, synthetic,
 };
 use crate::kernel::PresentEntryFormat;
 use crate::probe::{AttachMethod, Outcome as PointOutcome, PointReport};

@@ -5,7 +5,7 @@ use super::noise::Verdict;
 use super::sample::{Run, Sample};
 use crate::check;
 use crate::event::synthetic::description;
-use crate::event::{Body, Sink, Event, Family, Filter, Header, Item, Kind, Loss, LossCause, Summary};
+use crate::event::{Body, Event, Family, Filter, Header, Item, Kind, Loss, LossCause, Sink, Summary};
 use crate::trace_file::FileHeader;
 use tracer_common::event::{FolioWalk, STACK_NONE};
 
@@ -182,7 +182,9 @@ fn steady(calls: u64, lost: u64, incomplete: Option<&str>) -> Run {
         let loss = Loss { cause: LossCause::Lost, family, count: lost, after: 0, before: u64::MAX };
         sample.item(&Item::Loss(loss)).unwrap();
     }
-    sample.item(&Item::Summary(Summary { begin: 1_000_000, end: 100_000_000, ..Summary::default() })).unwrap();
+    sample
+        .item(&Item::Summary(Summary { begin: 1_000_000, end: 100_000_000, ..Summary::default() }))
+        .unwrap();
     sample.finish(incomplete.map(str::to_owned))
 }
 

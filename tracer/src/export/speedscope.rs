@@ -114,7 +114,7 @@ pub fn write(profile: &Profile, out: &mut impl Write) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Sink, Filter, synthetic};
+    use crate::event::{Filter, Sink, synthetic};
     use crate::flame::{Grouping, Profiler};
     use crate::trace_file::FileHeader;
 

@@ -9,7 +9,7 @@ use prost::Message;
 
 use super::perfetto::messages::{InternedData, Trace};
 use super::{Exporter, Format, Out};
-use crate::event::{Sink, Filter, Item, Kind, Names, Selection, synthetic};
+use crate::event::{Filter, Item, Kind, Names, Selection, Sink, synthetic};
 use crate::trace_file::FileHeader;
 
 type Counts = BTreeMap<String, usize>;

@@ -11,7 +11,7 @@ use tracer_common::event::Kind;
 use super::tree::Tree;
 use super::*;
 use crate::event::synthetic;
-use crate::event::{Sink, Filter, Item};
+use crate::event::{Filter, Item, Sink};
 use crate::event::{Weight, Weights};
 use crate::trace_file::{FileHeader, Reader};
 

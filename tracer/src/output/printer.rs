@@ -23,6 +23,9 @@ impl From<PrintError> for Error {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 Self::failure(cause, "free space, or send the output elsewhere")
             }
+            io::ErrorKind::AlreadyExists => {
+                Self::failure(cause, "move the existing file, or choose another name")
+            }
             _ => Self::failure(cause, "check that standard output is open and can be written to"),
         }
     }

@@ -145,7 +145,8 @@ impl Export for Partitioned {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Sink, Filter, synthetic};
+    use crate::Error;
+    use crate::event::{Filter, Sink, synthetic};
     use crate::export::Exporter;
 
     #[test]
@@ -153,17 +154,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         // Made once: a header holds the clock of its making.
         let recording = FileHeader::new(synthetic::description());
-        let export = |command: &str| {
+        let export = |command: &str| -> Result<(), Error> {
             let mut header = recording.clone();
             header.command_line = vec![command.to_owned()];
             let partitioned = Box::new(Partitioned::new(&header, folder.path()).unwrap());
             let mut exporter = Exporter::new(partitioned, Filter::default(), &header);
-            synthetic::stream().iter().for_each(|item| exporter.item(item).unwrap());
-            exporter.finish(None)
+            synthetic::stream().iter().try_for_each(|item| exporter.item(item))?;
+            exporter.finish(None)?;
+            Ok(())
         };
         export("first").unwrap();
         export("first").unwrap();
-        let refused = export("second").unwrap_err().to_string();
+        let refused = export("second").unwrap_err().cause;
         assert!(refused.contains("is not of this recording and is not overwritten"), "{refused}");
         export("first").unwrap();
     }

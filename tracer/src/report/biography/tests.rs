@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use super::{BadTarget, Biography, Entry, Episode, Life, MOST, State, Target, json, text};
 use crate::event::Subject;
 use crate::event::synthetic;
-use crate::event::{Sink, Decoder, Event, Item, Loss, LossCause};
+use crate::event::{Decoder, Event, Item, Loss, LossCause, Sink};
 use crate::golden_common::assert_golden;
 use crate::trace_file::{FileHeader, Reader};
 
