@@ -1,7 +1,7 @@
 //! Copies of a program, which run one after the other where the kernel may skip one, and the notes by which they tell
 //! which of them has the work to do.
 //!
-//! A note is where the call's frame is on its stack, the moment of the programs, and the copy that left it.
+//! A note is where the call's frame is on its stack, the phase of the programs, and the copy that left it.
 
 use crate::family::Family;
 
@@ -31,7 +31,7 @@ pub const fn have(families: u32, family: Family) -> bool {
 
 /// Which of a function's two sets of copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
+pub enum Phase {
     /// Those at its entry.
     Entry = 0,
     /// Those at its return.
@@ -40,8 +40,8 @@ pub enum Moment {
 
 /// The note of a copy; `place` is a multiple of 8.
 #[inline(always)]
-pub const fn note(place: u64, moment: Moment, copy: u16) -> u64 {
-    place & !MARK | (moment as u64) << 2 | copy as u64
+pub const fn note(place: u64, phase: Phase, copy: u16) -> u64 {
+    place & !MARK | (phase as u64) << 2 | copy as u64
 }
 
 /// Whether the note that a copy found, where it leaves `note`, is one of an earlier copy that ran for the same call.
@@ -63,7 +63,7 @@ pub const fn is_of_call_below(found: u64, note: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Moment::{Entry, Return};
+    use super::Phase::{Entry, Return};
     use super::*;
 
     #[test]
@@ -84,15 +84,15 @@ mod tests {
     }
 
     impl Stack {
-        /// A call at a place, with the copies of a moment that the kernel skips.
-        fn call(&mut self, place: u64, moment: Moment, skipped: &[u16]) -> u64 {
+        /// A call at a place, with the copies of a phase that the kernel skips.
+        fn call(&mut self, place: u64, phase: Phase, skipped: &[u16]) -> u64 {
             let seen = self.seen;
             for copy in 1..=3 {
                 if skipped.contains(&copy) {
                     self.skips += u64::from(copy == 1);
                     continue;
                 }
-                let note = note(place, moment, copy);
+                let note = note(place, phase, copy);
                 if !is_done(core::mem::replace(&mut self.word, note), note) {
                     self.seen += 1;
                     self.rescued += u64::from(copy != 1);

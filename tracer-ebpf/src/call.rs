@@ -7,11 +7,11 @@ use tracer_common::event::Kind;
 use tracer_common::point::{ARGUMENT_ABSENT, Point};
 
 use crate::context::Context;
-use crate::emit::{self, Room, count, counters, now};
+use crate::emit::{self, Reservation, count, counters, now};
 use crate::filter::{Task, admits};
 use crate::globals::{argument_position, global};
 use crate::memory::{Memory, Readable};
-use crate::pairing::{self, Begun, Ended};
+use crate::pairing::{self, EntryState, Ended};
 
 /// One call of a probed function.
 pub struct Call<'a, C: Context> {
@@ -26,9 +26,9 @@ pub struct Call<'a, C: Context> {
     /// Nanoseconds in the function; 0 when that is not measured.
     pub duration: u64,
     /// What was kept at the beginning; nothing where beginnings are not noted.
-    pub begun: Option<&'a mut Begun>,
+    pub begun: Option<&'a mut EntryState>,
     /// The probed function that the task is still inside, where beginnings are noted.
-    pub outer: Option<&'a mut Begun>,
+    pub outer: Option<&'a mut EntryState>,
     /// Which copy of the program it is; the first is 1.
     pub copy: u16,
     point: Point,
@@ -59,9 +59,9 @@ impl<C: Context> Call<'_, C> {
         self.context.result(self.point)
     }
 
-    /// Room for one record of this call; `None` when it is not asked for or there is none.
+    /// Reservation for one record of this call; `None` when it is not asked for or there is none.
     #[inline(always)]
-    pub fn reserve<B: 'static>(&mut self, kind: Kind) -> Option<Room<B>> {
+    pub fn reserve<B: 'static>(&mut self, kind: Kind) -> Option<Reservation<B>> {
         emit::reserve(self.context, self.counters, kind, self.task, self.time)
     }
 }
@@ -96,7 +96,7 @@ pub fn on_entry<C: Context>(context: &C, point: Point, copy: u16, handler: impl 
 
 /// Notes a beginning, and what its end needs of it.
 #[inline(always)]
-pub fn on_begin<C: Context>(context: &C, point: Point, keep: impl FnOnce(&C, &mut Begun)) {
+pub fn on_begin<C: Context>(context: &C, point: Point, keep: impl FnOnce(&C, &mut EntryState)) {
     let Some(counters) = counters() else { return };
     let task = Task::current();
     if !admits(point, task) {

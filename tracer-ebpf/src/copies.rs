@@ -21,7 +21,7 @@ use aya_ebpf::bindings::pt_regs;
 use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_task_pt_regs};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray};
-use tracer_common::copies::{self, Moment, NOTES};
+use tracer_common::copies::{self, Phase, NOTES};
 use tracer_common::point::Point;
 
 use crate::context::Context;
@@ -46,13 +46,13 @@ const TASK_STACK: u64 = 16 << 10;
 /// What is nearer than this may be.
 const LARGEST_STACK: u64 = 128 << 10;
 
-/// Whether that copy (the first is 1) of the program at a moment of `point` has the call's work to do.
+/// Whether that copy (the first is 1) of the program at a phase of `point` has the call's work to do.
 #[inline(always)]
-pub fn has_work<C: Context>(context: &C, point: Point, moment: Moment, copy: u16) -> bool {
+pub fn has_work<C: Context>(context: &C, point: Point, phase: Phase, copy: u16) -> bool {
     if !copies::have(global!(options.copies), point.family()) {
         return true;
     }
-    let has_work = match is_done(context, moment, copy) {
+    let has_work = match is_done(context, phase, copy) {
         Some(is_done) => !is_done,
         // There is no place for notes of this call.
         None => copy == 1,
@@ -68,7 +68,7 @@ pub fn has_work<C: Context>(context: &C, point: Point, moment: Moment, copy: u16
 
 /// Leaves this copy's note, and says whether there was one of an earlier copy; `None` where there is no place for it.
 #[inline(always)]
-fn is_done<C: Context>(context: &C, moment: Moment, copy: u16) -> Option<bool> {
+fn is_done<C: Context>(context: &C, phase: Phase, copy: u16) -> Option<bool> {
     // SAFETY: the helpers have no preconditions but a task.
     let task = unsafe { bpf_get_current_task_btf() };
     // SAFETY: as above.
@@ -76,7 +76,7 @@ fn is_done<C: Context>(context: &C, moment: Moment, copy: u16) -> Option<bool> {
     // How far up the call's frame is on the task's stack, at the top of which are the saved registers.
     let below = distance(registers.cast(), context.as_ptr().cast_const().cast());
     if below >= TASK_STACK {
-        return if below < LARGEST_STACK { None } else { is_done_in_interrupt(context, moment, copy) };
+        return if below < LARGEST_STACK { None } else { is_done_in_interrupt(context, phase, copy) };
     }
     let tid = Direct::load::<u32>(task as u64, global!(layout.task_pid)).unwrap_or(0);
     // The idle tasks, one for each CPU, share that id.
@@ -86,7 +86,7 @@ fn is_done<C: Context>(context: &C, moment: Moment, copy: u16) -> Option<bool> {
     let notes = TASK_NOTES.get_ptr_mut(tid / NOTES as u32)?;
     // SAFETY: the index is within the array.
     let slot = unsafe { notes.cast::<u16>().add(tid as usize % NOTES) };
-    let note = copies::note(below, moment, copy);
+    let note = copies::note(below, phase, copy);
     // SAFETY: this task's own word.
     let found = unsafe { slot.read() };
     // SAFETY: as above.
@@ -96,10 +96,10 @@ fn is_done<C: Context>(context: &C, moment: Moment, copy: u16) -> Option<bool> {
 
 /// The same on an interrupt stack. Interrupts on top of each other have their notes one after the other.
 #[inline(always)]
-fn is_done_in_interrupt<C: Context>(context: &C, moment: Moment, copy: u16) -> Option<bool> {
+fn is_done_in_interrupt<C: Context>(context: &C, phase: Phase, copy: u16) -> Option<bool> {
     let notes = INTERRUPT_NOTES.get_ptr_mut(0)?;
     let place = distance(context.as_ptr().cast_const().cast(), notes.cast_const().cast());
-    let (notes, note): (*mut u64, u64) = (notes.cast(), copies::note(place, moment, copy));
+    let (notes, note): (*mut u64, u64) = (notes.cast(), copies::note(place, phase, copy));
     // Not a loop: the compiler would make a function of its body.
     let level = match () {
         () if !copies::is_of_call_below(found(notes, 0), note) => 0,

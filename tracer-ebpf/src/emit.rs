@@ -71,14 +71,14 @@ fn count_up(counter: &mut u64) -> u64 {
 /// Every this many records of a CPU its program looks whether the reader should be woken.
 const WAKEUP_CHECK: u64 = 128;
 
-/// Room for one record in the ring. It must be sent.
-pub struct Room<B: 'static> {
+/// Reservation for one record in the ring. It must be sent.
+pub struct Reservation<B: 'static> {
     record: RingBufEntry<Record<B>>,
     header: Header,
     wake: bool,
 }
 
-/// Room for a record of `kind`, taken at `time`. `None` when its family was not asked for or the ring is full.
+/// Reservation for a record of `kind`, taken at `time`. `None` when its family was not asked for or the ring is full.
 ///
 /// The reader is woken when much waits, else it looks on its own every few ten milliseconds: a wake-up for
 /// each record costs more than all the rest.
@@ -89,7 +89,7 @@ pub fn reserve<C: Context, B: 'static>(
     kind: Kind,
     task: Task,
     time: u64,
-) -> Option<Room<B>> {
+) -> Option<Reservation<B>> {
     let family = kind.family() as usize;
     if !is_asked(kind) {
         return None;
@@ -104,10 +104,10 @@ pub fn reserve<C: Context, B: 'static>(
         && EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) >= u64::from(global!(options.wakeup_bytes));
     let header =
         Header { time, tid: task.tid(), pid: task.pid(), kind: kind as u16, cpu: cpu() as u16, stack };
-    Some(Room { record, header, wake })
+    Some(Reservation { record, header, wake })
 }
 
-impl<B: 'static> Room<B> {
+impl<B: 'static> Reservation<B> {
     /// Fills the room and gives the record to the reader.
     #[inline(always)]
     pub fn send(self, body: B) {

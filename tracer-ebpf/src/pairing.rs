@@ -22,7 +22,7 @@ const DEPTH: usize = 8;
 
 /// A function that was entered.
 #[repr(C)]
-pub struct Begun {
+pub struct EntryState {
     /// When, in nanoseconds; 0 when no latency is measured.
     pub time: u64,
     /// The point's number + 1; 0 in an unused slot.
@@ -41,7 +41,7 @@ struct TaskStack {
     state: u64,
     /// 1 when a task ever found the place taken. Not used in the overflow map.
     spilled: u64,
-    begun: [Begun; DEPTH],
+    begun: [EntryState; DEPTH],
 }
 
 /// Where the depth begins in [`TaskStack::state`]; a key has 33 bits.
@@ -172,7 +172,7 @@ unsafe fn compare_exchange(word: *mut u64, old: u64, new: u64) -> u64 {
 }
 
 #[inline(always)]
-fn slot(stack: &mut TaskStack, mut index: u64) -> &'static mut Begun {
+fn slot(stack: &mut TaskStack, mut index: u64) -> &'static mut EntryState {
     // In assembly, which hides from the compiler how two indices are related: it would reach one slot from
     // the other, by a negative distance that the verifier cannot bound.
     // SAFETY: masks a register.
@@ -185,7 +185,7 @@ fn slot(stack: &mut TaskStack, mut index: u64) -> &'static mut Begun {
 
 /// Notes that the task entered `point`. `None` when there is no room for the note.
 #[inline(always)]
-pub fn begin(point: Point, task: Task, counters: &mut Counters) -> Option<&'static mut Begun> {
+pub fn begin(point: Point, task: Task, counters: &mut Counters) -> Option<&'static mut EntryState> {
     let key = key(task);
     let (stack, mut depth) = enter(key)?;
     if depth >= DEPTH as u64 {
@@ -204,9 +204,9 @@ pub fn begin(point: Point, task: Task, counters: &mut Counters) -> Option<&'stat
 /// is none of it: the compiler would keep an undefined one in a register, and the verifier would refuse that.
 pub struct Ended {
     /// The beginning.
-    pub begun: Option<&'static mut Begun>,
+    pub begun: Option<&'static mut EntryState>,
     /// The probed function that the task is still inside.
-    pub outer: Option<&'static mut Begun>,
+    pub outer: Option<&'static mut EntryState>,
     stack: Option<&'static mut TaskStack>,
     key: u64,
     depth: u64,
@@ -225,7 +225,7 @@ impl Ended {
     }
 }
 
-impl Begun {
+impl EntryState {
     /// Whether it is a beginning of that point.
     #[inline(always)]
     pub fn is(&self, point: Point) -> bool {
@@ -264,7 +264,7 @@ pub fn end(point: Point, task: Task, counters: &mut Counters) -> Ended {
 
 /// The innermost function that the task is inside, when it is `point`.
 #[inline(always)]
-pub fn inside(point: Point, task: Task) -> Option<&'static mut Begun> {
+pub fn inside(point: Point, task: Task) -> Option<&'static mut EntryState> {
     let stack = stack_of(key(task))?;
     let depth = stack.depth();
     if depth == 0 || depth > DEPTH as u64 {

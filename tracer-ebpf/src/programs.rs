@@ -1,4 +1,4 @@
-//! The programs: for each point one for each way and moment to attach, named `{method}_{point}`.
+//! The programs: for each point one for each way and phase to attach, named `{method}_{point}`.
 //!
 //! User space's catalogue says which of them a point needs. `fentry`/`fexit` and `kprobe`/`kretprobe` are two
 //! ways to the same handler; `tp` and `raw_tp` are the two for tracepoints. Copies of a program end in `_2` and
@@ -8,7 +8,7 @@ use aya_ebpf::macros::{btf_tracepoint, fentry, fexit, kprobe, kretprobe, raw_tra
 use aya_ebpf::programs::{
     BtfTracePointContext, FEntryContext, FExitContext, ProbeContext, RawTracePointContext, RetProbeContext,
 };
-use tracer_common::copies::Moment;
+use tracer_common::copies::Phase;
 use tracer_common::event::Kind;
 use tracer_common::point::Point;
 
@@ -17,26 +17,26 @@ use crate::context::Context;
 use crate::copies::has_work;
 use crate::emit::is_asked;
 use crate::globals::global;
-use crate::pairing::Begun;
+use crate::pairing::EntryState;
 use crate::probes::{dma, exclusive, fork, migrate, mlock, process, rmap, swiotlb};
 
 /// A beginning that keeps nothing but its time.
 #[inline(always)]
-fn nothing<C: Context>(_context: &C, _begun: &mut Begun) {}
+fn nothing<C: Context>(_context: &C, _begun: &mut EntryState) {}
 
 /// A program and its copies ([`crate::copies`]): `work` of each. It takes handlers in closures of its own: what several
 /// programs call the compiler makes a function of, and the verifier takes no arguments of such a function for more
 /// than numbers.
 macro_rules! in_copies {
-    ($attribute:ident, $context:ident, $point:ident, $moment:ident: $name:ident => $work:expr) => {
-        in_copies!(@copy $attribute, $context, $point, $moment, 1: $name => $work);
-        in_copies!(@copy $attribute, $context, $point, $moment, 2: ${concat($name, _2)} => $work);
-        in_copies!(@copy $attribute, $context, $point, $moment, 3: ${concat($name, _3)} => $work);
+    ($attribute:ident, $context:ident, $point:ident, $phase:ident: $name:ident => $work:expr) => {
+        in_copies!(@copy $attribute, $context, $point, $phase, 1: $name => $work);
+        in_copies!(@copy $attribute, $context, $point, $phase, 2: ${concat($name, _2)} => $work);
+        in_copies!(@copy $attribute, $context, $point, $phase, 3: ${concat($name, _3)} => $work);
     };
-    (@copy $attribute:ident, $context:ident, $point:ident, $moment:ident, $copy:literal: $name:ident => $work:expr) => {
+    (@copy $attribute:ident, $context:ident, $point:ident, $phase:ident, $copy:literal: $name:ident => $work:expr) => {
         #[$attribute]
         pub fn $name(context: $context) -> u32 {
-            if has_work(&context, Point::$point, Moment::$moment, $copy) {
+            if has_work(&context, Point::$point, Phase::$phase, $copy) {
                 ($work)(&context, $copy);
             }
             0

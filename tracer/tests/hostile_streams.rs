@@ -13,8 +13,8 @@ use rmapscope::event::{
 use rmapscope::export::{Exporter, Format};
 use rmapscope::flame::{Grouping, Profiler, Style, svg};
 use rmapscope::report::aggregate::{Aggregator, Options};
-use rmapscope::report::biography::{self, Biography, Target};
 use rmapscope::report::model::Key;
+use rmapscope::report::page_history::{self, PageHistoryCollector, Target};
 use rmapscope::report::text::Layout;
 use rmapscope::report::{html, json, text};
 use rmapscope::trace_file::{FileHeader, Reader};
@@ -114,10 +114,10 @@ proptest! {
     fn biographies_end_in_order(stream in stream()) {
         let header = header();
         for target in [Target::page("0x0").expect("a page"), Target::address("1:0x1000").expect("an address")] {
-            let mut biography = Biography::new(&header, target).with_most(8);
-            feed(&stream, &mut biography);
-            let life = biography.finish(None);
-            prop_assert!(!biography::text(&life, true, false).contains('\x1b'));
+            let mut page_history = PageHistoryCollector::new(&header, target).with_most(8);
+            feed(&stream, &mut page_history);
+            let life = page_history.finish(None);
+            prop_assert!(!page_history::text(&life, true, false).contains('\x1b'));
         }
     }
 

@@ -14,7 +14,7 @@ use crate::filter::watches;
 use crate::globals::{argument_position, global};
 use crate::memory::{Memory, Probed};
 use crate::page;
-use crate::pairing::{self, Begun};
+use crate::pairing::{self, EntryState};
 use crate::probes::fork;
 use crate::spaces;
 
@@ -22,9 +22,9 @@ use crate::spaces;
 /// drivers for one.
 const MOST_PAGES: u64 = 64;
 
-/// Of [`Begun::kept`] of a restore: the entry that the page table held.
+/// Of [`EntryState::kept`] of a restore: the entry that the page table held.
 const OLD_ENTRY: usize = 0;
-/// Of [`Begun::kept`] of a restore: calls of `mlock_folio` so far.
+/// Of [`EntryState::kept`] of a restore: calls of `mlock_folio` so far.
 const MLOCKS: usize = 1;
 
 /// Results from here on are -errno (include/linux/err.h, `MAX_ERRNO`).
@@ -143,7 +143,7 @@ fn send_page<C: Context>(call: &mut Call<'_, C>, mm: u64, address: u64, page: u6
 
 /// `restore_exclusive_pte` at entry: the page table still holds the exclusive entry.
 #[inline(always)]
-pub fn keep_entry<C: Context>(context: &C, begun: &mut Begun) {
+pub fn keep_entry<C: Context>(context: &C, begun: &mut EntryState) {
     const POINT: Point = Point::RestoreExclusivePte;
     begun.kept[OLD_ENTRY] = match context.argument(POINT, 4) {
         // Since 6.15 the caller hands the entry over (mm/memory.c).
@@ -256,7 +256,7 @@ fn spares_private(details: u64) -> bool {
     matches!(Probed::load::<u64>(details, global!(layout.zap_check_mapping)), Some(1..))
 }
 
-/// Of [`Begun::kept`] of a move: the address space and both addresses. Since 6.16 they are in a structure that goes
+/// Of [`EntryState::kept`] of a move: the address space and both addresses. Since 6.16 they are in a structure that goes
 /// along with the move (mm/mremap.c, pmc_next).
 const MOVE_MM: usize = 0;
 const MOVE_OLD: usize = 1;
@@ -264,7 +264,7 @@ const MOVE_NEW: usize = 2;
 
 /// `move_page_tables` at entry.
 #[inline(always)]
-pub fn keep_move<C: Context>(context: &C, begun: &mut Begun) {
+pub fn keep_move<C: Context>(context: &C, begun: &mut EntryState) {
     const POINT: Point = Point::MovePageTables;
     let unread = UNKNOWN;
     begun.kept[MOVE_MM] = match context.argument_or_member(POINT, 0, global!(layout.move_vma)) {

@@ -8,24 +8,24 @@ use crate::context::Context;
 use crate::emit::is_asked;
 use crate::filter::Task;
 use crate::globals::global;
-use crate::pairing::{self, Begun};
+use crate::pairing::{self, EntryState};
 use crate::probes::fork_scan::{self, Range};
 use crate::spaces;
 
-/// Of [`Begun::kept`]: exclusive entries restored so far.
+/// Of [`EntryState::kept`]: exclusive entries restored so far.
 const RESTORED: usize = 0;
-/// Of [`Begun::kept`]: the last result of `copy_pte_range`.
+/// Of [`EntryState::kept`]: the last result of `copy_pte_range`.
 const INNER_RESULT: usize = 1;
 
 /// Nothing is restored yet, and no inner result is known.
 #[inline(always)]
-pub fn keep_nothing_yet<C: Context>(_context: &C, begun: &mut Begun) {
+pub fn keep_nothing_yet<C: Context>(_context: &C, begun: &mut EntryState) {
     begun.kept[INNER_RESULT] = RESULT_UNKNOWN as u32 as u64;
 }
 
 /// An exclusive entry was restored inside the copy.
 #[inline(always)]
-pub fn restored(copy: &mut Begun, task: Task, address: u64, page: u64) {
+pub fn restored(copy: &mut EntryState, task: Task, address: u64, page: u64) {
     fork_scan::note_restored(task, copy.kept[RESTORED], address, page);
     copy.kept[RESTORED] += 1;
 }

@@ -14,7 +14,7 @@ use crate::entry::page_of_swap;
 use crate::globals::global;
 use crate::memory::{Memory, Probed};
 use crate::page;
-use crate::pairing::Begun;
+use crate::pairing::EntryState;
 use crate::probes::migrate_locks;
 
 /// Tracepoints `migrate:set_migration_pte` and `migrate:remove_migration_pte`: a raw entry. What it points
@@ -45,7 +45,7 @@ fn send_entry<C: Context>(call: &mut Call<'_, C>, kind: Kind, order: u32) {
 /// argument, 6.12 as the first member of one (mm/migrate.c, `struct rmap_walk_arg`); a page address is
 /// told from an address on the stack by the memory map it lies in.
 #[inline(always)]
-pub fn keep_source<C: Context>(context: &C, begun: &mut Begun) {
+pub fn keep_source<C: Context>(context: &C, begun: &mut EntryState) {
     let argument = context.argument(Point::RemoveMigrationPte, 3).unwrap_or(0);
     let page = if is_page(argument) { argument } else { Probed::load(argument, 0).unwrap_or(UNKNOWN) };
     begun.kept[0] = page;

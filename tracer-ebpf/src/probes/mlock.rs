@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::filter::watches;
 use crate::globals::global;
 use crate::page;
-use crate::pairing::Begun;
+use crate::pairing::EntryState;
 use crate::probes::exclusive;
 
 /// `mlock_folio` and its like at entry: PG_mlocked is as it was before.
@@ -32,7 +32,7 @@ pub fn folio<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
 /// `mlock_fixup` may merge or split the VMA, and writes to the flags that 7.3 hands over by a pointer: what they were
 /// is kept from the beginning.
 #[inline(always)]
-pub fn keep_vma<C: Context>(context: &C, begun: &mut Begun) {
+pub fn keep_vma<C: Context>(context: &C, begun: &mut EntryState) {
     let vma = context.argument(Point::MlockFixup, 0).unwrap_or(0);
     begun.kept = [
         field::<C, u64>(vma, global!(layout.vma_flags)),

@@ -8,7 +8,7 @@ use crate::call::{Call, field};
 use crate::context::Context;
 use crate::globals::global;
 use crate::page;
-use crate::pairing::Begun;
+use crate::pairing::EntryState;
 use crate::spaces;
 use crate::table::{self, Walk};
 
@@ -17,9 +17,9 @@ const VM_LOCKED: u64 = 0x2000;
 /// TTU_IGNORE_MLOCK (include/linux/rmap.h).
 const TTU_IGNORE_MLOCK: u64 = 0x8;
 
-/// Of [`Begun::kept`] of a visit of a locked VMA: the entry before it.
+/// Of [`EntryState::kept`] of a visit of a locked VMA: the entry before it.
 const ENTRY: usize = 0;
-/// Of [`Begun::kept`]: 1 when that VMA is locked.
+/// Of [`EntryState::kept`]: 1 when that VMA is locked.
 const LOCKED: usize = 1;
 
 /// `try_to_unmap`, `try_to_migrate`, `page_mlock` at return: the folio and the caller's flags.
@@ -54,7 +54,7 @@ pub fn finds_locked<C: Context>(context: &C) -> bool {
 
 /// `try_to_unmap_one` at entry: what is mapped, where that must stay.
 #[inline(always)]
-pub fn keep_locked<C: Context>(context: &C, begun: &mut Begun) {
+pub fn keep_locked<C: Context>(context: &C, begun: &mut EntryState) {
     if finds_locked(context) {
         let vma = context.argument(Point::TryToUnmapOne, 1).unwrap_or(0);
         let address = context.argument(Point::TryToUnmapOne, 2).unwrap_or(0);

@@ -14,7 +14,7 @@ use crate::call::{Call, field};
 use crate::context::Context;
 use crate::globals::{global, is_behind};
 use crate::memory::{Memory, Probed};
-use crate::pairing::Begun;
+use crate::pairing::EntryState;
 
 /// log2 of the bytes of a slot (include/linux/swiotlb.h, `IO_TLB_SHIFT`).
 const SLOT_SHIFT: u64 = 11;
@@ -193,12 +193,12 @@ pub fn slots_released<C: Context>(call: &mut Call<'_, C>) {
     });
 }
 
-/// Of [`Begun::kept`] of an unmap: what the slot said before.
+/// Of [`EntryState::kept`] of an unmap: what the slot said before.
 const SLOT_ORIGINAL: usize = 0;
 
 /// `swiotlb_tbl_unmap_single` at entry, where its return is looked at too.
 #[inline(always)]
-pub fn keep_slot<C: Context>(context: &C, begun: &mut Begun) {
+pub fn keep_slot<C: Context>(context: &C, begun: &mut EntryState) {
     const POINT: Point = Point::SwiotlbTblUnmapSingle;
     let (device, bounce) = (context.argument(POINT, 0).unwrap_or(0), context.argument(POINT, 1).unwrap_or(0));
     begun.kept[SLOT_ORIGINAL] = slot(device, context.argument(POINT, 5), bounce).0;

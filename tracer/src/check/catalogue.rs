@@ -9,10 +9,13 @@ use super::diagnoses::{DIAGNOSES, Diagnose};
 use super::facts::Facts;
 use super::info::{DiagnosisInfo, Need, RuleInfo};
 use super::options::Selection;
-use super::rules::{self, RULES, Rule};
+use super::rules::{self, Rule};
 
 macro_rules! catalogue {
     ($($rule:ident),* $(,)?) => {
+        /// Number of rules.
+        pub const RULES: usize = [$(stringify!($rule)),*].len();
+
         static INFOS: [RuleInfo; RULES] = [$(rules::$rule::INFO),*];
 
         /// The rule at that place of the catalogue, ready to work.

@@ -3,18 +3,19 @@
 use tracer_common::event::{Header, Kind};
 use tracer_common::family::Family;
 
+use super::catalogue::RULES;
 use super::catalogue::{diagnoses, make, make_diagnoses, rules};
 use super::diagnoses::{DIAGNOSES, Diagnose};
 use super::facts::Facts;
+use super::findings::{Findings, RuleContext};
 use super::judgement::{Whole, families};
-use super::ledger::{Bench, Ledger};
 use super::losses::Losses;
 use super::options::Options;
-use super::rules::{RULES, Rule};
-use super::scene::Scene;
+use super::rules::Rule;
 use super::scope::watched;
 use super::silence::Silences;
 use super::state::{Live, State};
+use super::stream_context::StreamContext;
 use super::{Diagnosis, RuleVerdict, Subject, Verdict};
 use crate::Error;
 use crate::event::{Event, Item, Loss, LossCause, Names, ProcessEntry, Sink, StackEntry, Summary, total};
@@ -25,19 +26,19 @@ use crate::trace_file::FileHeader;
 const NUMBERS: usize = Family::COUNT << 8;
 
 /// Bits of a kind in the table: one for each rule at work, then one for each diagnosis, then these.
-const STATE: u32 = 1 << 30;
-const NAMES: u32 = 1 << 31;
+const STATE: u64 = 1 << 62;
+const NAMES: u64 = 1 << 63;
 const FIRST_DIAGNOSIS: usize = RULES;
-const _: () = assert!(RULES + DIAGNOSES < 30);
+const _: () = assert!(RULES + DIAGNOSES < 62);
 
 /// A rule at work.
-struct Seat {
+struct ActiveRule {
     /// Place in the catalogue.
     place: usize,
     /// Families of the events that it cannot do without, bits by number.
     families: u32,
     rule: Box<dyn Rule>,
-    ledger: Ledger,
+    findings: Findings,
 }
 
 /// Judges a stream. Its memory is bounded by what lives in the kernel, not by the events.
@@ -46,10 +47,10 @@ pub struct Checker {
     facts: Facts,
     names: Names,
     state: State,
-    seats: Vec<Seat>,
+    active: Vec<ActiveRule>,
     diagnoses: [Box<dyn Diagnose>; DIAGNOSES],
     /// Who wants events of a kind, by its number.
-    table: Box<[u32; NUMBERS]>,
+    table: Box<[u64; NUMBERS]>,
     losses: Losses,
     events: u64,
     /// Time of the first event.
@@ -68,13 +69,13 @@ impl Checker {
     pub fn new(header: &FileHeader, options: Options) -> Self {
         let facts = Facts::new(header);
         let mut table = Box::new([0; NUMBERS]);
-        let mut want = |kind: Kind, bit: u32| table[kind as usize] |= bit;
-        let mut seats = Vec::new();
+        let mut want = |kind: Kind, bit: u64| table[kind as usize] |= bit;
+        let mut active = Vec::new();
         for place in options.rules.places() {
             let info = &rules()[place];
-            info.needs.iter().for_each(|need| want(need.kind, 1 << seats.len()));
-            let ledger = Ledger::new(options.evidence);
-            seats.push(Seat { place, families: families(info), rule: make(place, &facts), ledger });
+            info.needs.iter().for_each(|need| want(need.kind, 1 << active.len()));
+            let findings = Findings::new(options.evidence);
+            active.push(ActiveRule { place, families: families(info), rule: make(place, &facts), findings });
         }
         for (index, diagnosis) in diagnoses().iter().enumerate() {
             diagnosis.needs.iter().for_each(|need| want(need.kind, 1 << (FIRST_DIAGNOSIS + index)));
@@ -93,7 +94,7 @@ impl Checker {
             facts,
             names: Names::default(),
             state: State::new(&header.kernel),
-            seats,
+            active,
             table,
             losses: Losses::new(header),
             events: 0,
@@ -148,8 +149,8 @@ impl Checker {
         let family = loss.family();
         self.state.lost(family);
         let bits = family.map_or(u32::MAX, |family| 1 << family as u32);
-        for seat in self.seats.iter_mut().filter(|seat| seat.families & bits != 0) {
-            seat.rule.lost();
+        for rule_at_work in self.active.iter_mut().filter(|rule_at_work| rule_at_work.families & bits != 0) {
+            rule_at_work.rule.lost();
         }
         for (diagnosis, info) in self.diagnoses.iter_mut().zip(diagnoses()) {
             if info.needs.iter().any(|need| bits >> need.kind.family() as u32 & 1 == 1) {
@@ -189,11 +190,11 @@ impl Checker {
     }
 
     #[inline]
-    fn dispatch(&mut self, event: &Event, wanted: u32) {
+    fn dispatch(&mut self, event: &Event, wanted: u64) {
         if wanted & NAMES != 0 {
             self.names.follow(&Item::Event(*event));
         }
-        let scene = Scene {
+        let stream = StreamContext {
             facts: &self.facts,
             names: &self.names,
             state: &self.state,
@@ -204,10 +205,10 @@ impl Checker {
             let place = listeners.trailing_zeros() as usize;
             listeners &= listeners - 1;
             if place >= FIRST_DIAGNOSIS {
-                self.diagnoses[place - FIRST_DIAGNOSIS].event(event, &scene);
+                self.diagnoses[place - FIRST_DIAGNOSIS].event(event, &stream);
             } else {
-                let Seat { rule, ledger, .. } = &mut self.seats[place];
-                rule.event(event, &mut Bench { scene: &scene, ledger });
+                let ActiveRule { rule, findings, .. } = &mut self.active[place];
+                rule.event(event, &mut RuleContext { stream: &stream, findings });
             }
         }
         if wanted & STATE != 0 {
@@ -235,7 +236,7 @@ impl Checker {
     /// Whether a rule is violated, as far as is known now: a contradiction between two events may still turn
     /// out to come from events that are missing between them.
     pub fn is_violated(&self) -> bool {
-        self.seats.iter().any(|seat| seat.ledger.is_violated())
+        self.active.iter().any(|rule_at_work| rule_at_work.findings.is_violated())
     }
 
     /// The verdict. `incomplete` says why the stream is not whole, for example because the file is cut.
@@ -249,7 +250,7 @@ impl Checker {
         let begin = self.summary.as_ref().map(|summary| summary.begin).or(self.start).unwrap_or_default();
         let end = self.summary.as_ref().map_or(self.last, |summary| summary.end);
         // Times are counted from the first event, as in every other output.
-        let scene = Scene {
+        let stream = StreamContext {
             facts: &self.facts,
             names: &self.names,
             state: &self.state,
@@ -268,14 +269,16 @@ impl Checker {
             incomplete: incomplete.as_deref(),
         };
         let rules: Vec<RuleVerdict> = self
-            .seats
+            .active
             .into_iter()
-            .map(|mut seat| {
-                seat.rule.finish(end, &mut Bench { scene: &scene, ledger: &mut seat.ledger });
-                whole.judge(&rules()[seat.place], seat.ledger)
+            .map(|mut rule_at_work| {
+                rule_at_work
+                    .rule
+                    .finish(end, &mut RuleContext { stream: &stream, findings: &mut rule_at_work.findings });
+                whole.judge(&rules()[rule_at_work.place], rule_at_work.findings)
             })
             .collect();
-        let found = self.diagnoses.iter_mut().flat_map(|diagnosis| diagnosis.finish(&scene));
+        let found = self.diagnoses.iter_mut().flat_map(|diagnosis| diagnosis.finish(&stream));
         let diagnoses: Vec<Diagnosis> = found.collect();
         let summary = self.summary.as_ref();
         self.subject.started = self.realtime_offset.saturating_add_unsigned(begin);

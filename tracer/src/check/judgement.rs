@@ -6,8 +6,8 @@ use tracer_common::event::Kind;
 
 use super::coverage::{Availability, Cause, Gaps, Missing, gaps};
 use super::facts::Facts;
+use super::findings::{Confirmed, Findings};
 use super::info::{Need, Role, RuleInfo};
-use super::ledger::{Ledger, Standing};
 use super::losses::Losses;
 use super::options::{OnLoss, OnMissing, Options};
 use super::silence::Silences;
@@ -38,11 +38,11 @@ pub fn families(info: &RuleInfo) -> u32 {
 impl Whole<'_> {
     /// Whether nothing happened that the rule speaks about, as events show whose probes worked: whatever else is
     /// missing then was not missed.
-    fn is_idle(&self, info: &RuleInfo, ledger: &Ledger, standing: &Standing) -> bool {
+    fn is_idle(&self, info: &RuleInfo, findings: &Findings, confirmed: &Confirmed) -> bool {
         let mut occasions = info.needs.iter().filter(|need| need.is_occasion).peekable();
         occasions.peek().is_some()
-            && standing.doubtful == 0
-            && ledger.unreadable.is_empty()
+            && confirmed.doubtful == 0
+            && findings.unreadable.is_empty()
             && self.incomplete.is_none()
             && occasions.all(|need| self.did_not_happen(need.kind))
     }
@@ -61,25 +61,25 @@ impl Whole<'_> {
     }
 
     /// Where the rule counts events that may be missing, what it found may come from that.
-    fn doubt(&self, info: &RuleInfo, standing: &mut Standing) {
+    fn doubt(&self, info: &RuleInfo, confirmed: &mut Confirmed) {
         let counted = |need: &&Need| need.role == Role::Counted;
         let is_doubtful = info.needs.iter().filter(counted).any(|need| {
             self.silences.of_kind(need.kind).is_some()
-                || self.losses.missed(need.kind.family()) >= standing.violations
+                || self.losses.missed(need.kind.family()) >= confirmed.violations
         });
-        if is_doubtful && standing.violations > 0 {
-            standing.doubtful += std::mem::take(&mut standing.violations);
-            standing.evidence.clear();
+        if is_doubtful && confirmed.violations > 0 {
+            confirmed.doubtful += std::mem::take(&mut confirmed.violations);
+            confirmed.evidence.clear();
         }
     }
 
     /// The answer of one rule.
-    pub fn judge(&self, info: &'static RuleInfo, mut ledger: Ledger) -> RuleVerdict {
+    pub fn judge(&self, info: &'static RuleInfo, mut findings: Findings) -> RuleVerdict {
         let families = families(info);
-        let mut standing = ledger.settle(self.losses, families);
-        self.doubt(info, &mut standing);
+        let mut confirmed = findings.settle(self.losses, families);
+        self.doubt(info, &mut confirmed);
         let mut reasons = Vec::new();
-        let mut notes = std::mem::take(&mut ledger.notes);
+        let mut notes = std::mem::take(&mut findings.notes);
         let Gaps { missing, silent, impossible, notes: stand_ins } =
             gaps(info.needs, self.facts, self.silences);
         notes.extend(stand_ins);
@@ -88,9 +88,9 @@ impl Whole<'_> {
         };
         let unasked = missing.iter().filter(is_reason).count();
         let missing = missing.into_iter().map(|missing| missing.reason);
-        let evaluated = ledger.evaluated - standing.doubtful;
+        let evaluated = findings.evaluated - confirmed.doubtful;
 
-        let unreadable = ledger.unreadable.iter().map(|(what, count)| {
+        let unreadable = findings.unreadable.iter().map(|(what, count)| {
             let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
             format!("{what} could not be read, {times}; `rmapscope doctor` shows what the kernel hides")
         });
@@ -102,10 +102,10 @@ impl Whole<'_> {
 
         let mut lost = silent;
         lost.extend(self.losses.sentences(families));
-        if standing.doubtful > 0 {
+        if confirmed.doubtful > 0 {
             lost.push(format!(
                 "{} contradictions may come from missing events and were not counted{}",
-                standing.doubtful,
+                confirmed.doubtful,
                 if self.losses.is_uncounted(families) {
                     ": this kernel does not count the kprobe programs that it skips (before 6.7)"
                 } else {
@@ -125,11 +125,11 @@ impl Whole<'_> {
             reasons.push(format!("evaluated {evaluated} times of the {required} that are required"));
         }
 
-        let outcome = if standing.violations > 0 {
+        let outcome = if confirmed.violations > 0 {
             Outcome::Violated
         } else if evaluated == 0
             && required == 0
-            && (impossible.is_some() || self.is_idle(info, &ledger, &standing))
+            && (impossible.is_some() || self.is_idle(info, &findings, &confirmed))
         {
             Outcome::NotExercised
         } else if !reasons.is_empty() {
@@ -157,8 +157,8 @@ impl Whole<'_> {
             severity: info.severity,
             outcome,
             evaluated,
-            violations: standing.violations,
-            evidence: standing.evidence,
+            violations: confirmed.violations,
+            evidence: confirmed.evidence,
             reasons,
             notes,
             is_unasked,

@@ -3,7 +3,7 @@
 use tracer_common::globals::Layout;
 use tracer_common::point::Point;
 
-use super::catalogue::{Candidate, Entry, Moment};
+use super::catalogue::{AttachPhase, Candidate, Entry};
 use super::program::{self, Program, ProgramKind};
 use super::request::{Preference, Request};
 use super::signature::{self, Positions};
@@ -250,7 +250,7 @@ fn attempt(
     if !missing.is_empty() {
         return Err(Obstacle::Unresolved(missing));
     }
-    let (on_entry, on_exit) = program::needed(entry.moment, method, request);
+    let (on_entry, on_exit) = program::needed(entry.phase, method, request);
     let mut lost: Vec<String> = candidate.lost.map(str::to_owned).into_iter().collect();
     if !resolved.unreached.is_empty() {
         lost.push(format!("argument {} (on the stack)", resolved.unreached.join(", ")));
@@ -263,7 +263,7 @@ fn attempt(
         symbol: symbol.to_owned(),
         method,
         entry: on_entry,
-        exit: on_exit && entry.moment != Moment::Entry,
+        exit: on_exit && entry.phase != AttachPhase::Entry,
         positions: resolved.positions,
         lost: (!lost.is_empty()).then(|| lost.join("; ")),
         unfamiliar: signature.and_then(|found| unfamiliar(candidate, found)),

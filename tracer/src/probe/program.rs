@@ -5,7 +5,7 @@ use tracer_common::point::Point;
 use tracer_common::self_test::Way;
 
 use super::AttachMethod;
-use super::catalogue::Moment;
+use super::catalogue::AttachPhase;
 use super::request::Request;
 
 /// Kind of a program, and so the call that loads and attaches it.
@@ -84,16 +84,16 @@ impl Program {
 }
 
 /// Programs at the entry and at the return that a point needs.
-pub(super) fn needed(moment: Moment, method: AttachMethod, request: &Request) -> (bool, bool) {
+pub(super) fn needed(phase: AttachPhase, method: AttachMethod, request: &Request) -> (bool, bool) {
     let keeps_arguments = method == AttachMethod::Fentry;
-    match moment {
-        Moment::Entry => (true, false),
-        Moment::Result => (false, true),
-        Moment::Both => (true, true),
+    match phase {
+        AttachPhase::Entry => (true, false),
+        AttachPhase::Result => (false, true),
+        AttachPhase::Both => (true, true),
         // A kretprobe has no arguments: its kprobe keeps them.
-        Moment::Return => (request.latency || !keeps_arguments, true),
-        Moment::Untimed => (!keeps_arguments, true),
-        Moment::EntryAnd(kind) => (true, request.kinds.contains(&kind)),
+        AttachPhase::Return => (request.latency || !keeps_arguments, true),
+        AttachPhase::Untimed => (!keeps_arguments, true),
+        AttachPhase::EntryAnd(kind) => (true, request.kinds.contains(&kind)),
     }
 }
 
@@ -127,11 +127,13 @@ mod tests {
     #[test]
     fn names_are_the_objects() {
         for entry in catalogue::entries() {
-            let kinds: &[ProgramKind] = match (entry.candidates[0].tracepoint(), entry.moment) {
+            let kinds: &[ProgramKind] = match (entry.candidates[0].tracepoint(), entry.phase) {
                 (Some(_), _) => &[ProgramKind::BtfTracepoint, ProgramKind::RawTracepoint],
-                (None, Moment::Entry) => &[ProgramKind::Fentry, ProgramKind::Kprobe],
-                (None, Moment::Result) => &[ProgramKind::Fexit, ProgramKind::Kretprobe],
-                (None, Moment::Untimed) => &[ProgramKind::Fexit, ProgramKind::Kprobe, ProgramKind::Kretprobe],
+                (None, AttachPhase::Entry) => &[ProgramKind::Fentry, ProgramKind::Kprobe],
+                (None, AttachPhase::Result) => &[ProgramKind::Fexit, ProgramKind::Kretprobe],
+                (None, AttachPhase::Untimed) => {
+                    &[ProgramKind::Fexit, ProgramKind::Kprobe, ProgramKind::Kretprobe]
+                }
                 (None, _) => {
                     &[ProgramKind::Fentry, ProgramKind::Fexit, ProgramKind::Kprobe, ProgramKind::Kretprobe]
                 }
@@ -146,10 +148,10 @@ mod tests {
     #[test]
     fn every_program_that_can_be_preempted_has_its_copies() {
         for entry in catalogue::entries() {
-            let kinds: &[ProgramKind] = match (entry.candidates[0].tracepoint(), entry.moment) {
+            let kinds: &[ProgramKind] = match (entry.candidates[0].tracepoint(), entry.phase) {
                 (Some(_), _) => &[ProgramKind::BtfTracepoint, ProgramKind::RawTracepoint],
-                (None, Moment::Entry) => &[ProgramKind::Fentry],
-                (None, Moment::Result | Moment::Untimed) => &[ProgramKind::Fexit],
+                (None, AttachPhase::Entry) => &[ProgramKind::Fentry],
+                (None, AttachPhase::Result | AttachPhase::Untimed) => &[ProgramKind::Fexit],
                 (None, _) => &[ProgramKind::Fentry, ProgramKind::Fexit],
             };
             for copy in kinds.iter().flat_map(|kind| Program::new(*kind, entry.point, "").with_copies()) {
@@ -178,20 +180,20 @@ mod tests {
     fn moments_are_the_objects() {
         for entry in catalogue::entries().filter(|entry| entry.candidates[0].tracepoint().is_none()) {
             let point = format!("{:?}", entry.point);
-            let expected = match entry.moment {
-                Moment::Entry => vec![format!("at_entry!({point}:")],
-                Moment::EntryAnd(kind) => vec![format!("at_entry_and_return!({point}, {kind:?}")],
-                Moment::Return => vec![format!("at_return!({point}, ForLatency")],
-                Moment::Untimed => {
+            let expected = match entry.phase {
+                AttachPhase::Entry => vec![format!("at_entry!({point}:")],
+                AttachPhase::EntryAnd(kind) => vec![format!("at_entry_and_return!({point}, {kind:?}")],
+                AttachPhase::Return => vec![format!("at_return!({point}, ForLatency")],
+                AttachPhase::Untimed => {
                     vec![
                         format!("at_return!({point}, ForArguments"),
                         format!("at_return_if!(dma::must_bounce, {point}"),
                     ]
                 }
-                Moment::Both => {
+                AttachPhase::Both => {
                     vec![format!("at_return!({point}, Always"), format!("at_return!({point}, WhereNoted")]
                 }
-                Moment::Result => vec![format!("Point::{point}, Pairs::Never")],
+                AttachPhase::Result => vec![format!("Point::{point}, Pairs::Never")],
             };
             assert!(expected.iter().any(|text| SOURCE.contains(text)), "the object has none of {expected:?}");
         }

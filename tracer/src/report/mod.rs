@@ -3,16 +3,16 @@
 //! `aggregate::Aggregator` is a sink: one pass over a stream of any length, memory bounded by what is
 //! distinct in it, gives a [`Report`](model::Report). Text, JSON and HTML are functions of that report alone.
 //!
-//! * [`biography`]: everything of one page, in order.
+//! * [`page_history`]: everything of one page, in order.
 //! * [`stack`]: kernel stacks without what the tracer itself put on them.
 //! * [`subject`]: what pages an event is about.
 //! * [`weight`]: how much one event counts for: calls, time, pages, bytes.
 //! * [`model`]: the report as data.
 
 pub mod aggregate;
-pub mod biography;
 pub mod html;
 pub mod json;
 pub mod model;
+pub mod page_history;
 pub mod stack;
 pub mod text;

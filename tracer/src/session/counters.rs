@@ -18,7 +18,7 @@ struct Value(Counters);
 unsafe impl aya::Pod for Value {}
 
 /// Reads the programs' counters and tells what is new.
-pub struct Meter {
+pub struct CounterReader {
     map: PerCpuArray<MapData, Value>,
     last: Counters,
     /// What was counted while the probes were being attached. Calls that were seen at one end only began before,
@@ -28,7 +28,7 @@ pub struct Meter {
     read_at: u64,
 }
 
-impl Meter {
+impl CounterReader {
     /// Starts from what the map holds now.
     ///
     /// # Errors

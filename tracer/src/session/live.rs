@@ -19,7 +19,7 @@ use tracer_common::point::Point;
 
 use super::attach::{self, ObjectOptions, Probes};
 use super::command::{Command, exit_code};
-use super::counters::{Meter, by_family};
+use super::counters::{CounterReader, by_family};
 use super::endings::Endings;
 use super::filters::Filters;
 use super::namespaces::Ids;
@@ -73,7 +73,7 @@ pub struct Live {
     plan: Plan,
     probes: Probes,
     ring: Ring,
-    meter: Meter,
+    meter: CounterReader,
     /// Calls that nobody saw before what is to be watched began, by family. Negative where copies of programs were
     /// attached before the programs themselves.
     unseen_before: [i64; Family::COUNT],
@@ -137,7 +137,7 @@ impl Live {
             )
         };
         let ring = Ring::new(RingBuf::try_from(take("EVENTS")?).map_err(shape)?);
-        let meter = Meter::new(take("COUNTERS")?, begin).map_err(shape)?;
+        let meter = CounterReader::new(take("COUNTERS")?, begin).map_err(shape)?;
         let stacks = Stacks::new(StackTraceMap::try_from(take("STACKS")?).map_err(shape)?, STACKS);
         let mut facts = facts;
         facts.description.vmemmap_base = probes.vmemmap_base;

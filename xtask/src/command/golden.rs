@@ -17,7 +17,7 @@ pub struct Options {
 
 /// Where the files are.
 const PLACES: [&str; 4] =
-    ["docs", "tests/fixtures/biography", "tracer/src/probe/golden", "tracer/tests/golden"];
+    ["docs", "tests/fixtures/page_history", "tracer/src/probe/golden", "tracer/tests/golden"];
 
 /// Runs the tests that can write them, and shows which files are others than in the index.
 pub fn run(options: &Options) -> Result<u8> {

@@ -5,7 +5,7 @@ use tracer_common::event::{Body, Kind};
 use super::{Diagnose, counted};
 use crate::check::facts::Maker;
 use crate::check::info::{DiagnosisInfo, Need};
-use crate::check::scene::Scene;
+use crate::check::stream_context::StreamContext;
 use crate::check::{Diagnosis, Evidence};
 use crate::event::Event;
 
@@ -45,24 +45,24 @@ impl BlocksMigration {
 }
 
 impl Diagnose for BlocksMigration {
-    fn event(&mut self, event: &Event, scene: &Scene<'_>) {
+    fn event(&mut self, event: &Event, stream: &StreamContext<'_>) {
         let Body::MigrateRefused(refused) = &event.body else { return };
         // Since 6.15 the entry is a mapping like any other, and something else must have been in the way.
-        if scene.facts.maker == Some(Maker::Single) {
+        if stream.facts.maker == Some(Maker::Single) {
             return;
         }
-        let Some(((mm, address), live)) = scene.state.exclusive.of_page(refused.page) else { return };
+        let Some(((mm, address), live)) = stream.state.exclusive.of_page(refused.page) else { return };
         self.count += 1;
         if self.evidence.len() < self.limit {
-            let mut evidence = scene.evidence(event, "the page is device-exclusive");
+            let mut evidence = stream.evidence(event, "the page is device-exclusive");
             evidence.address = Some(address);
-            evidence.owner_pid = scene.state.spaces.pid(mm).filter(|pid| *pid != event.header.pid);
-            evidence.before.push(scene.earlier(&live.made, "made exclusive"));
+            evidence.owner_pid = stream.state.spaces.pid(mm).filter(|pid| *pid != event.header.pid);
+            evidence.before.push(stream.earlier(&live.made, "made exclusive"));
             self.evidence.push(evidence);
         }
     }
 
-    fn finish(&mut self, _: &Scene<'_>) -> Vec<Diagnosis> {
+    fn finish(&mut self, _: &StreamContext<'_>) -> Vec<Diagnosis> {
         if self.count == 0 {
             return Vec::new();
         }

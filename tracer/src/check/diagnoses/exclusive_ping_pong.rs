@@ -6,7 +6,7 @@ use tracer_common::event::{Body, Kind};
 use super::Diagnose;
 use crate::check::Diagnosis;
 use crate::check::info::{DiagnosisInfo, Need};
-use crate::check::scene::Scene;
+use crate::check::stream_context::StreamContext;
 use crate::event::{Event, Header};
 
 pub const INFO: DiagnosisInfo = DiagnosisInfo {
@@ -71,14 +71,14 @@ impl PingPong {
 }
 
 impl Diagnose for PingPong {
-    fn event(&mut self, event: &Event, scene: &Scene<'_>) {
+    fn event(&mut self, event: &Event, stream: &StreamContext<'_>) {
         let Body::RestoreExclusive(restore) = &event.body else { return };
-        if let Some(live) = scene.state.exclusive.at(restore.mm, restore.address) {
+        if let Some(live) = stream.state.exclusive.at(restore.mm, restore.address) {
             self.turned((restore.mm, restore.address), live.made, event);
         }
     }
 
-    fn finish(&mut self, scene: &Scene<'_>) -> Vec<Diagnosis> {
+    fn finish(&mut self, stream: &StreamContext<'_>) -> Vec<Diagnosis> {
         let mut worst: Vec<_> = self.turns.drain().filter(|(_, turns)| turns.count >= MANY).collect();
         if worst.is_empty() {
             return Vec::new();
@@ -86,8 +86,8 @@ impl Diagnose for PingPong {
         worst.sort_by_key(|(place, turns)| (std::cmp::Reverse(turns.count), *place));
         let total: u64 = worst.iter().map(|(_, turns)| u64::from(turns.count)).sum();
         let evidence = worst.iter().take(self.limit).map(|(_, turns)| {
-            let mut evidence = scene.evidence(&turns.restored, format!("revoked {} times", turns.count));
-            evidence.before.push(scene.earlier(&turns.made, "made exclusive"));
+            let mut evidence = stream.evidence(&turns.restored, format!("revoked {} times", turns.count));
+            evidence.before.push(stream.earlier(&turns.made, "made exclusive"));
             evidence
         });
         vec![Diagnosis {

@@ -4,7 +4,7 @@ use tracer_common::event::{Body, Kind, UNCOUNTED};
 
 use super::{Diagnose, counted};
 use crate::check::info::{DiagnosisInfo, Need};
-use crate::check::scene::Scene;
+use crate::check::stream_context::StreamContext;
 use crate::check::{Diagnosis, Evidence};
 use crate::event::Event;
 
@@ -46,10 +46,10 @@ impl ForkEnomem {
 }
 
 impl Diagnose for ForkEnomem {
-    fn event(&mut self, event: &Event, scene: &Scene<'_>) {
+    fn event(&mut self, event: &Event, stream: &StreamContext<'_>) {
         let Body::CopyPageRange(copy) = &event.body else { return };
         let is_left = copy.exclusive_left != UNCOUNTED && copy.exclusive_left > 0;
-        let is_locked = is_left && scene.facts.is_locked(copy.first_left_flags) == Some(true);
+        let is_locked = is_left && stream.facts.is_locked(copy.first_left_flags) == Some(true);
         if copy.result != ENOMEM || !(copy.inner_result == EBUSY || is_locked) {
             return;
         }
@@ -57,18 +57,18 @@ impl Diagnose for ForkEnomem {
         if self.evidence.len() >= self.limit {
             return;
         }
-        let mut evidence = scene.evidence(event, "fork failed over a locked device-exclusive page");
+        let mut evidence = stream.evidence(event, "fork failed over a locked device-exclusive page");
         if is_left {
             evidence.address = Some(copy.first_left);
-            if let Some(live) = scene.state.exclusive.at(copy.source_mm, copy.first_left) {
-                evidence.pfn = scene.facts.decoder.pfn(live.page);
-                evidence.before.push(scene.earlier(&live.made, "made exclusive"));
+            if let Some(live) = stream.state.exclusive.at(copy.source_mm, copy.first_left) {
+                evidence.pfn = stream.facts.decoder.pfn(live.page);
+                evidence.before.push(stream.earlier(&live.made, "made exclusive"));
             }
         }
         self.evidence.push(evidence);
     }
 
-    fn finish(&mut self, _: &Scene<'_>) -> Vec<Diagnosis> {
+    fn finish(&mut self, _: &StreamContext<'_>) -> Vec<Diagnosis> {
         if self.count == 0 {
             return Vec::new();
         }

@@ -5,7 +5,7 @@ use tracer_common::event::{Body, Kind, MAPCOUNT_UNKNOWN, VmaVisit};
 
 use super::{Diagnose, counted};
 use crate::check::info::{DiagnosisInfo, Need};
-use crate::check::scene::Scene;
+use crate::check::stream_context::StreamContext;
 use crate::check::{Diagnosis, Evidence};
 use crate::event::Event;
 
@@ -59,7 +59,7 @@ impl LongWalk {
         Self { limit, walks: FxHashMap::default(), count: 0, longest: 0, evidence: Vec::new() }
     }
 
-    fn visited(&mut self, event: &Event, visit: &VmaVisit, scene: &Scene<'_>) {
+    fn visited(&mut self, event: &Event, visit: &VmaVisit, stream: &StreamContext<'_>) {
         if self.walks.len() >= MOST {
             self.walks.clear();
         }
@@ -70,7 +70,7 @@ impl LongWalk {
         }
         walk.visits += 1;
         // The mappings of a large folio count each of its pages.
-        if visit.mapcount != MAPCOUNT_UNKNOWN && !scene.facts.is_head(visit.flags) {
+        if visit.mapcount != MAPCOUNT_UNKNOWN && !stream.facts.is_head(visit.flags) {
             walk.mappings = walk.mappings.max(u64::try_from(visit.mapcount).unwrap_or_default());
         }
         let length = walk.visits.max(walk.mappings);
@@ -79,7 +79,7 @@ impl LongWalk {
             walk.is_told = true;
             self.count += 1;
             if self.evidence.len() < self.limit {
-                self.evidence.push(scene.evidence(event, format!("at least {length} mappings")));
+                self.evidence.push(stream.evidence(event, format!("at least {length} mappings")));
             }
         }
     }
@@ -87,10 +87,10 @@ impl LongWalk {
 
 impl Diagnose for LongWalk {
     #[inline]
-    fn event(&mut self, event: &Event, scene: &Scene<'_>) {
+    fn event(&mut self, event: &Event, stream: &StreamContext<'_>) {
         match &event.body {
             Body::TryToUnmapOne(visit) | Body::TryToMigrateOne(visit) | Body::PageMlockOne(visit) => {
-                self.visited(event, visit, scene);
+                self.visited(event, visit, stream);
             }
             _ => {
                 if !self.walks.is_empty() {
@@ -104,7 +104,7 @@ impl Diagnose for LongWalk {
         self.walks.clear();
     }
 
-    fn finish(&mut self, _: &Scene<'_>) -> Vec<Diagnosis> {
+    fn finish(&mut self, _: &StreamContext<'_>) -> Vec<Diagnosis> {
         if self.count == 0 {
             return Vec::new();
         }

@@ -2,7 +2,7 @@
 
 use super::Diagnosis;
 use super::info::DiagnosisInfo;
-use super::scene::Scene;
+use super::stream_context::StreamContext;
 use crate::event::Event;
 
 pub mod exclusive_blocks_migration;
@@ -30,13 +30,13 @@ pub const INFOS: [DiagnosisInfo; DIAGNOSES] = [
 /// A diagnosis at work. It is given the events that it needs, in the order of the stream.
 pub trait Diagnose {
     /// Looks at an event.
-    fn event(&mut self, event: &Event, scene: &Scene<'_>);
+    fn event(&mut self, event: &Event, stream: &StreamContext<'_>);
 
     /// Forgets what missing events make doubtful.
     fn lost(&mut self) {}
 
     /// What was found by the end of the stream.
-    fn finish(&mut self, scene: &Scene<'_>) -> Vec<Diagnosis>;
+    fn finish(&mut self, stream: &StreamContext<'_>) -> Vec<Diagnosis>;
 }
 
 /// All of them, in the order of [`INFOS`]; each keeps that much evidence.

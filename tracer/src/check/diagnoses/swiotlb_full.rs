@@ -6,7 +6,7 @@ use tracer_common::event::{Body, Kind, MAPPING_ERROR, SwiotlbMapSingle, UNKNOWN}
 
 use super::{Diagnose, counted};
 use crate::check::info::{DiagnosisInfo, Need};
-use crate::check::scene::Scene;
+use crate::check::stream_context::StreamContext;
 use crate::check::{Diagnosis, Evidence};
 use crate::event::Event;
 
@@ -90,7 +90,7 @@ impl Full {
 
 impl Diagnose for Full {
     #[inline]
-    fn event(&mut self, event: &Event, scene: &Scene<'_>) {
+    fn event(&mut self, event: &Event, stream: &StreamContext<'_>) {
         let Body::SwiotlbMapSingle(map) = &event.body else { return };
         if map.bounce != MAPPING_ERROR {
             return;
@@ -102,11 +102,11 @@ impl Diagnose for Full {
         let (count, evidence) = self.cases.entry(key).or_default();
         *count += 1;
         if evidence.len() < self.limit {
-            evidence.push(scene.evidence(event, key.1.text()));
+            evidence.push(stream.evidence(event, key.1.text()));
         }
     }
 
-    fn finish(&mut self, scene: &Scene<'_>) -> Vec<Diagnosis> {
+    fn finish(&mut self, stream: &StreamContext<'_>) -> Vec<Diagnosis> {
         let mut found: Vec<Diagnosis> = std::mem::take(&mut self.cases)
             .into_iter()
             .map(|((device, reason), (count, evidence))| Diagnosis {
@@ -114,7 +114,7 @@ impl Diagnose for Full {
                 summary: format!(
                     "{} of {} failed: {}",
                     counted(count, "mapping", "mappings"),
-                    scene.device(device),
+                    stream.device(device),
                     reason.text()
                 ),
                 count,

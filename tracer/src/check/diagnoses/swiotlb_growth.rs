@@ -8,7 +8,7 @@ use tracer_common::event::{Body, Kind, MAPPING_ERROR, SwiotlbMapSingle};
 use super::Diagnose;
 use crate::check::Diagnosis;
 use crate::check::info::{DiagnosisInfo, Need};
-use crate::check::scene::Scene;
+use crate::check::stream_context::StreamContext;
 use crate::event::{Event, Header};
 
 pub const INFO: DiagnosisInfo = DiagnosisInfo {
@@ -138,8 +138,8 @@ impl Bucket {
 
 impl Diagnose for Growth {
     #[inline]
-    fn event(&mut self, event: &Event, scene: &Scene<'_>) {
-        let mappings = &scene.state.swiotlb;
+    fn event(&mut self, event: &Event, stream: &StreamContext<'_>) {
+        let mappings = &stream.state.swiotlb;
         let unmapped = match &event.body {
             Body::SwiotlbMapSingle(map) if map.bounce != MAPPING_ERROR => {
                 return self.mapped(event.header, map);
@@ -159,12 +159,12 @@ impl Diagnose for Growth {
         self.devices.clear();
     }
 
-    fn finish(&mut self, scene: &Scene<'_>) -> Vec<Diagnosis> {
+    fn finish(&mut self, stream: &StreamContext<'_>) -> Vec<Diagnosis> {
         let mut found: Vec<Diagnosis> = std::mem::take(&mut self.devices)
             .into_iter()
             .filter_map(|(device, series)| {
                 let quarters = series.growth()?;
-                Some(report(device, &series, quarters, self.limit, scene))
+                Some(report(device, &series, quarters, self.limit, stream))
             })
             .collect();
         found.sort_by(|a, b| (b.count, &a.summary).cmp(&(a.count, &b.summary)));
@@ -172,9 +172,15 @@ impl Diagnose for Growth {
     }
 }
 
-fn report(device: u64, series: &Series, quarters: [u64; 4], limit: usize, scene: &Scene<'_>) -> Diagnosis {
+fn report(
+    device: u64,
+    series: &Series,
+    quarters: [u64; 4],
+    limit: usize,
+    stream: &StreamContext<'_>,
+) -> Diagnosis {
     let mut places: BTreeMap<i32, (u64, u64)> = BTreeMap::new();
-    for (_, mapping) in scene.state.swiotlb.live().filter(|(_, mapping)| mapping.device == device) {
+    for (_, mapping) in stream.state.swiotlb.live().filter(|(_, mapping)| mapping.device == device) {
         let (count, time) = places.entry(mapping.made.stack).or_default();
         *count += 1;
         *time = (*time).max(mapping.made.time);
@@ -184,14 +190,14 @@ fn report(device: u64, series: &Series, quarters: [u64; 4], limit: usize, scene:
     let evidence = places.iter().take(limit).map(|(count, _, stack)| {
         let (header, map) = series.last;
         let event = Event { header: Header { stack: *stack, ..header }, body: Body::SwiotlbMapSingle(map) };
-        scene.evidence(&event, format!("{count} of {} live mappings were made here", series.live))
+        stream.evidence(&event, format!("{count} of {} live mappings were made here", series.live))
     });
     let [a, b, c, d] = quarters;
     Diagnosis {
         name: INFO.name,
         summary: format!(
             "{} has {} live mappings, and they only grow (at least {a}, {b}, {c}, {d} in each quarter of its mappings)",
-            scene.device(device),
+            stream.device(device),
             series.live
         ),
         count: series.live,

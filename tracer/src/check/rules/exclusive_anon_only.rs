@@ -5,8 +5,8 @@ use tracer_common::event::{BITS_UNKNOWN, Body, Kind, UNKNOWN};
 use super::{Rule, stateless};
 use crate::check::Severity;
 use crate::check::facts::{Facts, VM_HUGETLB};
+use crate::check::findings::RuleContext;
 use crate::check::info::{Need, RuleInfo};
-use crate::check::ledger::Bench;
 use crate::event::Event;
 
 /// `PAGE_MAPPING_ANON`, set for KSM pages too (5.15 to 6.12; `FOLIO_MAPPING_ANON` in 7.3, include/linux/page-flags.h).
@@ -43,23 +43,23 @@ pub fn make(_: &Facts) -> Box<dyn Rule> {
     stateless(judge)
 }
 
-fn judge(event: &Event, bench: &mut Bench<'_>) {
+fn judge(event: &Event, context: &mut RuleContext<'_>) {
     match &event.body {
         Body::ExclusivePage(page) => {
             if page.mapping_bits == BITS_UNKNOWN {
-                bench.unreadable("the page's mapping");
+                context.unreadable("the page's mapping");
             } else if page.mapping_bits & MAPPING_ANON == 0 {
-                bench.violated(event, "the page is not anonymous");
+                context.violated(event, "the page is not anonymous");
             } else {
-                bench.held();
+                context.held();
             }
         }
-        Body::ExclusiveVma(visit) if visit.vm_flags == UNKNOWN => bench.unreadable("the flags of a VMA"),
+        Body::ExclusiveVma(visit) if visit.vm_flags == UNKNOWN => context.unreadable("the flags of a VMA"),
         Body::ExclusiveVma(visit) if visit.vm_flags & VM_HUGETLB != 0 => {
-            bench.violated(event, "a VMA of hugetlbfs was visited to make its page exclusive");
+            context.violated(event, "a VMA of hugetlbfs was visited to make its page exclusive");
         }
         Body::MakeDeviceExclusive(make) if make.unchecked > 0 => {
-            bench.unreadable("pages beyond the first 128 of one call");
+            context.unreadable("pages beyond the first 128 of one call");
         }
         _ => {}
     }

@@ -6,8 +6,8 @@ use tracer_common::event::{Body, ExclusivePage, Kind, MakeDeviceExclusive, Resto
 use super::Rule;
 use crate::check::Severity;
 use crate::check::facts::Facts;
+use crate::check::findings::RuleContext;
 use crate::check::info::{Need, RuleInfo};
-use crate::check::ledger::Bench;
 use crate::event::{Event, Header};
 
 pub const INFO: RuleInfo = RuleInfo {
@@ -101,24 +101,24 @@ struct EndsOnce {
 }
 
 impl Rule for EndsOnce {
-    fn event(&mut self, event: &Event, bench: &mut Bench<'_>) {
+    fn event(&mut self, event: &Event, context: &mut RuleContext<'_>) {
         match &event.body {
             Body::RestoreExclusive(restore) => {
-                let is_exclusive = restored(event, restore, bench);
+                let is_exclusive = restored(event, restore, context);
                 if is_exclusive && self.sees_every_make {
                     self.remember(event, restore);
                 }
             }
             Body::ExclusivePage(page) => {
                 self.restored.remove(&page.page);
-                self.made(event, page, bench);
+                self.made(event, page, context);
             }
-            Body::MakeDeviceExclusive(make) => self.called(event, make, bench),
+            Body::MakeDeviceExclusive(make) => self.called(event, make, context),
             Body::ExclusiveZap(zap) => {
-                let entries = bench.scene.state.exclusive.in_range(zap.mm, zap.start, zap.end);
-                bench.ledger.evaluated += entries as u64;
+                let entries = context.stream.state.exclusive.in_range(zap.mm, zap.start, zap.end);
+                context.findings.evaluated += entries as u64;
             }
-            Body::ExclusiveExit(exit) => self.exited(event, exit.mm, bench),
+            Body::ExclusiveExit(exit) => self.exited(event, exit.mm, context),
             _ => {}
         }
     }
@@ -128,11 +128,11 @@ impl Rule for EndsOnce {
         self.revived.clear();
     }
 
-    fn finish(&mut self, end: u64, bench: &mut Bench<'_>) {
-        self.settle(end, bench);
-        let unfollowed = bench.scene.state.exclusive.unfollowed();
+    fn finish(&mut self, end: u64, context: &mut RuleContext<'_>) {
+        self.settle(end, context);
+        let unfollowed = context.stream.state.exclusive.unfollowed();
         if unfollowed > 0 {
-            bench.ledger.notes.push(format!(
+            context.findings.notes.push(format!(
                 "{unfollowed} pages were made exclusive while more than 262144 were followed; their ends were not \
                  looked for"
             ));
@@ -154,8 +154,8 @@ impl EndsOnce {
         }
     }
 
-    fn called(&mut self, event: &Event, make: &MakeDeviceExclusive, bench: &mut Bench<'_>) {
-        self.settle(event.header.time, bench);
+    fn called(&mut self, event: &Event, make: &MakeDeviceExclusive, context: &mut RuleContext<'_>) {
+        self.settle(event.header.time, context);
         let pages = make.end.saturating_sub(make.start) / PAGE_SIZE;
         if u64::from(make.made) < pages {
             // An attempt that fails may leave entries of which no event tells, in any address space that maps
@@ -165,12 +165,12 @@ impl EndsOnce {
     }
 
     /// Tells of entries that came back, where no call that is still to return can have made them anew.
-    fn settle(&mut self, now: u64, bench: &mut Bench<'_>) {
+    fn settle(&mut self, now: u64, context: &mut RuleContext<'_>) {
         for (event, earlier) in
             self.revived.extract_if(.., |(event, _)| now.saturating_sub(event.header.time) >= RETURN_TIME)
         {
-            bench.ledger.evaluated -= 1;
-            bench.contradicted(
+            context.findings.evaluated -= 1;
+            context.contradicted(
                 &event,
                 "the entry was restored before, and the page was not made exclusive since",
                 &earlier,
@@ -179,16 +179,16 @@ impl EndsOnce {
         }
     }
 
-    fn made(&self, event: &Event, page: &ExclusivePage, bench: &mut Bench<'_>) {
+    fn made(&self, event: &Event, page: &ExclusivePage, context: &mut RuleContext<'_>) {
         if !self.sees_every_end {
             return;
         }
-        let scene = bench.scene;
-        let Some(live) = scene.state.exclusive.at(page.mm, page.address) else { return };
+        let stream = context.stream;
+        let Some(live) = stream.state.exclusive.at(page.mm, page.address) else { return };
         let is_certain =
-            live.is_certain && !scene.state.exclusive.may_be_zapped(&event.header, page.mm, page.address);
+            live.is_certain && !stream.state.exclusive.may_be_zapped(&event.header, page.mm, page.address);
         if is_certain && live.page == page.page {
-            bench.contradicted(
+            context.contradicted(
                 event,
                 "the page was made exclusive again, and its entry had not ended",
                 &live.made,
@@ -197,49 +197,49 @@ impl EndsOnce {
         }
     }
 
-    fn exited(&self, event: &Event, mm: u64, bench: &mut Bench<'_>) {
+    fn exited(&self, event: &Event, mm: u64, context: &mut RuleContext<'_>) {
         if !self.sees_exits {
             return;
         }
-        let scene = bench.scene;
-        for (address, live) in scene.state.exclusive.of_mm(mm) {
+        let stream = context.stream;
+        for (address, live) in stream.state.exclusive.of_mm(mm) {
             let what = "the address space ended, and this exclusive entry had not";
-            if let Some(evidence) = bench.contradicted(event, what, &live.made, "made exclusive") {
+            if let Some(evidence) = context.contradicted(event, what, &live.made, "made exclusive") {
                 evidence.address = Some(address);
-                evidence.pfn = scene.facts.decoder.pfn(live.page);
+                evidence.pfn = stream.facts.decoder.pfn(live.page);
             }
         }
     }
 }
 
 /// Judges the entry that a restore found; whether it is one of the page's exclusive entries.
-fn restored(event: &Event, restore: &RestoreExclusive, bench: &mut Bench<'_>) -> bool {
-    let scene = bench.scene;
-    let what = match scene.facts.exclusive_entry(restore.old_entry) {
+fn restored(event: &Event, restore: &RestoreExclusive, context: &mut RuleContext<'_>) -> bool {
+    let stream = context.stream;
+    let what = match stream.facts.exclusive_entry(restore.old_entry) {
         None if restore.old_entry == UNKNOWN => {
-            bench.unreadable("the entry before the restore");
+            context.unreadable("the entry before the restore");
             return false;
         }
         None => {
-            bench.unreadable("the types of device-exclusive entries of this kernel");
+            context.unreadable("the types of device-exclusive entries of this kernel");
             return false;
         }
         Some(Err(_)) => "the entry that was restored is not device-exclusive",
-        Some(Ok(entry)) => match (entry.pfn, scene.facts.decoder.pfn(restore.page)) {
+        Some(Ok(entry)) => match (entry.pfn, stream.facts.decoder.pfn(restore.page)) {
             (Some(of_entry), Some(of_page)) if of_entry != of_page => {
                 "the entry that was restored is that of another page"
             }
             _ => {
-                bench.held();
+                context.held();
                 return true;
             }
         },
     };
-    let made = scene.state.exclusive.of_page(restore.page).map(|(_, live)| live.made);
-    if let Some(evidence) = bench.violated(event, what)
+    let made = stream.state.exclusive.of_page(restore.page).map(|(_, live)| live.made);
+    if let Some(evidence) = context.violated(event, what)
         && let Some(made) = made
     {
-        evidence.before.push(scene.earlier(&made, "made exclusive"));
+        evidence.before.push(stream.earlier(&made, "made exclusive"));
     }
     false
 }

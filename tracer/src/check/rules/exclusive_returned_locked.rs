@@ -5,8 +5,8 @@ use tracer_common::event::{Body, ExclusivePage, Kind, MAPCOUNT_UNKNOWN};
 use super::{Rule, stateless};
 use crate::check::Severity;
 use crate::check::facts::{Facts, Maker};
+use crate::check::findings::RuleContext;
 use crate::check::info::{Need, RuleInfo};
-use crate::check::ledger::Bench;
 use crate::event::Event;
 
 pub const INFO: RuleInfo = RuleInfo {
@@ -43,37 +43,37 @@ pub fn make(_: &Facts) -> Box<dyn Rule> {
     stateless(judge)
 }
 
-fn judge(event: &Event, bench: &mut Bench<'_>) {
+fn judge(event: &Event, context: &mut RuleContext<'_>) {
     match &event.body {
-        Body::ExclusivePage(page) => judge_page(event, page, bench),
+        Body::ExclusivePage(page) => judge_page(event, page, context),
         Body::MakeDeviceExclusive(make) if make.unchecked > 0 => {
-            bench.unreadable("pages beyond the first 128 of one call");
+            context.unreadable("pages beyond the first 128 of one call");
         }
         _ => {}
     }
 }
 
-fn judge_page(event: &Event, page: &ExclusivePage, bench: &mut Bench<'_>) {
-    let facts = bench.scene.facts;
-    let is_zapped = || bench.scene.state.exclusive.may_be_zapped(&event.header, page.mm, page.address);
+fn judge_page(event: &Event, page: &ExclusivePage, context: &mut RuleContext<'_>) {
+    let facts = context.stream.facts;
+    let is_zapped = || context.stream.state.exclusive.may_be_zapped(&event.header, page.mm, page.address);
     let (Some(is_locked), Some(is_head)) = (facts.is_locked(page.flags), facts.knows_head(page.flags)) else {
-        return bench.unreadable("the page's flags");
+        return context.unreadable("the page's flags");
     };
     let has_mapcount = page.mapcount != MAPCOUNT_UNKNOWN;
     if !is_locked {
-        bench.violated(event, "the page is not locked");
+        context.violated(event, "the page is not locked");
     } else if page.refcount == MAPCOUNT_UNKNOWN {
-        bench.unreadable("the page's references");
+        context.unreadable("the page's references");
     } else if page.refcount < 2 && !is_zapped() {
-        bench.violated(event, format!("the page has {} references instead of 2 or more", page.refcount));
+        context.violated(event, format!("the page has {} references instead of 2 or more", page.refcount));
     } else if facts.maker == Some(Maker::Range) && !is_head && has_mapcount && page.mapcount != 0 {
-        bench.violated(event, format!("the page still has {} mappings", page.mapcount));
+        context.violated(event, format!("the page still has {} mappings", page.mapcount));
     } else if facts.maker == Some(Maker::Single) && has_mapcount && page.mapcount < 1 && !is_zapped() {
-        bench.violated(event, "the page has lost its mapping");
+        context.violated(event, "the page has lost its mapping");
     } else if !has_mapcount && !is_head {
-        bench.unreadable("the page's mappings");
+        context.unreadable("the page's mappings");
     } else {
-        bench.held();
+        context.held();
     }
 }
 

@@ -5,8 +5,8 @@ use tracer_common::event::{Body, Kind, UNCOUNTED};
 use super::{Rule, stateless};
 use crate::check::Severity;
 use crate::check::facts::Facts;
+use crate::check::findings::RuleContext;
 use crate::check::info::{Need, RuleInfo};
-use crate::check::ledger::Bench;
 use crate::event::Event;
 
 pub const INFO: RuleInfo = RuleInfo {
@@ -41,22 +41,22 @@ pub fn make(_: &Facts) -> Box<dyn Rule> {
     stateless(judge)
 }
 
-fn judge(event: &Event, bench: &mut Bench<'_>) {
+fn judge(event: &Event, context: &mut RuleContext<'_>) {
     let Body::CopyPageRange(copy) = &event.body else { return };
     if copy.compared == UNCOUNTED {
         if copy.restored > 0 {
-            bench.unreadable("the entries of restored pages");
+            context.unreadable("the entries of restored pages");
         }
     } else if copy.taken > 0 {
         let pages = if copy.taken == 1 { "page" } else { "pages" };
         let what = format!("the child has taken {} {pages} from the parent", copy.taken);
-        if let Some(evidence) = bench.violated(event, what) {
+        if let Some(evidence) = context.violated(event, what) {
             evidence.address = Some(copy.first_taken);
         }
     } else if copy.compared < copy.restored && copy.result == 0 {
-        bench.unreadable("the entries of all restored pages");
+        context.unreadable("the entries of all restored pages");
     } else if copy.compared > 0 {
-        bench.held();
+        context.held();
     }
 }
 

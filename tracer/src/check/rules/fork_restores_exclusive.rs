@@ -5,8 +5,8 @@ use tracer_common::event::{Body, CopyPageRange, Kind, UNCOUNTED};
 use super::{Rule, stateless};
 use crate::check::Severity;
 use crate::check::facts::{Facts, Maker};
+use crate::check::findings::RuleContext;
 use crate::check::info::{Need, RuleInfo};
-use crate::check::ledger::Bench;
 use crate::event::Event;
 use crate::follow::exclusive::ExclusiveEntry;
 
@@ -50,36 +50,36 @@ pub fn make(_: &Facts) -> Box<dyn Rule> {
     stateless(judge)
 }
 
-fn judge(event: &Event, bench: &mut Bench<'_>) {
+fn judge(event: &Event, context: &mut RuleContext<'_>) {
     let Body::CopyPageRange(copy) = &event.body else { return };
     let (left, copied) = (copy.exclusive_left, copy.exclusive_copied);
     if left == UNCOUNTED || copied == UNCOUNTED {
-        return judge_without_tables(event, copy, bench);
+        return judge_without_tables(event, copy, context);
     }
     if copied > 0 {
         let what = format!("the child has {}", entries(copied.into()));
-        if let Some(evidence) = bench.violated(event, what) {
+        if let Some(evidence) = context.violated(event, what) {
             evidence.address = Some(copy.first_copied);
         }
     } else if left > 0 && copy.result == 0 {
         let what = format!("the copy succeeded and the parent still has {}", entries(left.into()));
-        if let Some(evidence) = bench.violated(event, what) {
+        if let Some(evidence) = context.violated(event, what) {
             evidence.address = Some(copy.first_left);
         }
     } else if copy.restored > 0 || left > 0 {
         if copy.unscanned > 0 {
-            bench.unreadable("all page tables of the range");
+            context.unreadable("all page tables of the range");
         } else {
-            bench.held();
+            context.held();
         }
     } else if copy.unscanned > 0 {
-        bench.unreadable("all page tables of the range");
+        context.unreadable("all page tables of the range");
     }
 }
 
 /// Nobody has looked at the page tables: makes, restores and other ends tell what the parent still has.
-fn judge_without_tables(event: &Event, copy: &CopyPageRange, bench: &mut Bench<'_>) {
-    let pages = &bench.scene.state.exclusive;
+fn judge_without_tables(event: &Event, copy: &CopyPageRange, context: &mut RuleContext<'_>) {
+    let pages = &context.stream.state.exclusive;
     let is_left = pages.in_range(copy.source_mm, copy.start, copy.end) > 0;
     let left = pages.of_mm(copy.source_mm).filter(|(address, _)| (copy.start..copy.end).contains(address));
     let certain: Vec<(u64, ExclusiveEntry)> =
@@ -88,17 +88,17 @@ fn judge_without_tables(event: &Event, copy: &CopyPageRange, bench: &mut Bench<'
     let last = certain.iter().max_by_key(|(_, live)| live.made.time).copied();
     if let Some((address, live)) = last
         && copy.result == 0
-        && tells_every_end(bench.scene.facts)
+        && tells_every_end(context.stream.facts)
     {
         let what = format!(
             "the copy succeeded, and nothing has ended {} of the parent",
             entries(certain.len() as u64)
         );
-        if let Some(evidence) = bench.contradicted(event, what, &live.made, "made exclusive") {
+        if let Some(evidence) = context.contradicted(event, what, &live.made, "made exclusive") {
             evidence.address = Some(address);
         }
     } else if copy.restored > 0 || is_left {
-        bench.unreadable("the page tables of parent and child");
+        context.unreadable("the page tables of parent and child");
     }
 }
 

@@ -5,8 +5,8 @@ use tracer_common::event::{Body, Kind, UNCOUNTED, UNKNOWN};
 use super::{Rule, stateless};
 use crate::check::Severity;
 use crate::check::facts::Facts;
+use crate::check::findings::RuleContext;
 use crate::check::info::{Need, RuleInfo};
-use crate::check::ledger::Bench;
 use crate::event::Event;
 
 pub const INFO: RuleInfo = RuleInfo {
@@ -52,44 +52,44 @@ pub fn make(facts: &Facts) -> Box<dyn Rule> {
     if facts.has(Kind::MigrationEntrySet) { stateless(judge) } else { stateless(judge_walks_too) }
 }
 
-fn judge_walks_too(event: &Event, bench: &mut Bench<'_>) {
+fn judge_walks_too(event: &Event, context: &mut RuleContext<'_>) {
     if let Body::TryToMigrate(walk) = &event.body {
-        page(event, walk.flags, "migration entries were set for an unlocked folio", bench);
+        page(event, walk.flags, "migration entries were set for an unlocked folio", context);
     }
-    judge(event, bench);
+    judge(event, context);
 }
 
-fn judge(event: &Event, bench: &mut Bench<'_>) {
+fn judge(event: &Event, context: &mut RuleContext<'_>) {
     match &event.body {
         Body::MigrationEntrySet(entry) => {
-            page(event, entry.flags, "a migration entry for an unlocked folio was set", bench);
+            page(event, entry.flags, "a migration entry for an unlocked folio was set", context);
         }
         // Where its page is not told, the visit that removed it tells the locks.
         Body::MigrationEntryRemoved(entry) if entry.flags != UNKNOWN => {
-            page(event, entry.flags, "a migration entry became an unlocked page", bench);
+            page(event, entry.flags, "a migration entry became an unlocked page", context);
         }
         Body::RemoveMigrationPte(removed) => {
-            let facts = bench.scene.facts;
+            let facts = context.stream.facts;
             match (facts.is_locked(removed.old_flags), facts.is_locked(removed.new_flags)) {
                 (Some(false), _) => {
-                    bench.violated(event, "migration entries of an unlocked folio were removed");
+                    context.violated(event, "migration entries of an unlocked folio were removed");
                 }
                 (_, Some(false)) => {
-                    bench.violated(event, "migration entries became pages of an unlocked folio");
+                    context.violated(event, "migration entries became pages of an unlocked folio");
                 }
-                (Some(true), Some(true)) => bench.held(),
-                _ => bench.unreadable("the folio's flags"),
+                (Some(true), Some(true)) => context.held(),
+                _ => context.unreadable("the folio's flags"),
             }
         }
         Body::MigrateVmaSetup(setup) => match setup.unlocked {
             UNCOUNTED | 0 if setup.collected == 0 => {}
-            UNCOUNTED => bench.unreadable("the locks of the pages that migrate_vma_setup collected"),
-            0 => bench.held(),
+            UNCOUNTED => context.unreadable("the locks of the pages that migrate_vma_setup collected"),
+            0 => context.held(),
             count => {
-                let pfn = bench.scene.facts.decoder.pfn(setup.unlocked_page);
+                let pfn = context.stream.facts.decoder.pfn(setup.unlocked_page);
                 let pages = if count == 1 { "page was" } else { "pages were" };
                 let what = format!("{count} {pages} collected for a device without the lock");
-                if let Some(evidence) = bench.violated(event, what) {
+                if let Some(evidence) = context.violated(event, what) {
                     evidence.pfn = pfn;
                     evidence.address = Some(setup.start);
                 }
@@ -99,13 +99,13 @@ fn judge(event: &Event, bench: &mut Bench<'_>) {
     }
 }
 
-fn page(event: &Event, flags: u64, what: &'static str, bench: &mut Bench<'_>) {
-    match bench.scene.facts.is_locked(flags) {
-        Some(true) => bench.held(),
+fn page(event: &Event, flags: u64, what: &'static str, context: &mut RuleContext<'_>) {
+    match context.stream.facts.is_locked(flags) {
+        Some(true) => context.held(),
         Some(false) => {
-            bench.violated(event, what);
+            context.violated(event, what);
         }
-        None => bench.unreadable("the folio's flags"),
+        None => context.unreadable("the folio's flags"),
     }
 }
 

@@ -5,8 +5,8 @@ use tracer_common::event::{Body, Kind, UNKNOWN, VmaVisit};
 use super::Rule;
 use crate::check::Severity;
 use crate::check::facts::{Facts, VM_LOCKED};
+use crate::check::findings::RuleContext;
 use crate::check::info::{Need, RuleInfo};
-use crate::check::ledger::Bench;
 use crate::event::{EntryState, Event};
 
 pub const INFO: RuleInfo = RuleInfo {
@@ -53,34 +53,34 @@ struct StaysMapped {
 
 impl Rule for StaysMapped {
     #[inline]
-    fn event(&mut self, event: &Event, bench: &mut Bench<'_>) {
+    fn event(&mut self, event: &Event, context: &mut RuleContext<'_>) {
         let Body::TryToUnmapOne(visit) = &event.body else { return };
         if visit.vm_flags == UNKNOWN {
-            return bench.unreadable("the flags of the VMA");
+            return context.unreadable("the flags of the VMA");
         }
         if visit.vm_flags & VM_LOCKED != 0 && visit.ttu_flags & self.ignore_mlock == 0 {
-            judge(event, visit, bench);
+            judge(event, visit, context);
         }
     }
 }
 
-fn judge(event: &Event, visit: &VmaVisit, bench: &mut Bench<'_>) {
+fn judge(event: &Event, visit: &VmaVisit, context: &mut RuleContext<'_>) {
     if visit.entry_before == UNKNOWN || visit.entry_after == UNKNOWN {
-        return bench.unreadable("the entry before or after the visit");
+        return context.unreadable("the entry before or after the visit");
     }
-    let facts = bench.scene.facts;
+    let facts = context.stream.facts;
     let (Some(before), Some(after)) = (facts.entry(visit.entry_before), facts.entry(visit.entry_after))
     else {
-        return bench.unreadable("page-table entries of this architecture");
+        return context.unreadable("page-table entries of this architecture");
     };
     let EntryState::Present { pfn } = before.state else { return };
     if !is_of_folio(pfn, visit, facts) {
         return;
     }
     if matches!(after.state, EntryState::Swap { kind: None, .. }) {
-        bench.violated(event, "a page in a locked VMA was swapped out");
+        context.violated(event, "a page in a locked VMA was swapped out");
     } else {
-        bench.held();
+        context.held();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::event::Event;
 
-use super::ledger::Bench;
+use super::findings::RuleContext;
 
 pub mod exclusive_anon_only;
 pub mod exclusive_ends_once;
@@ -19,30 +19,27 @@ pub mod swiotlb_in_pool;
 pub mod swiotlb_paired;
 pub mod swiotlb_restricted_bounces;
 
-/// Number of rules.
-pub const RULES: usize = 14;
-
 /// A rule at work. It is given the events that it needs, in the order of the stream.
 pub trait Rule {
     /// Judges an event.
-    fn event(&mut self, event: &Event, bench: &mut Bench<'_>);
+    fn event(&mut self, event: &Event, context: &mut RuleContext<'_>);
 
     /// Forgets what missing events of its families make doubtful.
     fn lost(&mut self) {}
 
     /// Settles what was left open until the end, at that time.
-    fn finish(&mut self, _end: u64, _bench: &mut Bench<'_>) {}
+    fn finish(&mut self, _end: u64, _context: &mut RuleContext<'_>) {}
 }
 
 /// A rule that needs nothing but one event.
-struct Stateless(fn(&Event, &mut Bench<'_>));
+struct Stateless(fn(&Event, &mut RuleContext<'_>));
 
 impl Rule for Stateless {
-    fn event(&mut self, event: &Event, bench: &mut Bench<'_>) {
-        (self.0)(event, bench);
+    fn event(&mut self, event: &Event, context: &mut RuleContext<'_>) {
+        (self.0)(event, context);
     }
 }
 
-fn stateless(judge: fn(&Event, &mut Bench<'_>)) -> Box<dyn Rule> {
+fn stateless(judge: fn(&Event, &mut RuleContext<'_>)) -> Box<dyn Rule> {
     Box::new(Stateless(judge))
 }

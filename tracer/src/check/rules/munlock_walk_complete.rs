@@ -6,8 +6,8 @@ use tracer_common::event::{Body, Header, Kind};
 use super::Rule;
 use crate::check::Severity;
 use crate::check::facts::Facts;
+use crate::check::findings::RuleContext;
 use crate::check::info::{Need, RuleInfo};
-use crate::check::ledger::Bench;
 use crate::event::Event;
 
 pub const INFO: RuleInfo = RuleInfo {
@@ -50,7 +50,7 @@ struct WalkComplete {
 }
 
 impl Rule for WalkComplete {
-    fn event(&mut self, event: &Event, bench: &mut Bench<'_>) {
+    fn event(&mut self, event: &Event, context: &mut RuleContext<'_>) {
         let tid = event.header.tid;
         match &event.body {
             Body::PageMlockOne(visit) if visit.result == 0 => {
@@ -64,13 +64,13 @@ impl Rule for WalkComplete {
             }
             Body::PageMlock(walk) => {
                 let stopped = self.stopped.remove(&tid).filter(|(page, _)| *page == walk.page);
-                match (stopped, bench.scene.facts.is_mlocked(walk.flags)) {
-                    (_, None) => bench.unreadable("the page's flags"),
+                match (stopped, context.stream.facts.is_mlocked(walk.flags)) {
+                    (_, None) => context.unreadable("the page's flags"),
                     (Some((_, visit)), Some(false)) => {
                         let what = "the walk found a locked VMA, and the page is not mlocked";
-                        bench.contradicted(event, what, &visit, "found a VM_LOCKED mapping");
+                        context.contradicted(event, what, &visit, "found a VM_LOCKED mapping");
                     }
-                    _ => bench.held(),
+                    _ => context.held(),
                 }
             }
             _ => {}

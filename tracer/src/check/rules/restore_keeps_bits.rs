@@ -5,8 +5,8 @@ use tracer_common::event::{Body, Kind, RestoreExclusive, UNKNOWN};
 use super::{Rule, stateless};
 use crate::check::Severity;
 use crate::check::facts::{ExclusiveEntry, Facts, VM_WRITE};
+use crate::check::findings::RuleContext;
 use crate::check::info::{Need, RuleInfo};
-use crate::check::ledger::Bench;
 use crate::event::{EntryState, Event};
 use crate::kernel::PresentEntryFormat;
 
@@ -43,18 +43,18 @@ pub fn make(_: &Facts) -> Box<dyn Rule> {
     stateless(judge)
 }
 
-fn judge(event: &Event, bench: &mut Bench<'_>) {
+fn judge(event: &Event, context: &mut RuleContext<'_>) {
     let Body::RestoreExclusive(restore) = &event.body else { return };
-    let facts = bench.scene.facts;
+    let facts = context.stream.facts;
     let Some(format) = facts.present else {
-        return bench.unreadable("the bits of present entries (those of this architecture are not known)");
+        return context.unreadable("the bits of present entries (those of this architecture are not known)");
     };
     let (Some(old), Some(new)) = (facts.exclusive_entry(restore.old_entry), facts.entry(restore.new_entry))
     else {
-        return bench.unreadable("the entry before or after the restore");
+        return context.unreadable("the entry before or after the restore");
     };
     if restore.vm_flags == UNKNOWN {
-        return bench.unreadable("the flags of the VMA");
+        return context.unreadable("the flags of the VMA");
     }
     // What was no exclusive entry has no bits to keep; exclusive-ends-once speaks of it.
     let Ok(old) = old else { return };
@@ -68,9 +68,9 @@ fn judge(event: &Event, bench: &mut Bench<'_>) {
     };
     match what {
         Some(what) => {
-            bench.violated(event, what);
+            context.violated(event, what);
         }
-        None => bench.held(),
+        None => context.held(),
     }
 }
 

@@ -5,8 +5,8 @@ use tracer_common::event::{Body, Kind, UNCOUNTED, UNKNOWN};
 use super::{Rule, stateless};
 use crate::check::Severity;
 use crate::check::facts::{Facts, Maker, VM_LOCKED, VM_SPECIAL};
+use crate::check::findings::RuleContext;
 use crate::check::info::{Need, RuleInfo};
-use crate::check::ledger::Bench;
 use crate::event::Event;
 
 pub const INFO: RuleInfo = RuleInfo {
@@ -42,16 +42,16 @@ pub fn make(_: &Facts) -> Box<dyn Rule> {
     stateless(judge)
 }
 
-fn judge(event: &Event, bench: &mut Bench<'_>) {
+fn judge(event: &Event, context: &mut RuleContext<'_>) {
     let Body::RestoreExclusive(restore) = &event.body else { return };
-    let facts = bench.scene.facts;
+    let facts = context.stream.facts;
     // Since 6.15 the mapping was never removed, and mlock_count may legally undercount (6.12 mm/mlock.c,
     // __munlock_folio): nothing can be said.
     if facts.maker == Some(Maker::Single) {
         return;
     }
     if restore.vm_flags == UNKNOWN {
-        return bench.unreadable("the flags of the VMA");
+        return context.unreadable("the flags of the VMA");
     }
     if restore.vm_flags & (VM_LOCKED | VM_SPECIAL) != VM_LOCKED {
         return;
@@ -59,15 +59,15 @@ fn judge(event: &Event, bench: &mut Bench<'_>) {
     match facts.knows_head(restore.flags) {
         Some(false) => {}
         Some(true) => return,
-        None => return bench.unreadable("the page's flags"),
+        None => return context.unreadable("the page's flags"),
     }
     match (restore.mlocks, facts.is_mlocked(restore.flags)) {
-        (UNCOUNTED, Some(true)) => bench.held(),
-        (UNCOUNTED, _) => bench.unreadable("the calls of mlock_folio inside the restore"),
+        (UNCOUNTED, Some(true)) => context.held(),
+        (UNCOUNTED, _) => context.unreadable("the calls of mlock_folio inside the restore"),
         (0, _) => {
-            bench.violated(event, "the page was not mlocked again");
+            context.violated(event, "the page was not mlocked again");
         }
-        _ => bench.held(),
+        _ => context.held(),
     }
 }
 

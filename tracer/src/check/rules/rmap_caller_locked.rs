@@ -5,8 +5,8 @@ use tracer_common::event::{Body, FolioWalk, Kind};
 use super::Rule;
 use crate::check::Severity;
 use crate::check::facts::Facts;
+use crate::check::findings::RuleContext;
 use crate::check::info::{Need, RuleInfo};
-use crate::check::ledger::Bench;
 use crate::event::Event;
 
 pub const INFO: RuleInfo = RuleInfo {
@@ -52,26 +52,26 @@ struct CallerLocked {
 
 impl Rule for CallerLocked {
     #[inline]
-    fn event(&mut self, event: &Event, bench: &mut Bench<'_>) {
+    fn event(&mut self, event: &Event, context: &mut RuleContext<'_>) {
         match &event.body {
-            Body::TryToUnmap(walk) | Body::PageMlock(walk) => locked(event, walk, 0, bench),
-            Body::TryToMigrate(walk) => locked(event, walk, self.refused, bench),
+            Body::TryToUnmap(walk) | Body::PageMlock(walk) => locked(event, walk, 0, context),
+            Body::TryToMigrate(walk) => locked(event, walk, self.refused, context),
             _ => {}
         }
     }
 }
 
 #[inline]
-fn locked(event: &Event, walk: &FolioWalk, refused: u32, bench: &mut Bench<'_>) {
-    match bench.scene.facts.is_locked(walk.flags) {
+fn locked(event: &Event, walk: &FolioWalk, refused: u32, context: &mut RuleContext<'_>) {
+    match context.stream.facts.is_locked(walk.flags) {
         Some(false) => {
-            bench.violated(event, "the folio is not locked");
+            context.violated(event, "the folio is not locked");
         }
         _ if walk.ttu_flags & refused != 0 => {
-            bench.violated(event, format!("flags {:#x} are not accepted", walk.ttu_flags & refused));
+            context.violated(event, format!("flags {:#x} are not accepted", walk.ttu_flags & refused));
         }
-        Some(true) => bench.held(),
-        None => bench.unreadable("the folio's flags"),
+        Some(true) => context.held(),
+        None => context.unreadable("the folio's flags"),
     }
 }
 

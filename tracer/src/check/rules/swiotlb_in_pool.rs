@@ -5,8 +5,8 @@ use tracer_common::event::{Body, Kind, MAPPING_ERROR, SwiotlbMap, SwiotlbMapSing
 use super::Rule;
 use crate::check::Severity;
 use crate::check::facts::Facts;
+use crate::check::findings::RuleContext;
 use crate::check::info::{Need, RuleInfo};
-use crate::check::ledger::Bench;
 use crate::check::state::Mapping;
 use crate::event::{Event, Header};
 
@@ -63,10 +63,10 @@ struct Overlap {
 
 impl Rule for InPool {
     #[inline]
-    fn event(&mut self, event: &Event, bench: &mut Bench<'_>) {
+    fn event(&mut self, event: &Event, context: &mut RuleContext<'_>) {
         match &event.body {
-            Body::SwiotlbMapSingle(map) if map.bounce != MAPPING_ERROR => self.mapped(event, map, bench),
-            Body::SwiotlbMap(map) if !self.open.is_empty() => self.answered(&event.header, map, bench),
+            Body::SwiotlbMapSingle(map) if map.bounce != MAPPING_ERROR => self.mapped(event, map, context),
+            Body::SwiotlbMap(map) if !self.open.is_empty() => self.answered(&event.header, map, context),
             _ => {}
         }
     }
@@ -75,21 +75,21 @@ impl Rule for InPool {
         self.open.clear();
     }
 
-    fn finish(&mut self, end: u64, bench: &mut Bench<'_>) {
+    fn finish(&mut self, end: u64, context: &mut RuleContext<'_>) {
         for overlap in std::mem::take(&mut self.open) {
             // dma-iommu and xen-swiotlb take slots without swiotlb_map: no answer is to come.
             if end.saturating_sub(overlap.event.header.time) >= ANSWER_TIME {
-                overlap.tell(bench);
+                overlap.tell(context);
             } else {
-                bench.ledger.evaluated += 1;
-                bench.ledger.notes.push(
+                context.findings.evaluated += 1;
+                context.findings.notes.push(
                     "an overlap in the last second was left open: the mapping that it overlaps may have failed"
                         .to_owned(),
                 );
             }
         }
         if !self.judges_bounds {
-            bench.ledger.notes.push(
+            context.findings.notes.push(
                 "this kernel adds pools when one is full (CONFIG_SWIOTLB_DYNAMIC): bounds were not judged"
                     .to_owned(),
             );
@@ -99,55 +99,55 @@ impl Rule for InPool {
 
 impl InPool {
     #[inline]
-    fn mapped(&mut self, event: &Event, map: &SwiotlbMapSingle, bench: &mut Bench<'_>) {
+    fn mapped(&mut self, event: &Event, map: &SwiotlbMapSingle, context: &mut RuleContext<'_>) {
         let end = map.bounce.saturating_add(map.size);
         let is_bounded = map.pool_start != UNKNOWN && map.pool_end != UNKNOWN;
         let has_bounds = self.judges_bounds && is_bounded;
         let is_outside = has_bounds && (map.bounce < map.pool_start || end > map.pool_end);
-        let overlaps = bench.scene.state.swiotlb.overlaps(map.bounce, map.size);
+        let overlaps = context.stream.state.swiotlb.overlaps(map.bounce, map.size);
         if is_outside {
             let what = format!("the buffer is not within the pool {:#x}-{:#x}", map.pool_start, map.pool_end);
-            bench.violated(event, what);
+            context.violated(event, what);
         } else if overlaps {
-            self.overlaps(event, map, bench);
+            self.overlaps(event, map, context);
         } else if self.judges_bounds && !is_bounded {
-            bench.unreadable("the bounds of the device's pool");
+            context.unreadable("the bounds of the device's pool");
         } else {
-            bench.held();
+            context.held();
         }
     }
 
     #[cold]
-    fn overlaps(&mut self, event: &Event, map: &SwiotlbMapSingle, bench: &mut Bench<'_>) {
-        let Some((address, holder)) = bench.scene.state.swiotlb.holder(map.bounce, map.size) else {
-            return bench.held();
+    fn overlaps(&mut self, event: &Event, map: &SwiotlbMapSingle, context: &mut RuleContext<'_>) {
+        let Some((address, holder)) = context.stream.state.swiotlb.holder(map.bounce, map.size) else {
+            return context.held();
         };
         let overlap = Overlap { event: *event, address, holder };
         if holder.is_answered || self.open.len() >= MOST_OPEN {
-            overlap.tell(bench);
+            overlap.tell(context);
         } else {
             self.open.push(overlap);
         }
     }
 
-    fn answered(&mut self, header: &Header, map: &SwiotlbMap, bench: &mut Bench<'_>) {
-        let Some((bounce, time)) = bench.scene.state.swiotlb.answered_by(header, map) else { return };
+    fn answered(&mut self, header: &Header, map: &SwiotlbMap, context: &mut RuleContext<'_>) {
+        let Some((bounce, time)) = context.stream.state.swiotlb.answered_by(header, map) else { return };
         let is_of = |overlap: &mut Overlap| overlap.address == bounce && overlap.holder.made.time == time;
         for overlap in self.open.extract_if(.., is_of) {
             if map.dma_address == MAPPING_ERROR {
-                bench.held();
+                context.held();
             } else {
-                overlap.tell(bench);
+                overlap.tell(context);
             }
         }
     }
 }
 
 impl Overlap {
-    fn tell(&self, bench: &mut Bench<'_>) {
+    fn tell(&self, context: &mut RuleContext<'_>) {
         let did = format!("mapped at {:#x}, {} bytes", self.address, self.holder.size);
         let what = "the buffer overlaps one that is still mapped";
-        bench.contradicted(&self.event, what, &self.holder.made, &did);
+        context.contradicted(&self.event, what, &self.holder.made, &did);
     }
 }
 

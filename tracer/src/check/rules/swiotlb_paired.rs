@@ -8,8 +8,8 @@ use tracer_common::event::{
 use super::Rule;
 use crate::check::Severity;
 use crate::check::facts::Facts;
+use crate::check::findings::RuleContext;
 use crate::check::info::{Need, RuleInfo};
-use crate::check::ledger::Bench;
 use crate::event::Event;
 
 pub const INFO: RuleInfo = RuleInfo {
@@ -74,17 +74,17 @@ struct Paired {
 
 impl Rule for Paired {
     #[inline]
-    fn event(&mut self, event: &Event, bench: &mut Bench<'_>) {
+    fn event(&mut self, event: &Event, context: &mut RuleContext<'_>) {
         match &event.body {
             Body::SwiotlbMapSingle(map) => self.mapped(map),
             Body::SwiotlbUnmapSingle(unmap) => {
                 if !self.kept.is_empty() {
                     self.kept.remove(&unmap.bounce);
                 }
-                unmapped(event, unmap, bench);
+                unmapped(event, unmap, context);
             }
-            Body::SwiotlbSlotKept(kept) => self.suspect(event, kept, bench),
-            Body::SwiotlbAlloc(pages) => self.allocated(pages, bench),
+            Body::SwiotlbSlotKept(kept) => self.suspect(event, kept, context),
+            Body::SwiotlbAlloc(pages) => self.allocated(pages, context),
             _ => {}
         }
     }
@@ -93,7 +93,7 @@ impl Rule for Paired {
         self.kept.clear();
     }
 
-    fn finish(&mut self, end: u64, bench: &mut Bench<'_>) {
+    fn finish(&mut self, end: u64, context: &mut RuleContext<'_>) {
         let mut kept: Vec<Event> = std::mem::take(&mut self.kept).into_values().collect();
         kept.sort_by_key(|event| (event.header.time, event.header.cpu));
         let is_old = |event: &&Event| end.saturating_sub(event.header.time) >= TELLING_TIME;
@@ -101,19 +101,19 @@ impl Rule for Paired {
         for event in kept.iter().filter(is_old) {
             let what = "unmapped, and its slots were never given back";
             if old < MANY_KEPT {
-                bench.unanswered(event, what, end);
+                context.unanswered(event, what, end);
             } else {
-                bench.unanswered_surely(event, what, end);
+                context.unanswered_surely(event, what, end);
             }
         }
         let young = kept.len() - old;
         if young > 0 {
-            bench.ledger.notes.push(format!(
+            context.findings.notes.push(format!(
                 "{young} slots were in use after their unmap in the last second; whoever took them may not have reported \
                  of it yet"
             ));
         }
-        note_live(bench);
+        note_live(context);
     }
 }
 
@@ -125,9 +125,9 @@ impl Paired {
         }
     }
 
-    fn allocated(&mut self, pages: &SwiotlbPages, bench: &Bench<'_>) {
+    fn allocated(&mut self, pages: &SwiotlbPages, context: &RuleContext<'_>) {
         if !self.kept.is_empty()
-            && let Some(pfn) = bench.scene.facts.decoder.pfn(pages.page)
+            && let Some(pfn) = context.stream.facts.decoder.pfn(pages.page)
         {
             self.handed_out(pfn << 12, pages.size);
         }
@@ -139,8 +139,8 @@ impl Paired {
         self.kept.retain(|bounce, _| !slots.contains(&(bounce >> 11)));
     }
 
-    fn suspect(&mut self, event: &Event, kept: &SwiotlbSlotKept, bench: &Bench<'_>) {
-        let mappings = &bench.scene.state.swiotlb;
+    fn suspect(&mut self, event: &Event, kept: &SwiotlbSlotKept, context: &RuleContext<'_>) {
+        let mappings = &context.stream.state.swiotlb;
         // The unmap that this event belongs to must be the last that is known of the slot.
         let is_last = mappings.unmapped_by(kept.bounce).is_some_and(|unmap| unmap.tid == event.header.tid);
         if is_last && !mappings.overlaps(kept.bounce, 1) && self.kept.len() < MOST_KEPT {
@@ -150,8 +150,8 @@ impl Paired {
 }
 
 #[inline]
-fn unmapped(event: &Event, unmap: &SwiotlbUnmapSingle, bench: &mut Bench<'_>) {
-    let mappings = &bench.scene.state.swiotlb;
+fn unmapped(event: &Event, unmap: &SwiotlbUnmapSingle, context: &mut RuleContext<'_>) {
+    let mappings = &context.stream.state.swiotlb;
     let mapping = mappings.at(unmap.bounce);
     if let Some(mapping) = mapping
         && unmap.slot_original != u64::MAX
@@ -159,32 +159,32 @@ fn unmapped(event: &Event, unmap: &SwiotlbUnmapSingle, bench: &mut Bench<'_>) {
         && mapping.size == unmap.size
         && mapping.direction == unmap.direction
     {
-        return bench.held();
+        return context.held();
     }
     if let Some(mapping) = mapping.copied() {
-        let scene = bench.scene;
+        let stream = context.stream;
         let what = if unmap.slot_original == u64::MAX {
             "its slot is free: it was given back already".to_owned()
         } else if mapping.device != unmap.device {
-            format!("unmapped for another device than {}", scene.device(mapping.device))
+            format!("unmapped for another device than {}", stream.device(mapping.device))
         } else if mapping.size != unmap.size {
             format!("size {} instead of {}", unmap.size, mapping.size)
         } else {
             format!("direction {} instead of {}", direction(unmap.direction), direction(mapping.direction))
         };
-        bench.contradicted(event, what, &mapping.made, "mapped");
+        context.contradicted(event, what, &mapping.made, "mapped");
     } else if unmap.slot_original == u64::MAX {
         let before = mappings.unmapped_by(unmap.bounce).copied();
-        let scene = bench.scene;
-        if let Some(evidence) = bench.violated(event, "its slot is free: unmapped twice, or never mapped")
+        let stream = context.stream;
+        if let Some(evidence) = context.violated(event, "its slot is free: unmapped twice, or never mapped")
             && let Some(before) = before
         {
-            evidence.before.push(scene.earlier(&before, "unmapped"));
+            evidence.before.push(stream.earlier(&before, "unmapped"));
         }
     } else if let Some(before) = mappings.unmapped_by(unmap.bounce).copied() {
-        bench.contradicted(event, "unmapped again, and not mapped since", &before, "unmapped");
+        context.contradicted(event, "unmapped again, and not mapped since", &before, "unmapped");
     } else if unmap.slot_original != UNKNOWN {
-        bench.held();
+        context.held();
     }
 }
 
@@ -198,26 +198,29 @@ fn direction(number: u32) -> &'static str {
 }
 
 /// Names what outlived the traced command.
-fn note_live(bench: &mut Bench<'_>) {
-    let scene = bench.scene;
-    let unfollowed = scene.state.swiotlb.unfollowed();
+fn note_live(context: &mut RuleContext<'_>) {
+    let stream = context.stream;
+    let unfollowed = stream.state.swiotlb.unfollowed();
     if unfollowed > 0 {
-        bench.ledger.notes.push(format!("{unfollowed} mappings were over the 262144 that are followed"));
+        context.findings.notes.push(format!("{unfollowed} mappings were over the 262144 that are followed"));
     }
-    if !scene.facts.has_command {
+    if !stream.facts.has_command {
         return;
     }
     let mut devices: FxHashMap<u64, (u64, u64)> = FxHashMap::default();
-    for (_, mapping) in scene.state.swiotlb.live() {
+    for (_, mapping) in stream.state.swiotlb.live() {
         let (count, bytes) = devices.entry(mapping.device).or_default();
         *count += 1;
         *bytes = bytes.saturating_add(mapping.size);
     }
     let mut devices: Vec<_> =
-        devices.into_iter().map(|(device, (count, bytes))| (count, bytes, scene.device(device))).collect();
+        devices.into_iter().map(|(device, (count, bytes))| (count, bytes, stream.device(device))).collect();
     devices.sort_by(|a, b| (b.0, b.1, &a.2).cmp(&(a.0, a.1, &b.2)));
     for (count, bytes, device) in devices.iter().take(MOST_NAMED) {
-        bench.ledger.notes.push(format!("{count} mappings of {device} ({bytes} bytes) outlived the command"));
+        context
+            .findings
+            .notes
+            .push(format!("{count} mappings of {device} ({bytes} bytes) outlived the command"));
     }
 }
 

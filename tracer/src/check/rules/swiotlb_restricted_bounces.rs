@@ -5,8 +5,8 @@ use tracer_common::event::{BITS_UNKNOWN, Body, Kind};
 use super::{Rule, stateless};
 use crate::check::Severity;
 use crate::check::facts::Facts;
+use crate::check::findings::RuleContext;
 use crate::check::info::{Need, RuleInfo};
-use crate::check::ledger::Bench;
 use crate::event::Event;
 
 pub const INFO: RuleInfo = RuleInfo {
@@ -44,14 +44,14 @@ pub fn make(_: &Facts) -> Box<dyn Rule> {
     stateless(judge)
 }
 
-fn judge(event: &Event, bench: &mut Bench<'_>) {
+fn judge(event: &Event, context: &mut RuleContext<'_>) {
     match &event.body {
         Body::SwiotlbMapSingle(map) if map.pool_bits == BITS_UNKNOWN => {
-            bench.unreadable("whether the device's pool makes every mapping bounce");
+            context.unreadable("whether the device's pool makes every mapping bounce");
         }
-        Body::SwiotlbMapSingle(map) if map.pool_bits & FORCE_BOUNCE != 0 => bench.held(),
+        Body::SwiotlbMapSingle(map) if map.pool_bits & FORCE_BOUNCE != 0 => context.held(),
         Body::DmaMapDirect(_) => {
-            bench.violated(event, "mapped without a bounce");
+            context.violated(event, "mapped without a bounce");
         }
         _ => {}
     }

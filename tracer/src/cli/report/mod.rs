@@ -10,8 +10,8 @@ use rmapscope::Error;
 use rmapscope::event::{EventName, Weight};
 use rmapscope::flame::{Profile, Profiler};
 use rmapscope::report::aggregate::{Aggregator, Options};
-use rmapscope::report::biography::{self, Biography, Life, Target};
 use rmapscope::report::model::{Key, Report};
+use rmapscope::report::page_history::{self, PageHistory, PageHistoryCollector, Target};
 use rmapscope::report::text::{Layout, Section};
 use rmapscope::report::{json, text};
 use rmapscope::trace_file::{Ending, FileHeader};
@@ -85,7 +85,7 @@ pub struct ContentArgs {
     addr: Option<Target>,
 }
 
-/// Options of the report that a page's biography has no use for.
+/// Options of the report that a page's page_history has no use for.
 const NOT_OF_ONE_PAGE: [&str; 7] =
     ["by", "sort", "section", "FilterArgs", "ChoiceArgs", "EventArgs", "TaskArgs"];
 
@@ -147,25 +147,25 @@ struct Sums {
     /// Where it was asked for.
     report: Option<Report>,
     profile: Option<Profile>,
-    life: Option<Life>,
+    life: Option<PageHistory>,
 }
 
 /// Those that sum up, all at once.
-type Collectors = (Option<Aggregator>, (Option<Profiler>, Option<Biography>));
+type Collectors = (Option<Aggregator>, (Option<Profiler>, Option<PageHistoryCollector>));
 
 fn collectors(args: &ReportArgs, header: &FileHeader, options: Options) -> Collectors {
     let target = args.content.page.or(args.content.addr);
     let profiler = args.files.profiler(header, &options.filter);
     let is_summed_up = target.is_none() || args.files.any();
     let aggregator = is_summed_up.then(|| Aggregator::new(header, options));
-    (aggregator, (profiler, target.map(|target| Biography::new(header, target))))
+    (aggregator, (profiler, target.map(|target| PageHistoryCollector::new(header, target))))
 }
 
-fn finish((aggregator, (profiler, biography)): Collectors, incomplete: Option<String>) -> Sums {
+fn finish((aggregator, (profiler, page_history)): Collectors, incomplete: Option<String>) -> Sums {
     Sums {
         report: aggregator.map(|aggregator| aggregator.finish(incomplete.clone())),
         profile: profiler.map(|profiler| profiler.finish(incomplete.clone())),
-        life: biography.map(|biography| biography.finish(incomplete)),
+        life: page_history.map(|page_history| page_history.finish(incomplete)),
     }
 }
 
@@ -213,8 +213,8 @@ fn rendered(args: &ReportArgs, sums: &Sums, global: &GlobalArgs) -> Result<Strin
     let (content, stacks) = (&args.content, args.session.stacks);
     let layout = terminal::layout(global.colors_output());
     match (&sums.life, &sums.report) {
-        (Some(life), _) if content.json => Ok(biography::json(life) + "\n"),
-        (Some(life), _) => Ok(biography::text(life, stacks, layout.color)),
+        (Some(life), _) if content.json => Ok(page_history::json(life) + "\n"),
+        (Some(life), _) => Ok(page_history::text(life, stacks, layout.color)),
         (None, Some(report)) if content.json => json::render(report).map_err(|error| {
             Error::failure(
                 format!("the report cannot be written: {error}"),

@@ -3,7 +3,7 @@
 use tracer_common::event::Kind;
 use tracer_common::point::Point;
 
-use super::{ADDRESS, Absence, Argument, Behind, Candidate, Entry, FOLIO, Moment, Scope, VMA};
+use super::{ADDRESS, Absence, Argument, AttachPhase, Behind, Candidate, Entry, FOLIO, Scope, VMA};
 
 const CONFIG: Option<&str> = Some("DEVICE_PRIVATE");
 
@@ -57,7 +57,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         },
         ..Entry::of(
             Point::MakeDeviceExclusiveRange,
-            Moment::Return,
+            AttachPhase::Return,
             &[Kind::MakeDeviceExclusive, Kind::ExclusivePage],
         )
     },
@@ -85,7 +85,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         },
         ..Entry::of(
             Point::MakeDeviceExclusive,
-            Moment::Return,
+            AttachPhase::Return,
             &[Kind::MakeDeviceExclusive, Kind::ExclusivePage],
         )
     },
@@ -109,7 +109,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             reason: "Linux 5.14 to 6.14 with CONFIG_DEVICE_PRIVATE walk the reverse map; since 6.15 one entry is \
                      changed without a walk",
         },
-        ..Entry::of(Point::PageMakeDeviceExclusiveOne, Moment::Return, &[Kind::ExclusiveVma])
+        ..Entry::of(Point::PageMakeDeviceExclusiveOne, AttachPhase::Return, &[Kind::ExclusiveVma])
     },
     Entry {
         arguments: &[
@@ -140,7 +140,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             reason: "exclusive_fault stands in: it shows the CPU access that revokes, but neither the restored \
                      entry nor the restores by fork",
         },
-        ..Entry::of(Point::RestoreExclusivePte, Moment::Both, &[Kind::RestoreExclusive])
+        ..Entry::of(Point::RestoreExclusivePte, AttachPhase::Both, &[Kind::RestoreExclusive])
     },
     Entry {
         arguments: &[Argument::pointer(&["vmf"], &["vm_fault"])],
@@ -153,7 +153,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel has it; its symbol is missing",
         },
-        ..Entry::of(Point::DoSwapPage, Moment::Return, &[Kind::ExclusiveFault])
+        ..Entry::of(Point::DoSwapPage, AttachPhase::Return, &[Kind::ExclusiveFault])
     },
     Entry {
         arguments: &[
@@ -192,7 +192,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "ends of exclusive entries by munmap, madvise and exit are not seen",
         },
-        ..Entry::of(Point::UnmapPageRange, Moment::Entry, &[Kind::ExclusiveZap])
+        ..Entry::of(Point::UnmapPageRange, AttachPhase::Entry, &[Kind::ExclusiveZap])
     },
     Entry {
         arguments: &[
@@ -220,7 +220,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel with an MMU has it; its symbol is missing",
         },
-        ..Entry::of(Point::MovePageTables, Moment::Both, &[Kind::ExclusiveMove])
+        ..Entry::of(Point::MovePageTables, AttachPhase::Both, &[Kind::ExclusiveMove])
     },
     Entry {
         arguments: &[MM],
@@ -233,6 +233,6 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel with an MMU has it; its symbol is missing",
         },
-        ..Entry::of(Point::ExitMmap, Moment::Untimed, &[Kind::ExclusiveExit])
+        ..Entry::of(Point::ExitMmap, AttachPhase::Untimed, &[Kind::ExclusiveExit])
     },
 ];

@@ -4,7 +4,7 @@ use tracer_common::event::Kind;
 use tracer_common::point::Point;
 
 use super::exclusive::MAKERS;
-use super::{Absence, Argument, Candidate, Entry, Moment, Tables};
+use super::{Absence, Argument, AttachPhase, Candidate, Entry, Tables};
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
@@ -36,7 +36,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel with an MMU has it; its symbol is missing",
         },
-        ..Entry::of(Point::CopyPageRange, Moment::Both, &[Kind::CopyPageRange])
+        ..Entry::of(Point::CopyPageRange, AttachPhase::Both, &[Kind::CopyPageRange])
     },
     Entry {
         also: &[Kind::CopyPageRange],
@@ -56,6 +56,6 @@ pub(super) const ENTRIES: &[Entry] = &[
             reason: "copy_page_range stands in: it shows the VMAs, the range and the result, but -EBUSY (an exclusive \
                      page was locked) is -ENOMEM there",
         },
-        ..Entry::of(Point::CopyPteRange, Moment::Result, &[])
+        ..Entry::of(Point::CopyPteRange, AttachPhase::Result, &[])
     },
 ];

@@ -3,7 +3,7 @@
 use tracer_common::event::Kind;
 use tracer_common::point::Point;
 
-use super::{ADDRESS, Absence, Argument, Candidate, Entry, Holds, Moment, Place, VMA};
+use super::{ADDRESS, Absence, Argument, AttachPhase, Candidate, Entry, Holds, Place, VMA};
 
 const CONFIG: Option<&str> = Some("MIGRATION");
 
@@ -45,7 +45,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         lost_without_probe_read: Some("the page behind the entry, and its flags"),
         candidates: &[Candidate::of("migrate:set_migration_pte", "6.1 on (absent in 5.15)", ENTRY_SIGNATURE)],
         absence: NO_ENTRY_TRACEPOINT,
-        ..Entry::of(Point::SetMigrationPte, Moment::Entry, &[Kind::MigrationEntrySet])
+        ..Entry::of(Point::SetMigrationPte, AttachPhase::Entry, &[Kind::MigrationEntrySet])
     },
     Entry {
         arguments: ENTRY,
@@ -56,21 +56,21 @@ pub(super) const ENTRIES: &[Entry] = &[
             ENTRY_SIGNATURE,
         )],
         absence: NO_ENTRY_TRACEPOINT,
-        ..Entry::of(Point::MigrationPteRemoved, Moment::Entry, &[Kind::MigrationEntryRemoved])
+        ..Entry::of(Point::MigrationPteRemoved, AttachPhase::Entry, &[Kind::MigrationEntryRemoved])
     },
     Entry {
         arguments: HUGE_ENTRY,
         lost_without_probe_read: Some("the page behind the entry, and its flags"),
         candidates: &[Candidate::of("thp:set_migration_pmd", HUGE_VERSIONS, HUGE_ENTRY_SIGNATURE)],
         absence: NO_HUGE_ENTRIES,
-        ..Entry::of(Point::SetMigrationPmd, Moment::Entry, &[Kind::MigrationEntrySet])
+        ..Entry::of(Point::SetMigrationPmd, AttachPhase::Entry, &[Kind::MigrationEntrySet])
     },
     Entry {
         arguments: HUGE_ENTRY,
         lost_without_probe_read: Some("the page behind the entry, and its flags"),
         candidates: &[Candidate::of("thp:remove_migration_pmd", HUGE_VERSIONS, HUGE_ENTRY_SIGNATURE)],
         absence: NO_HUGE_ENTRIES,
-        ..Entry::of(Point::MigrationPmdRemoved, Moment::Entry, &[Kind::MigrationEntryRemoved])
+        ..Entry::of(Point::MigrationPmdRemoved, AttachPhase::Entry, &[Kind::MigrationEntryRemoved])
     },
     Entry {
         arguments: &[
@@ -97,7 +97,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel with CONFIG_MIGRATION has it; its symbol is missing",
         },
-        ..Entry::of(Point::RemoveMigrationPte, Moment::Both, &[Kind::RemoveMigrationPte])
+        ..Entry::of(Point::RemoveMigrationPte, AttachPhase::Both, &[Kind::RemoveMigrationPte])
     },
     Entry {
         // Counters were added in the middle (6.12: large folios split); mode and reason stay last.
@@ -122,7 +122,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel with CONFIG_MIGRATION has the tracepoint; its BTF type is missing",
         },
-        ..Entry::of(Point::MigratePages, Moment::Entry, &[Kind::MigratePages])
+        ..Entry::of(Point::MigratePages, AttachPhase::Entry, &[Kind::MigratePages])
     },
     Entry {
         arguments: &[Argument::pointer(&["args"], &["migrate_vma"])],
@@ -141,7 +141,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "it comes with device memory (CONFIG_DEVICE_PRIVATE, since 5.18 CONFIG_DEVICE_MIGRATION)",
         },
-        ..Entry::of(Point::MigrateVmaSetup, Moment::Return, &[Kind::MigrateVmaSetup])
+        ..Entry::of(Point::MigrateVmaSetup, AttachPhase::Return, &[Kind::MigrateVmaSetup])
     },
     Entry {
         arguments: &[Argument::pointer(&["src", "page"], &["folio", "page"]), Argument::value(&["mode"])],
@@ -165,6 +165,6 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "migrate_pages says how many pages could not be migrated, but not which",
         },
-        ..Entry::of(Point::MoveToNewFolio, Moment::Untimed, &[Kind::MigrateRefused])
+        ..Entry::of(Point::MoveToNewFolio, AttachPhase::Untimed, &[Kind::MigrateRefused])
     },
 ];

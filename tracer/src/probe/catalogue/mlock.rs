@@ -3,7 +3,7 @@
 use tracer_common::event::Kind;
 use tracer_common::point::Point;
 
-use super::{ADDRESS, Absence, Argument, Behind, Candidate, Entry, FOLIO, Moment, Scope, VMA};
+use super::{ADDRESS, Absence, Argument, AttachPhase, Behind, Candidate, Entry, FOLIO, Scope, VMA};
 
 const NO_WALK: Absence = Absence {
     config: None,
@@ -19,7 +19,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         fields: &["page_flags"],
         candidates: &[Candidate::of("page_mlock", "5.14 to 5.17", &["struct page *page"])],
         absence: NO_WALK,
-        ..Entry::of(Point::PageMlock, Moment::Return, &[Kind::PageMlock])
+        ..Entry::of(Point::PageMlock, AttachPhase::Return, &[Kind::PageMlock])
     },
     Entry {
         scope: Scope::PerVma,
@@ -31,7 +31,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             &["struct page *page, struct vm_area_struct *vma, unsigned long address, void *unused"],
         )],
         absence: NO_WALK,
-        ..Entry::of(Point::PageMlockOne, Moment::Return, &[Kind::PageMlockOne])
+        ..Entry::of(Point::PageMlockOne, AttachPhase::Return, &[Kind::PageMlockOne])
     },
     Entry {
         arguments: &[FOLIO],
@@ -46,7 +46,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel with an MMU has mlock_folio (5.18 on) or mlock_vma_page; their symbols are missing",
         },
-        ..Entry::of(Point::MlockFolio, Moment::Entry, &[Kind::MlockFolio])
+        ..Entry::of(Point::MlockFolio, AttachPhase::Entry, &[Kind::MlockFolio])
     },
     Entry {
         arguments: &[FOLIO],
@@ -68,7 +68,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             reason: "every kernel with an MMU has munlock_folio (6.3 on), munlock_page (5.18 on) or \
                      munlock_vma_page; their symbols are missing",
         },
-        ..Entry::of(Point::MunlockFolio, Moment::Entry, &[Kind::MunlockFolio])
+        ..Entry::of(Point::MunlockFolio, AttachPhase::Entry, &[Kind::MunlockFolio])
     },
     Entry {
         arguments: &[
@@ -100,6 +100,6 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel with an MMU has it, as a static function; its symbol is missing",
         },
-        ..Entry::of(Point::MlockFixup, Moment::Both, &[Kind::MlockFixup])
+        ..Entry::of(Point::MlockFixup, AttachPhase::Both, &[Kind::MlockFixup])
     },
 ];

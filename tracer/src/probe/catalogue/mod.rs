@@ -26,7 +26,7 @@ pub struct Entry {
     /// Events of other points to which it adds, and events that it makes along with others.
     pub also: &'static [Kind],
     /// When its programs run.
-    pub moment: Moment,
+    pub phase: AttachPhase,
     /// Whether its events come with their family.
     pub scope: Scope,
     /// Its arguments, one for each of [`Point::arguments`].
@@ -63,7 +63,7 @@ pub struct Tables {
 
 /// When a point's programs run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
+pub enum AttachPhase {
     /// At the function's entry (or the tracepoint); there is no program for the return.
     Entry,
     /// At its entry, and for this event at its return too.
@@ -189,12 +189,12 @@ pub fn entry(point: Point) -> &'static Entry {
 
 impl Entry {
     /// An entry with nothing in it yet.
-    const fn of(point: Point, moment: Moment, kinds: &'static [Kind]) -> Self {
+    const fn of(point: Point, phase: AttachPhase, kinds: &'static [Kind]) -> Self {
         Self {
             point,
             kinds,
             also: &[],
-            moment,
+            phase,
             scope: Scope::Family,
             arguments: &[],
             fields: &[],

@@ -1,9 +1,9 @@
-//! Life of processes. These tracepoints are older than every kernel that has BTF.
+//! PageHistory of processes. These tracepoints are older than every kernel that has BTF.
 
 use tracer_common::event::Kind;
 use tracer_common::point::Point;
 
-use super::{Absence, Argument, Candidate, Entry, Holds, Moment, Place};
+use super::{Absence, Argument, AttachPhase, Candidate, Entry, Holds, Place};
 
 const TASK: Argument = Argument::at(Place::FromStart(0), Holds::Pointer(&["task_struct"]));
 
@@ -24,7 +24,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             &["struct task_struct *, struct task_struct *"],
         )],
         absence: ABSENCE,
-        ..Entry::of(Point::ProcessFork, Moment::Entry, &[Kind::ProcessFork])
+        ..Entry::of(Point::ProcessFork, AttachPhase::Entry, &[Kind::ProcessFork])
     },
     Entry {
         arguments: &[TASK, Argument::at(Place::FromStart(1), Holds::Value)],
@@ -35,7 +35,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             &["struct task_struct *, pid_t, struct linux_binprm *"],
         )],
         absence: ABSENCE,
-        ..Entry::of(Point::ProcessExec, Moment::Entry, &[Kind::ProcessExec])
+        ..Entry::of(Point::ProcessExec, AttachPhase::Entry, &[Kind::ProcessExec])
     },
     Entry {
         arguments: &[TASK],
@@ -46,7 +46,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             &["struct task_struct *", "struct task_struct *, bool"],
         )],
         absence: ABSENCE,
-        ..Entry::of(Point::ProcessExit, Moment::Entry, &[Kind::ProcessExit])
+        ..Entry::of(Point::ProcessExit, AttachPhase::Entry, &[Kind::ProcessExit])
     },
     Entry {
         arguments: &[TASK, Argument::at(Place::FromStart(1), Holds::Pointer(&["char"]))],
@@ -54,6 +54,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         lost_without_probe_read: Some("the new name"),
         candidates: &[Candidate::of("task:task_rename", "all", &["struct task_struct *, const char *"])],
         absence: ABSENCE,
-        ..Entry::of(Point::ProcessRename, Moment::Entry, &[Kind::ProcessRename])
+        ..Entry::of(Point::ProcessRename, AttachPhase::Entry, &[Kind::ProcessRename])
     },
 ];

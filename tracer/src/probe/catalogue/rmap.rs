@@ -3,7 +3,7 @@
 use tracer_common::event::Kind;
 use tracer_common::point::Point;
 
-use super::{ADDRESS, Absence, Argument, Candidate, Entry, FOLIO, Moment, Scope, Tables, VMA};
+use super::{ADDRESS, Absence, Argument, AttachPhase, Candidate, Entry, FOLIO, Scope, Tables, VMA};
 
 const FLAGS: Argument = Argument::value(&["flags"]);
 const ARG: Argument = Argument::pointer(&["arg"], &[]);
@@ -33,14 +33,14 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel with an MMU has it; its symbol is missing",
         },
-        ..Entry::of(Point::TryToUnmap, Moment::Return, &[Kind::TryToUnmap])
+        ..Entry::of(Point::TryToUnmap, AttachPhase::Return, &[Kind::TryToUnmap])
     },
     Entry {
         arguments: &[FOLIO, FLAGS],
         fields: &["page_flags"],
         candidates: &[Candidate::of("try_to_migrate", "5.14 on", WALK)],
         absence: NO_MIGRATION,
-        ..Entry::of(Point::TryToMigrate, Moment::Return, &[Kind::TryToMigrate])
+        ..Entry::of(Point::TryToMigrate, AttachPhase::Return, &[Kind::TryToMigrate])
     },
     Entry {
         scope: Scope::PerVma,
@@ -58,7 +58,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel with an MMU has it; its symbol is missing",
         },
-        ..Entry::of(Point::TryToUnmapOne, Moment::Both, &[Kind::TryToUnmapOne])
+        ..Entry::of(Point::TryToUnmapOne, AttachPhase::Both, &[Kind::TryToUnmapOne])
     },
     Entry {
         scope: Scope::PerVma,
@@ -66,6 +66,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         fields: &["page_flags", "vma_mm", "vma_flags"],
         candidates: &[Candidate::of("try_to_migrate_one", "5.14 on", VISIT)],
         absence: NO_MIGRATION,
-        ..Entry::of(Point::TryToMigrateOne, Moment::Return, &[Kind::TryToMigrateOne])
+        ..Entry::of(Point::TryToMigrateOne, AttachPhase::Return, &[Kind::TryToMigrateOne])
     },
 ];

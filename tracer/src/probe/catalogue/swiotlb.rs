@@ -3,7 +3,7 @@
 use tracer_common::event::Kind;
 use tracer_common::point::Point;
 
-use super::{Absence, Argument, Behind, Candidate, Entry, Moment};
+use super::{Absence, Argument, AttachPhase, Behind, Candidate, Entry};
 
 const DEV: Argument = Argument::pointer(&["dev", "hwdev"], &["device"]);
 const TLB_ADDR: Argument = Argument::value(&["tlb_addr"]);
@@ -51,7 +51,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             ],
         )],
         absence: NO_SWIOTLB,
-        ..Entry::of(Point::SwiotlbMap, Moment::Return, &[Kind::SwiotlbMap])
+        ..Entry::of(Point::SwiotlbMap, AttachPhase::Return, &[Kind::SwiotlbMap])
     },
     Entry {
         also: NAMES,
@@ -78,7 +78,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             ],
         )],
         absence: NO_SWIOTLB,
-        ..Entry::of(Point::SwiotlbTblMapSingle, Moment::Return, &[Kind::SwiotlbMapSingle])
+        ..Entry::of(Point::SwiotlbTblMapSingle, AttachPhase::Return, &[Kind::SwiotlbMapSingle])
     },
     Entry {
         also: NAMES,
@@ -116,7 +116,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         absence: NO_SWIOTLB,
         ..Entry::of(
             Point::SwiotlbTblUnmapSingle,
-            Moment::EntryAnd(Kind::SwiotlbSlotKept),
+            AttachPhase::EntryAnd(Kind::SwiotlbSlotKept),
             &[Kind::SwiotlbUnmapSingle, Kind::SwiotlbSlotKept],
         )
     },
@@ -129,7 +129,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             Candidate::of("swiotlb_sync_single_for_cpu", "5.15 to 6.10 (inline since 6.11)", &[SYNC]),
         ],
         absence: NO_SWIOTLB,
-        ..Entry::of(Point::SwiotlbSyncSingleForCpu, Moment::Entry, &[Kind::SwiotlbSyncForCpu])
+        ..Entry::of(Point::SwiotlbSyncSingleForCpu, AttachPhase::Entry, &[Kind::SwiotlbSyncForCpu])
     },
     Entry {
         also: NAMES,
@@ -140,7 +140,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             Candidate::of("swiotlb_sync_single_for_device", "5.15 to 6.10 (inline since 6.11)", &[SYNC]),
         ],
         absence: NO_SWIOTLB,
-        ..Entry::of(Point::SwiotlbSyncSingleForDevice, Moment::Entry, &[Kind::SwiotlbSyncForDevice])
+        ..Entry::of(Point::SwiotlbSyncSingleForDevice, AttachPhase::Entry, &[Kind::SwiotlbSyncForDevice])
     },
     Entry {
         also: NAMES,
@@ -148,7 +148,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         lost_without_probe_read: LOST_NAME,
         candidates: &[Candidate::of("swiotlb_alloc", "5.15 on", &["struct device *dev, size_t size"])],
         absence: NO_RESTRICTED_POOL,
-        ..Entry::of(Point::SwiotlbAlloc, Moment::Return, &[Kind::SwiotlbAlloc])
+        ..Entry::of(Point::SwiotlbAlloc, AttachPhase::Return, &[Kind::SwiotlbAlloc])
     },
     Entry {
         also: NAMES,
@@ -160,7 +160,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             &["struct device *dev, struct page *page, size_t size"],
         )],
         absence: NO_RESTRICTED_POOL,
-        ..Entry::of(Point::SwiotlbFree, Moment::Return, &[Kind::SwiotlbFree])
+        ..Entry::of(Point::SwiotlbFree, AttachPhase::Return, &[Kind::SwiotlbFree])
     },
     Entry {
         also: NAMES,
@@ -191,7 +191,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             ),
         ],
         absence: NO_DMA,
-        ..Entry::of(Point::DmaMapPage, Moment::Untimed, &[Kind::DmaMapDirect])
+        ..Entry::of(Point::DmaMapPage, AttachPhase::Untimed, &[Kind::DmaMapDirect])
     },
     Entry {
         also: NAMES,
@@ -214,6 +214,6 @@ pub(super) const ENTRIES: &[Entry] = &[
                  unsigned long attrs"],
         )],
         absence: NO_DMA,
-        ..Entry::of(Point::DmaDirectMapSg, Moment::Untimed, &[Kind::DmaMapDirect])
+        ..Entry::of(Point::DmaDirectMapSg, AttachPhase::Untimed, &[Kind::DmaMapDirect])
     },
 ];

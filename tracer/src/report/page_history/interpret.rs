@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use tracer_common::event::{Body, MAPCOUNT_UNKNOWN, UNKNOWN};
 
 use super::Target;
+use super::history::{Change, Entry, Episode, Lost, Moment, PageHistory, Space, State};
 use super::kept::Kept;
-use super::life::{Change, Entry, Episode, Life, Lost, Moment, Space, State};
 use crate::check::Facts;
 use crate::event::{Event, Names, Type, Value};
 use crate::event::{Subject, held};
@@ -15,7 +15,7 @@ use crate::follow::spaces::{Id, Spaces};
 use crate::output::write_value;
 use crate::report::stack::{frame_name, kernel_frames};
 
-/// Most states of a life that are told.
+/// Most states of a history that are told.
 const MOST_STATES: usize = 1 << 18;
 
 /// What was kept of the stream.
@@ -70,7 +70,7 @@ struct Interpreter<'a> {
     /// Bounce buffers of the page that live.
     bounces: Vec<u64>,
     bounce_ends: Bounces,
-    life: Life,
+    history: PageHistory,
 }
 
 /// What the entries of a target say.
@@ -81,8 +81,8 @@ pub fn interpret(
     facts: &Facts,
     names: &Names,
     page_size: u64,
-) -> Life {
-    let life = Life {
+) -> PageHistory {
+    let history = PageHistory {
         target,
         events: 0,
         spaces: Vec::new(),
@@ -108,12 +108,12 @@ pub fn interpret(
         arrived: false,
         bounces: Vec::new(),
         bounce_ends: Bounces::default(),
-        life,
+        history,
     };
     let (first, left_out, last) = kept.into_parts();
     first.into_iter().for_each(|seen| interpreter.take(seen));
     if left_out > 0 {
-        interpreter.life.entries.push(Entry::LeftOut(left_out));
+        interpreter.history.entries.push(Entry::LeftOut(left_out));
         interpreter.doubt();
     }
     last.into_iter().for_each(|seen| interpreter.take(seen));
@@ -131,7 +131,7 @@ impl Interpreter<'_> {
             }
             Seen::Lost(lost) => {
                 let is_mapping = lost.family != Some("swiotlb");
-                self.life.entries.push(Entry::Lost(lost));
+                self.history.entries.push(Entry::Lost(lost));
                 if is_mapping { self.doubt() } else { self.doubt_bounces() }
             }
         }
@@ -149,8 +149,8 @@ impl Interpreter<'_> {
             return false;
         }
         for owner in if owners.is_empty() { vec![0] } else { owners } {
-            if !self.life.others.contains(&owner) {
-                self.life.others.push(owner);
+            if !self.history.others.contains(&owner) {
+                self.history.others.push(owner);
             }
         }
         false
@@ -169,11 +169,11 @@ impl Interpreter<'_> {
             let (mm, owner) = self.spaces.get(*id);
             let (pid, is_certain) = owner.map_or((None, false), |owner| (Some(owner.pid), owner.is_certain));
             let space = Space { mm, pid, is_certain };
-            if !self.life.spaces.contains(&space) {
-                self.life.spaces.push(space);
+            if !self.history.spaces.contains(&space) {
+                self.history.spaces.push(space);
             }
         }
-        self.life.events += u64::from(about);
+        self.history.events += u64::from(about);
         self.arrives(event, about);
         let changes = if about { self.changes(event) } else { Vec::new() };
         let stack = self.names.stack(event.header.stack).map(kernel_frames).unwrap_or_default();
@@ -190,9 +190,9 @@ impl Interpreter<'_> {
             fields: self.fields(event),
             stack: stack.into_iter().map(|frame| frame_name(frame).into_owned()).collect(),
         };
-        let place = self.life.entries.len();
+        let place = self.history.entries.len();
         let cause = format!("{} by {} {}/{}", moment.event, moment.comm, moment.pid, moment.tid);
-        self.life.entries.push(Entry::Event(moment));
+        self.history.entries.push(Entry::Event(moment));
         let is_elsewhere = about && self.is_elsewhere(spaces);
         if let Some(going) = self.main.as_mut().filter(|_| is_elsewhere) {
             going.over = true;
@@ -288,9 +288,9 @@ impl Interpreter<'_> {
             }
         }
         if let Some(pfn) = self.pfn
-            && !self.life.pfns.contains(&pfn)
+            && !self.history.pfns.contains(&pfn)
         {
-            self.life.pfns.push(pfn);
+            self.history.pfns.push(pfn);
         }
         if let Some(entry) = self.entry(event) {
             self.changed("entry", entry, &mut changes);
@@ -420,11 +420,11 @@ impl Interpreter<'_> {
 
     fn end(&mut self, going: Option<Going>, to: Option<u64>, ended: Option<(usize, &str)>) {
         let Some(going) = going else { return };
-        if self.life.states.len() >= MOST_STATES {
+        if self.history.states.len() >= MOST_STATES {
             return;
         }
         let to = to.filter(|_| going.state != State::Unknown || ended.is_some());
-        self.life.states.push(Episode {
+        self.history.states.push(Episode {
             state: going.state,
             pfn: going.pfn,
             from: going.from,
@@ -506,7 +506,7 @@ impl Interpreter<'_> {
 
     /// What happened to the page in between is not known.
     fn doubt(&mut self) {
-        let place = self.life.entries.len() - 1;
+        let place = self.history.entries.len() - 1;
         if let Some(going) = self.main.take() {
             self.end(Some(going), None, Some((place, "events are missing")));
         }
@@ -518,7 +518,7 @@ impl Interpreter<'_> {
     }
 
     fn doubt_bounces(&mut self) {
-        let place = self.life.entries.len() - 1;
+        let place = self.history.entries.len() - 1;
         if let Some(going) = self.bounced.take() {
             self.end(Some(going), None, Some((place, "events are missing")));
         }
@@ -526,12 +526,12 @@ impl Interpreter<'_> {
         self.bounce_ends.lost();
     }
 
-    fn finish(mut self) -> Life {
+    fn finish(mut self) -> PageHistory {
         for going in [self.main.take(), self.mlocked.take(), self.bounced.take()] {
             self.end(going, None, None);
         }
-        self.life.states.sort_by_key(|episode| (episode.began, episode.from));
-        self.life.others.sort_unstable();
-        self.life
+        self.history.states.sort_by_key(|episode| (episode.began, episode.from));
+        self.history.others.sort_unstable();
+        self.history
     }
 }

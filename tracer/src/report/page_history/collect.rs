@@ -4,9 +4,9 @@ use rustc_hash::FxHashMap;
 use tracer_common::event::{Body, Header, Kind, MAPPING_ERROR};
 use tracer_common::family::Family;
 
+use super::history::{Lost, PageHistory};
 use super::interpret::{Seen, interpret};
 use super::kept::Kept;
-use super::life::{Life, Lost};
 use super::{MOST, Target};
 use crate::Error;
 use crate::check::Facts;
@@ -22,8 +22,8 @@ const MOST_PLACES: usize = 256;
 /// How far back an event without an address space may be when the visit that it was a part of tells it.
 const MOST_BACK: usize = 16;
 
-/// Collects the biography of a page from a stream.
-pub struct Biography {
+/// Collects the page_history of a page from a stream.
+pub struct PageHistoryCollector {
     target: Target,
     page_size: u64,
     facts: Facts,
@@ -43,7 +43,7 @@ pub struct Biography {
     has_summary: bool,
 }
 
-impl Biography {
+impl PageHistoryCollector {
     /// Of that target, in a stream with that header.
     pub fn new(header: &FileHeader, target: Target) -> Self {
         let page_size = header.kernel.page_size.max(1);
@@ -296,21 +296,21 @@ impl Biography {
         }));
     }
 
-    /// The biography. `incomplete` says why the stream is not whole, for example because the file is cut.
-    pub fn finish(self, incomplete: Option<String>) -> Life {
+    /// The page_history. `incomplete` says why the stream is not whole, for example because the file is cut.
+    pub fn finish(self, incomplete: Option<String>) -> PageHistory {
         let incomplete = incomplete
             .or_else(|| (!self.has_summary).then(|| "the recording did not end in order".to_owned()));
         let span = self.last.saturating_sub(self.start.unwrap_or_default());
-        let mut life =
+        let mut history =
             interpret(self.target, self.kept, &self.spaces, &self.facts, &self.names, self.page_size);
         if matches!(self.target, Target::Page { .. }) {
-            life.events = self.about;
+            history.events = self.about;
         }
-        Life { span, incomplete, ..life }
+        PageHistory { span, incomplete, ..history }
     }
 }
 
-impl Sink for Biography {
+impl Sink for PageHistoryCollector {
     fn record(&mut self, record: &[u8]) -> Result<(), Error> {
         match Event::decode(record) {
             Ok(event) => self.event(&event),

@@ -4,7 +4,7 @@ use tracer_common::event::Header;
 
 use super::Evidence;
 use super::losses::Losses;
-use super::scene::Scene;
+use super::stream_context::StreamContext;
 use crate::event::Event;
 
 /// Most violations that are kept to be looked at again when it is known what was lost.
@@ -12,7 +12,7 @@ const MOST_PROVISIONAL: usize = 1 << 12;
 
 /// The accounts of one rule.
 #[derive(Debug)]
-pub struct Ledger {
+pub struct Findings {
     /// How often it was evaluated.
     pub evaluated: u64,
     violations: u64,
@@ -47,7 +47,7 @@ enum Doubt {
 
 /// The violations of a rule that stand when everything is known.
 #[derive(Debug, Default)]
-pub struct Standing {
+pub struct Confirmed {
     /// How many.
     pub violations: u64,
     /// The first ones.
@@ -56,7 +56,7 @@ pub struct Standing {
     pub doubtful: u64,
 }
 
-impl Ledger {
+impl Findings {
     /// Nothing found; keeps that much evidence.
     pub fn new(limit: usize) -> Self {
         Self {
@@ -76,8 +76,8 @@ impl Ledger {
     }
 
     /// The violations that stand. `families` (bits by number) are those of the rule's events.
-    pub fn settle(&mut self, losses: &Losses, families: u32) -> Standing {
-        let mut standing = Standing { violations: self.violations, ..Standing::default() };
+    pub fn settle(&mut self, losses: &Losses, families: u32) -> Confirmed {
+        let mut confirmed = Confirmed { violations: self.violations, ..Confirmed::default() };
         let mut dropped = vec![false; self.evidence.len()];
         for provisional in &self.provisional {
             let (since, until) = (provisional.since, provisional.until);
@@ -86,8 +86,8 @@ impl Ledger {
                 Doubt::OnlyNoticed => losses.noticed(families, since, until),
             };
             if may_be_missing {
-                standing.violations -= provisional.count;
-                standing.doubtful += provisional.count;
+                confirmed.violations -= provisional.count;
+                confirmed.doubtful += provisional.count;
                 if let Some(place) = provisional.evidence {
                     dropped[place] = true;
                 }
@@ -95,49 +95,49 @@ impl Ledger {
         }
         let mut dropped = dropped.into_iter();
         self.evidence.retain(|_| !dropped.next().unwrap_or(false));
-        standing.evidence = std::mem::take(&mut self.evidence);
-        standing
+        confirmed.evidence = std::mem::take(&mut self.evidence);
+        confirmed
     }
 }
 
 /// A rule's place at work: what is known, and where its findings go.
-pub struct Bench<'a> {
+pub struct RuleContext<'a> {
     /// What is known.
-    pub scene: &'a Scene<'a>,
+    pub stream: &'a StreamContext<'a>,
     /// The rule's accounts.
-    pub ledger: &'a mut Ledger,
+    pub findings: &'a mut Findings,
 }
 
-impl Bench<'_> {
+impl RuleContext<'_> {
     /// The rule was evaluated and held.
     #[inline]
     pub fn held(&mut self) {
-        self.ledger.evaluated += 1;
+        self.findings.evaluated += 1;
     }
 
     /// The rule was to be evaluated, but `what` could not be read.
     #[cold]
     pub fn unreadable(&mut self, what: &'static str) {
-        match self.ledger.unreadable.iter_mut().find(|(known, _)| *known == what) {
+        match self.findings.unreadable.iter_mut().find(|(known, _)| *known == what) {
             Some((_, count)) => *count += 1,
-            None => self.ledger.unreadable.push((what, 1)),
+            None => self.findings.unreadable.push((what, 1)),
         }
     }
 
     /// The rule did not hold, as this event alone shows. The evidence, where it is kept, can be completed.
     #[cold]
     pub fn violated(&mut self, event: &Event, what: impl Into<String>) -> Option<&mut Evidence> {
-        self.ledger.evaluated += 1;
+        self.findings.evaluated += 1;
         self.found(event, what)
     }
 
     fn found(&mut self, event: &Event, what: impl Into<String>) -> Option<&mut Evidence> {
-        self.ledger.violations += 1;
-        if self.ledger.evidence.len() >= self.ledger.limit {
+        self.findings.violations += 1;
+        if self.findings.evidence.len() >= self.findings.limit {
             return None;
         }
-        self.ledger.evidence.push(self.scene.evidence(event, what));
-        self.ledger.evidence.last_mut()
+        self.findings.evidence.push(self.stream.evidence(event, what));
+        self.findings.evidence.last_mut()
     }
 
     /// The rule did not hold, as this event shows together with an earlier one: unless something in between
@@ -150,7 +150,7 @@ impl Bench<'_> {
         earlier: &Header,
         did: &str,
     ) -> Option<&mut Evidence> {
-        let before = self.scene.earlier(earlier, did);
+        let before = self.stream.earlier(earlier, did);
         let evidence = self.provisional(event, what, earlier.time, event.header.time, Doubt::AnyMissing)?;
         evidence.before.push(before);
         Some(evidence)
@@ -177,12 +177,12 @@ impl Bench<'_> {
         until: u64,
         doubt: Doubt,
     ) -> Option<&mut Evidence> {
-        self.ledger.evaluated += 1;
-        let place = self.ledger.evidence.len();
+        self.findings.evaluated += 1;
+        let place = self.findings.evidence.len();
         let evidence = self.found(event, what).is_some().then_some(place);
-        if self.ledger.provisional.len() < MOST_PROVISIONAL {
-            self.ledger.provisional.push(Provisional { since, until, count: 1, evidence, doubt });
-        } else if let Some(last) = self.ledger.provisional.last_mut() {
+        if self.findings.provisional.len() < MOST_PROVISIONAL {
+            self.findings.provisional.push(Provisional { since, until, count: 1, evidence, doubt });
+        } else if let Some(last) = self.findings.provisional.last_mut() {
             last.since = last.since.min(since);
             last.until = last.until.max(until);
             last.count += 1;
@@ -190,6 +190,6 @@ impl Bench<'_> {
                 last.doubt = doubt;
             }
         }
-        self.ledger.evidence.get_mut(evidence?)
+        self.findings.evidence.get_mut(evidence?)
     }
 }

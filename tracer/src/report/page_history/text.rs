@@ -1,11 +1,11 @@
-//! A biography for people.
+//! A page_history for people.
 
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 
 use super::Target;
-use super::life::{Change, Entry, Episode, Life, Lost, Moment, Space, State};
+use super::history::{Change, Entry, Episode, Lost, Moment, PageHistory, Space, State};
 use crate::check::formats::words::plain;
 
 const EVENT: Style = AnsiColor::Cyan.on_default();
@@ -34,13 +34,13 @@ const MOST_SPACES: usize = 16;
 
 /// Lines: what it is of, then every event with what changed, and an arrow line where the state changes. With
 /// `stacks` each event has its kernel stack below it.
-pub fn text(life: &Life, stacks: bool, color: bool) -> String {
+pub fn text(history: &PageHistory, stacks: bool, color: bool) -> String {
     let mut out = String::new();
-    head(life, &mut out);
-    let shown = if life.events == 0 { &[] } else { life.entries.as_slice() };
+    head(history, &mut out);
+    let shown = if history.events == 0 { &[] } else { history.entries.as_slice() };
     for (place, entry) in shown.iter().enumerate() {
         match entry {
-            Entry::Event(moment) => event(life, moment, stacks, color, &mut out),
+            Entry::Event(moment) => event(history, moment, stacks, color, &mut out),
             Entry::Lost(lost) => loss(lost, color, &mut out),
             Entry::LeftOut(count) => {
                 let line = format!("{count} entries were left out here: the first and the last are kept");
@@ -48,9 +48,9 @@ pub fn text(life: &Life, stacks: bool, color: bool) -> String {
                 out.push('\n');
             }
         }
-        states(life, place, color, &mut out);
+        states(history, place, color, &mut out);
     }
-    if let Some(reason) = &life.incomplete {
+    if let Some(reason) = &history.incomplete {
         let _ = writeln!(out, "the stream is not whole: {}", plain(reason));
     }
     out
@@ -65,27 +65,27 @@ fn owner(space: &Space) -> String {
     }
 }
 
-fn head(life: &Life, out: &mut String) {
-    let _ = writeln!(out, "{}: {} of it", life.target, counted(life.events, "event", "events"));
-    let shown = &life.spaces[..life.spaces.len().min(MOST_SPACES)];
+fn head(history: &PageHistory, out: &mut String) {
+    let _ = writeln!(out, "{}: {} of it", history.target, counted(history.events, "event", "events"));
+    let shown = &history.spaces[..history.spaces.len().min(MOST_SPACES)];
     // The kernel gives the memory of an mm that is gone to the next one: the same address, another address space.
     for spaces in shown.chunk_by(|one, next| one.mm == next.mm) {
         let of: Vec<String> = spaces.iter().map(owner).collect();
         let turns = if of.len() == 1 { "is of" } else { "is in turn of" };
         let _ = writeln!(out, "  mm {:#x} {turns} {}", spaces[0].mm, of.join(", "));
     }
-    if let Some(more) = life.spaces.len().checked_sub(MOST_SPACES).filter(|more| *more > 0) {
+    if let Some(more) = history.spaces.len().checked_sub(MOST_SPACES).filter(|more| *more > 0) {
         let _ = writeln!(out, "  and {more} more");
     }
-    let is_address = matches!(life.target, Target::Address { .. });
-    if is_address && !life.pfns.is_empty() {
-        let pfns: Vec<String> = life.pfns.iter().map(|pfn| format!("{pfn:#x}")).collect();
+    let is_address = matches!(history.target, Target::Address { .. });
+    if is_address && !history.pfns.is_empty() {
+        let pfns: Vec<String> = history.pfns.iter().map(|pfn| format!("{pfn:#x}")).collect();
         let _ = writeln!(out, "  pages in order: {}", pfns.join(" "));
     }
-    if life.events == 0 {
+    if history.events == 0 {
         let _ = writeln!(out, "  no event is about it");
-        if !life.others.is_empty() {
-            let others: Vec<String> = life
+        if !history.others.is_empty() {
+            let others: Vec<String> = history
                 .others
                 .iter()
                 .map(|pid| if *pid == 0 { "one not known".to_owned() } else { pid.to_string() })
@@ -98,7 +98,7 @@ fn head(life: &Life, out: &mut String) {
     let _ = writeln!(out, "{:>14}  {:<23}  WHO, CPU AND WHAT CHANGED", "TIME(s)", "EVENT");
 }
 
-fn event(life: &Life, moment: &Moment, stacks: bool, color: bool, out: &mut String) {
+fn event(history: &PageHistory, moment: &Moment, stacks: bool, color: bool, out: &mut String) {
     let _ = write!(out, "{:>14}  ", seconds(moment.time));
     styled(out, EVENT, color, &format!("{:<23}", moment.event));
     let comm = if moment.comm.is_empty() { "?".to_owned() } else { plain(&moment.comm) };
@@ -116,7 +116,7 @@ fn event(life: &Life, moment: &Moment, stacks: bool, color: bool, out: &mut Stri
     }
     let is_told = |name: &str, value: &str| {
         TOLD.contains(&name)
-            || matches!(life.target, Target::Page { pfn } if name == "pfn" && value == format!("{pfn:#x}"))
+            || matches!(history.target, Target::Page { pfn } if name == "pfn" && value == format!("{pfn:#x}"))
     };
     let mut rest: Vec<String> = Vec::new();
     for (name, value) in moment.fields.iter().filter(|(name, value)| !is_told(name, value) && value != "?") {
@@ -152,18 +152,18 @@ fn change(change: &Change) -> String {
 }
 
 /// States that began with that entry, and those beside the mapping that ended with it.
-fn states(life: &Life, place: usize, color: bool, out: &mut String) {
+fn states(history: &PageHistory, place: usize, color: bool, out: &mut String) {
     let mut line = |line: &str| {
         let _ = write!(out, "{:14}", "");
         styled(out, STATE, color, line);
         out.push('\n');
     };
     let is_beside = |episode: &&Episode| matches!(episode.state, State::Mlocked | State::Bounced);
-    for episode in life.states.iter().filter(is_beside).filter(|episode| episode.ended == Some(place)) {
-        line(&format!("<== {} no more{}", what(life, episode), time(episode, " after ")));
+    for episode in history.states.iter().filter(is_beside).filter(|episode| episode.ended == Some(place)) {
+        line(&format!("<== {} no more{}", what(history, episode), time(episode, " after ")));
     }
-    let first = life.states.partition_point(|episode| episode.began < place);
-    for episode in life.states[first..].iter().take_while(|episode| episode.began == place) {
+    let first = history.states.partition_point(|episode| episode.began < place);
+    for episode in history.states[first..].iter().take_while(|episode| episode.began == place) {
         let seen = if episode.seen { ", as is seen here" } else { "" };
         let until = match (&episode.ended_by, episode.over) {
             (Some(by), false) => format!("{}, until {}", time(episode, " for "), plain(by)),
@@ -173,7 +173,7 @@ fn states(life: &Life, place: usize, color: bool, out: &mut String) {
             }
             (None, _) => ", and no event shows its end".to_owned(),
         };
-        line(&format!("==> {}{seen}{until}", what(life, episode)));
+        line(&format!("==> {}{seen}{until}", what(history, episode)));
     }
 }
 
@@ -189,8 +189,8 @@ fn time(episode: &Episode, before: &str) -> String {
     format!("{before}{bound}{lasted}")
 }
 
-fn what(life: &Life, episode: &Episode) -> String {
-    match (episode.pfn, life.target) {
+fn what(history: &PageHistory, episode: &Episode) -> String {
+    match (episode.pfn, history.target) {
         (Some(pfn), Target::Address { .. }) => format!("{} (pfn {pfn:#x})", episode.state.name()),
         _ => episode.state.name().to_owned(),
     }

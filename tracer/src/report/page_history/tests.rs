@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::{BadTarget, Biography, Entry, Episode, Life, MOST, State, Target, json, text};
+use super::{BadTarget, Entry, Episode, MOST, PageHistory, PageHistoryCollector, State, Target, json, text};
 use crate::event::Subject;
 use crate::event::synthetic;
 use crate::event::{Decoder, Event, Item, Loss, LossCause, Sink};
@@ -14,17 +14,17 @@ fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/traces").join(name)
 }
 
-fn life(name: &str, target: &str, most: usize) -> Life {
+fn history(name: &str, target: &str, most: usize) -> PageHistory {
     let mut reader = Reader::open(fixture(name)).expect("a fixture");
     let target = target.parse().expect("a target");
-    let mut biography = Biography::new(reader.header(), target).with_most(most);
-    let incomplete = reader.drive(&mut biography).unwrap();
-    biography.finish(incomplete)
+    let mut page_history = PageHistoryCollector::new(reader.header(), target).with_most(most);
+    let incomplete = reader.drive(&mut page_history).unwrap();
+    page_history.finish(incomplete)
 }
 
-fn events(life: &Life) -> usize {
+fn events(history: &PageHistory) -> usize {
     let is_about = |entry: &&Entry| matches!(entry, Entry::Event(moment) if moment.about);
-    life.entries.iter().filter(is_about).count()
+    history.entries.iter().filter(is_about).count()
 }
 
 /// The events of every page of a fixture, counted without the collector.
@@ -63,23 +63,23 @@ fn every_event_of_a_page_is_in_its_life() {
         assert!(pages.len() > 50, "{name}");
         // Every page with many events, and some of the others.
         for (pfn, count) in pages.into_iter().filter(|(pfn, count)| *count > 30 || pfn % 16 == 0) {
-            let life = life(name, &format!("{pfn:#x}"), MOST);
-            assert!(events(&life) >= count, "{name} {pfn:#x}: {count} {}", events(&life));
-            assert_eq!(life.events as usize, events(&life));
+            let history = history(name, &format!("{pfn:#x}"), MOST);
+            assert!(events(&history) >= count, "{name} {pfn:#x}: {count} {}", events(&history));
+            assert_eq!(history.events as usize, events(&history));
             // Further ones are bounces of its memory.
-            let bounces = life.entries.iter().filter(
+            let bounces = history.entries.iter().filter(
                 |entry| matches!(entry, Entry::Event(moment) if moment.about && moment.event.starts_with("swiotlb")),
             );
-            assert_eq!(events(&life) - count, bounces.count(), "{name} {pfn:#x}");
-            is_in_order(&life);
+            assert_eq!(events(&history) - count, bounces.count(), "{name} {pfn:#x}");
+            is_in_order(&history);
         }
     }
 }
 
 /// Episodes of the mapping follow one another without a gap, except where events are missing.
-fn is_in_order(life: &Life) {
+fn is_in_order(history: &PageHistory) {
     let is_mapping = |episode: &&Episode| !matches!(episode.state, State::Mlocked | State::Bounced);
-    let states: Vec<&Episode> = life.states.iter().filter(is_mapping).collect();
+    let states: Vec<&Episode> = history.states.iter().filter(is_mapping).collect();
     for pair in states.windows(2) {
         assert!(pair[0].began <= pair[1].began);
         if let Some(to) = pair[0].to {
@@ -91,21 +91,21 @@ fn is_in_order(life: &Life) {
 }
 
 fn golden(name: &str, shown: &str) {
-    assert_golden(format!("../tests/fixtures/biography/{name}"), shown);
+    assert_golden(format!("../tests/fixtures/page_history/{name}"), shown);
 }
 
 #[test]
 fn a_life_as_text_and_json() {
-    let page = life("hmm-demo.data", "0x2459f", MOST);
+    let page = history("hmm-demo.data", "0x2459f", MOST);
     golden("page.txt", &text(&page, false, false));
     golden("page.json", &json(&page));
-    golden("address.txt", &text(&life("hmm-demo.data", "124:0x7f65ee508123", MOST), true, false));
+    golden("address.txt", &text(&history("hmm-demo.data", "124:0x7f65ee508123", MOST), true, false));
     serde_json::from_str::<serde_json::Value>(&json(&page)).expect("JSON");
 }
 
 #[test]
 fn an_address_is_of_one_process_alone() {
-    let other = life("hmm-demo.data", "120:0x7f65ee508000", MOST);
+    let other = history("hmm-demo.data", "120:0x7f65ee508000", MOST);
     // The end of its own address space is all there is.
     assert_eq!((other.events, other.entries.len()), (0, 1));
     assert_eq!(other.others, [124]);
@@ -114,8 +114,8 @@ fn an_address_is_of_one_process_alone() {
 
 #[test]
 fn what_is_over_the_bound_is_told() {
-    let whole = life("hmm-demo.data", "0x2459f", MOST);
-    let short = life("hmm-demo.data", "0x2459f", 4);
+    let whole = history("hmm-demo.data", "0x2459f", MOST);
+    let short = history("hmm-demo.data", "0x2459f", 4);
     let left_out = whole.entries.len() as u64 - 8;
     assert_eq!(short.entries[4], Entry::LeftOut(left_out));
     assert_eq!(short.entries.len(), 9);
@@ -124,14 +124,14 @@ fn what_is_over_the_bound_is_told() {
     assert!(text(&short, false, false).contains(&format!("{left_out} entries were left out here")));
 }
 
-/// A page's life on a made-up kernel, with what `change` does to the stream.
-fn made_up(change: impl Fn(&mut Vec<Item>)) -> Life {
+/// A page's history on a made-up kernel, with what `change` does to the stream.
+fn made_up(change: impl Fn(&mut Vec<Item>)) -> PageHistory {
     let header = FileHeader::new(synthetic::description());
-    let mut biography = Biography::new(&header, Target::Page { pfn: 0x12345 });
+    let mut page_history = PageHistoryCollector::new(&header, Target::Page { pfn: 0x12345 });
     let mut items = synthetic::stream();
     change(&mut items);
-    items.iter().for_each(|item| biography.item(item).unwrap());
-    biography.finish(None)
+    items.iter().for_each(|item| page_history.item(item).unwrap());
+    page_history.finish(None)
 }
 
 #[test]
@@ -153,14 +153,14 @@ fn a_loss_ends_what_was_known() {
 
 #[test]
 fn names_cannot_speak() {
-    let life = made_up(|items| {
+    let history = made_up(|items| {
         for item in items {
             if let Item::Event(Event { body: crate::event::Body::ProcessExec(exec), .. }) = item {
                 exec.comm = *b"BUG: \x1b[31mx\0\0\0\0\0";
             }
         }
     });
-    for shown in [text(&life, true, false), json(&life)] {
+    for shown in [text(&history, true, false), json(&history)] {
         assert!(!shown.contains("BUG:") && !shown.contains('\u{1b}'));
     }
 }

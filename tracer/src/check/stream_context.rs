@@ -13,7 +13,7 @@ const IDLE_TID: u32 = 0;
 
 /// One place of the stream.
 #[derive(Clone, Copy, Debug)]
-pub struct Scene<'a> {
+pub struct StreamContext<'a> {
     /// The kernel and the session.
     pub facts: &'a Facts,
     /// Who is who.
@@ -24,7 +24,7 @@ pub struct Scene<'a> {
     pub start: u64,
 }
 
-impl Scene<'_> {
+impl StreamContext<'_> {
     /// Who made an event.
     pub fn actor(&self, header: &Header) -> Actor {
         let comm = match self.names.comm(header) {

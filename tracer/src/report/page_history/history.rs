@@ -1,4 +1,4 @@
-//! A biography as data.
+//! A page_history as data.
 
 use serde::Serialize;
 
@@ -68,7 +68,7 @@ pub struct Episode {
     pub seen: bool,
     /// Whether `to` is when it was seen to be over, not when it ended: it did not last that long.
     pub over: bool,
-    /// Place of the entry that began it in [`Life::entries`].
+    /// Place of the entry that began it in [`PageHistory::entries`].
     pub began: usize,
     /// Place of the entry that ended it.
     pub ended: Option<usize>,
@@ -133,7 +133,7 @@ pub struct Lost {
     pub to: Option<u64>,
 }
 
-/// One thing of a life, in order.
+/// One thing of a history, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Entry {
@@ -157,9 +157,9 @@ pub struct Space {
     pub is_certain: bool,
 }
 
-/// A biography.
+/// A page_history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Life {
+pub struct PageHistory {
     /// Of what.
     pub target: Target,
     /// Events that are about the page itself, those left out too.
@@ -186,7 +186,7 @@ fn hexadecimals<S: serde::Serializer>(values: &[u64], serializer: S) -> Result<S
 }
 
 /// As JSON: one object, with names that alarm nobody and change no terminal.
-pub fn json(life: &Life) -> String {
-    let text = serde_json::to_string_pretty(life).expect("a life has only keys that are text");
+pub fn json(history: &PageHistory) -> String {
+    let text = serde_json::to_string_pretty(history).expect("a history has only keys that are text");
     crate::check::formats::words::json(&text)
 }

@@ -1,4 +1,4 @@
-//! What a biography is of.
+//! What a page_history is of.
 
 use std::fmt;
 use std::str::FromStr;
