@@ -3,7 +3,7 @@
 use super::field::bodies;
 
 bodies! {
-    /// Body of [`Kind::MakeDeviceExclusive`].
+    /// Body of `Kind::MakeDeviceExclusive`.
     MakeDeviceExclusive {
         /// Address space whose pages are asked for.
         mm: u64 as Object is Mm,
@@ -23,7 +23,7 @@ bodies! {
         duration: u64 as Duration,
     }
 
-    /// Body of [`Kind::ExclusivePage`], as the page is when the call returns.
+    /// Body of `Kind::ExclusivePage`, as the page is when the call returns.
     ExclusivePage {
         /// Address space that was asked for.
         mm: u64 as Object is Mm,
@@ -37,7 +37,7 @@ bodies! {
         flags: u64 as flags (flags_raw): PageFlags,
         /// `anon`, `ksm`, `file` or `movable`, from the low bits of `page->mapping`.
         ///
-        /// Low bits of `page->mapping` (of the head page): 1 anonymous, 3 KSM, 0 file; or [`BITS_UNKNOWN`].
+        /// Low bits of `page->mapping` (of the head page): 1 anonymous, 3 KSM, 0 file; or `BITS_UNKNOWN`.
         mapping_bits: u32 as mapping (mapping_bits): MappingBits,
         /// Up to 6.14: 0, because the entry is no mapping; 6.15 on: as before.
         mapcount: i32 as References,
@@ -47,7 +47,7 @@ bodies! {
         reserved: u32,
     }
 
-    /// Body of [`Kind::RestoreExclusive`].
+    /// Body of `Kind::RestoreExclusive`.
     RestoreExclusive in the order [
         mm, address, pfn, flags, mapcount, vm_flags, old_entry, new_entry, in_fork, mlocks, duration
     ] {
@@ -79,7 +79,7 @@ bodies! {
         duration: u64 as Duration,
     }
 
-    /// Body of [`Kind::ExclusiveFault`].
+    /// Body of `Kind::ExclusiveFault`.
     ExclusiveFault {
         /// Address space of the fault; `?` when the function gave up the lock (VM_FAULT_RETRY) and the VMA may be
         /// gone.
@@ -100,7 +100,7 @@ bodies! {
         duration: u64 as Duration,
     }
 
-    /// Body of [`Kind::ExclusiveZap`], taken at function entry.
+    /// Body of `Kind::ExclusiveZap`, taken at function entry.
     ExclusiveZap {
         /// Address space.
         mm: u64 as Object is Mm,
@@ -110,7 +110,7 @@ bodies! {
         end: u64 as Hex is End,
     }
 
-    /// Body of [`Kind::ExclusiveMove`].
+    /// Body of `Kind::ExclusiveMove`.
     ExclusiveMove {
         /// Address space.
         mm: u64 as Object is Mm,
@@ -123,7 +123,7 @@ bodies! {
         length: u64 as Bytes is Length,
     }
 
-    /// Body of [`Kind::ExclusiveExit`], taken at function return: no page table is left.
+    /// Body of `Kind::ExclusiveExit`, taken at function return: no page table is left.
     ExclusiveExit {
         /// Its `mm_struct`; another address space may have its place soon.
         mm: u64 as Object is Mm,

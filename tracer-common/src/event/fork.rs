@@ -3,7 +3,7 @@
 use super::field::bodies;
 
 bodies! {
-    /// Body of [`Kind::CopyPageRange`].
+    /// Body of `Kind::CopyPageRange`.
     CopyPageRange {
         /// Address space of the parent.
         source_mm: u64 as Object is Mm,

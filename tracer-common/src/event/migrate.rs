@@ -3,7 +3,7 @@
 use super::field::bodies;
 
 bodies! {
-    /// Body of [`Kind::MigrationEntrySet`] and [`Kind::MigrationEntryRemoved`].
+    /// Body of `Kind::MigrationEntrySet` and `Kind::MigrationEntryRemoved`.
     MigrationEntry in the order [address, pfn, flags, entry, order] {
         /// Address of the entry.
         address: u64 as Hex is Address,
@@ -22,7 +22,7 @@ bodies! {
         reserved: u32,
     }
 
-    /// Body of [`Kind::RemoveMigrationPte`]: one VMA visited; there may have been no entry in it.
+    /// Body of `Kind::RemoveMigrationPte`: one VMA visited; there may have been no entry in it.
     RemoveMigrationPte {
         /// Address space visited.
         mm: u64 as Object is Mm,
@@ -40,7 +40,7 @@ bodies! {
         duration: u64 as Duration,
     }
 
-    /// Body of [`Kind::MigratePages`].
+    /// Body of `Kind::MigratePages`.
     MigratePages {
         /// Pages migrated.
         succeeded: u64 as Count is Pages,
@@ -52,7 +52,7 @@ bodies! {
         reason: u32 as reason (reason_raw): MigrateReason,
     }
 
-    /// Body of [`Kind::MigrateVmaSetup`].
+    /// Body of `Kind::MigrateVmaSetup`.
     MigrateVmaSetup {
         /// Address space.
         mm: u64 as Object is Mm,
@@ -75,7 +75,7 @@ bodies! {
         duration: u64 as Duration,
     }
 
-    /// Body of [`Kind::MigrateRefused`]: the source page as the function returned.
+    /// Body of `Kind::MigrateRefused`: the source page as the function returned.
     MigrateRefused {
         /// First page of the source folio.
         page: u64 as pfn (page): Page is Page,

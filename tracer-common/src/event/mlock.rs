@@ -3,7 +3,7 @@
 use super::field::bodies;
 
 bodies! {
-    /// Body of [`Kind::MlockFolio`] and [`Kind::MunlockFolio`], taken at function entry.
+    /// Body of `Kind::MlockFolio` and `Kind::MunlockFolio`, taken at function entry.
     FolioMlock {
         /// First page of the folio.
         page: u64 as pfn (page): Page is Page,
@@ -15,7 +15,7 @@ bodies! {
         reserved: u32,
     }
 
-    /// Body of [`Kind::MlockFixup`].
+    /// Body of `Kind::MlockFixup`.
     MlockFixup {
         /// Address space.
         mm: u64 as Object is Mm,

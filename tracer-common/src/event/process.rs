@@ -4,7 +4,7 @@ use super::COMM_LEN;
 use super::field::bodies;
 
 bodies! {
-    /// Body of [`Kind::ProcessFork`]. The header's task is the parent.
+    /// Body of `Kind::ProcessFork`. The header's task is the parent.
     ProcessFork {
         /// Process id of the child; the parent's own for a new thread.
         child_pid: u32 as Id,
@@ -14,7 +14,7 @@ bodies! {
         comm: [u8; COMM_LEN] as child_comm: Comm,
     }
 
-    /// Body of [`Kind::ProcessExec`].
+    /// Body of `Kind::ProcessExec`.
     ProcessExec {
         /// Thread id before: a thread that execs takes the id of the group's leader.
         old_tid: u32 as Id,
@@ -24,7 +24,7 @@ bodies! {
         comm: [u8; COMM_LEN] as new_comm: Comm,
     }
 
-    /// Body of [`Kind::ProcessExit`].
+    /// Body of `Kind::ProcessExit`.
     ProcessExit {
         /// `task_struct.exit_code`: status << 8 | signal, as `wait(2)` gives it.
         exit_code: u32
@@ -34,7 +34,7 @@ bodies! {
         reserved: u32,
     }
 
-    /// Body of [`Kind::ProcessRename`]. The header's task may be another one than the renamed.
+    /// Body of `Kind::ProcessRename`. The header's task may be another one than the renamed.
     ProcessRename {
         /// Process id of the renamed thread.
         target_pid: u32 as Id,

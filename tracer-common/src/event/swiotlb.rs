@@ -4,7 +4,7 @@ use super::DEVICE_NAME_LEN;
 use super::field::bodies;
 
 bodies! {
-    /// Body of [`Kind::DeviceName`].
+    /// Body of `Kind::DeviceName`.
     DeviceName in the order [device_name, device] {
         /// The device.
         device: u64 as device (device_address): Device,
@@ -12,7 +12,7 @@ bodies! {
         name: [u8; DEVICE_NAME_LEN] as device_name: DeviceName,
     }
 
-    /// Body of [`Kind::SwiotlbMap`].
+    /// Body of `Kind::SwiotlbMap`.
     SwiotlbMap in the order [device, original, size, dma_address, direction, attributes, duration] {
         /// The device.
         device: u64 as device (device_address): Device,
@@ -32,7 +32,7 @@ bodies! {
         duration: u64 as Duration,
     }
 
-    /// Body of [`Kind::SwiotlbMapSingle`].
+    /// Body of `Kind::SwiotlbMapSingle`.
     SwiotlbMapSingle in the order [
         device, pool, pool_start, pool_end, pool_flags, original, bounce, size, alloc_size, direction,
         attributes, used_slots, align_mask, duration
@@ -73,7 +73,7 @@ bodies! {
         duration: u64 as Duration,
     }
 
-    /// Body of [`Kind::SwiotlbUnmapSingle`], taken at function entry, before the slots are released.
+    /// Body of `Kind::SwiotlbUnmapSingle`, taken at function entry, before the slots are released.
     SwiotlbUnmapSingle in the order [device, pool, bounce, size, slot_original, slot_size, direction, attributes] {
         /// The device.
         device: u64 as device (device_address): Device,
@@ -96,7 +96,7 @@ bodies! {
         reserved: u32,
     }
 
-    /// Body of [`Kind::SwiotlbSyncForCpu`] and [`Kind::SwiotlbSyncForDevice`], taken at function entry.
+    /// Body of `Kind::SwiotlbSyncForCpu` and `Kind::SwiotlbSyncForDevice`, taken at function entry.
     SwiotlbSync {
         /// The device.
         device: u64 as device (device_address): Device,
@@ -112,7 +112,7 @@ bodies! {
         reserved: u32,
     }
 
-    /// Body of [`Kind::SwiotlbAlloc`] and [`Kind::SwiotlbFree`].
+    /// Body of `Kind::SwiotlbAlloc` and `Kind::SwiotlbFree`.
     SwiotlbPages {
         /// The device.
         device: u64 as device (device_address): Device,
@@ -128,7 +128,7 @@ bodies! {
         reserved: u32,
     }
 
-    /// Body of [`Kind::SwiotlbSlotKept`].
+    /// Body of `Kind::SwiotlbSlotKept`.
     SwiotlbSlotKept {
         /// The device.
         device: u64 as device (device_address): Device,
@@ -142,7 +142,7 @@ bodies! {
         slot_size: u64 as Bytes,
     }
 
-    /// Body of [`Kind::DmaMapDirect`].
+    /// Body of `Kind::DmaMapDirect`.
     DmaMapDirect in the order [device, pool, pool_flags, original, dma_address, size, direction] {
         /// The device.
         device: u64 as device (device_address): Device,

@@ -1,7 +1,7 @@
 //! Events as user space sees them, and the stream that they come in.
 //!
 //! A live session and a trace file are both a source of [`Item`]s; everything that prints, writes, counts
-//! or judges is a [`Sink`] of them. [`fields`](fields()) is the table of what each event has, a [`Decoder`]
+//! or judges is a [`Sink`] of them. [`Kind::fields`] is the table of what each event has, a [`Decoder`]
 //! turns its numbers into [`Value`]s, [`Names`] follows who is who, and a [`Filter`] chooses.
 
 #[cfg(test)]

@@ -5,8 +5,6 @@
 //!
 //! * [`page_history`]: everything of one page, in order.
 //! * [`stack`]: kernel stacks without what the tracer itself put on them.
-//! * [`subject`]: what pages an event is about.
-//! * [`weight`]: how much one event counts for: calls, time, pages, bytes.
 //! * [`model`]: the report as data.
 
 pub mod aggregate;

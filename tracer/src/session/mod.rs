@@ -1,8 +1,8 @@
 //! Live sessions: programs loaded and attached, the ring read, losses counted, the traced command run.
 //!
-//! [`Live::start`] attaches, [`Live::run`] hands everything to an [`Output`] until the session ends. The parts:
-//! [`object`] and [`attach`] bring the programs into the kernel, [`filters`] tell them whom to watch,
-//! [`ring`], [`counters`], [`missed`] and [`stacks`] read what comes out, [`command`] is the traced command. [`self_test`],
+//! [`Live::start`] attaches, [`Live::run`] hands everything to a [`Sink`](crate::event::Sink) until the session ends.
+//! The parts: [`object`] and [`attach`] bring the programs into the kernel, [`filters`] say whom to watch, [`ring`],
+//! [`counters`], [`missed`] and [`stacks`] read what comes out, [`command`] is the traced command. [`self_test`],
 //! [`switches`] and [`silence`] notice attached programs that cannot fire.
 
 mod ask;
