@@ -11,7 +11,7 @@ use crate::emit::{self, Reservation, count, counters, now};
 use crate::filter::{Task, admits};
 use crate::globals::{argument_position, global};
 use crate::memory::{Memory, Readable};
-use crate::pairing::{self, EntryState, Ended};
+use crate::pairing::{self, Ended, EntryState};
 
 /// One call of a probed function.
 pub struct Call<'a, C: Context> {

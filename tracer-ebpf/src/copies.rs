@@ -21,7 +21,7 @@ use aya_ebpf::bindings::pt_regs;
 use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_task_pt_regs};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray};
-use tracer_common::copies::{self, Phase, NOTES};
+use tracer_common::copies::{self, NOTES, Phase};
 use tracer_common::point::Point;
 
 use crate::context::Context;
