@@ -25,7 +25,7 @@ use outputs::ReportArgs;
 
 /// Compare trace files: which differences are beyond noise, and are budgets kept?
 ///
-/// One file a side shows the noise inside of each run, and only differences beyond 25 % are told. Several files a
+/// One file a side shows the noise inside of each run, and only differences beyond 25 % are reported. Several files a
 /// side, of repeats of the same work, show the noise between runs too, so that less is enough; see docs/diff.md.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:

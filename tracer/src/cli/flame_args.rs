@@ -27,7 +27,7 @@ pub struct FlameArgs {
     /// Callers above what they call.
     #[arg(long, requires = "flame")]
     pub inverted: bool,
-    /// Tell processes of the same name apart.
+    /// Separate processes of the same name.
     #[arg(long, requires = "flame")]
     pub split_pids: bool,
 }
