@@ -116,8 +116,12 @@ fn watch(run: &Run<'_>) -> anyhow::Result<()> {
     session.expect_status(0)?;
     let all = objects(&session.text("stdout")?)?;
     let migrating = |change: &str| {
-        let kind = |object: &&Value| object["kind"] == "migration_write" && object["change"] == change;
-        all.iter().filter(kind).count()
+        // Of any kind: a page that was swapped out meanwhile is mapped read-only when the kernel needs it to move it.
+        let is_migration = |object: &&Value| {
+            object["change"] == change
+                && object["kind"].as_str().is_some_and(|kind| kind.starts_with("migration_"))
+        };
+        all.iter().filter(is_migration).count()
     };
     let (came, went) = (migrating("came"), migrating("went"));
     ensure!(came > 0 && went > 0, "{came} ranges of migration entries came and {went} went");
