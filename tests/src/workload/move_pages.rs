@@ -57,6 +57,8 @@ impl MovePages {
         if self.endless {
             for node in [second, first].into_iter().cycle() {
                 make_room(node, self.pages * PAGE_SIZE)?;
+                // Pages that were swapped out are no pages of the process (do_pages_move: -ENOENT, 6.1 mm/migrate.c).
+                memory.fill();
                 move_pages(&memory, Some(node))?;
             }
         }
