@@ -32,7 +32,7 @@ pub use item::{
     Event, Frame, Item, Loss, LossCause, MalformedRecord, ProcessEntry, StackEntry, Summary, total,
 };
 pub use names::{Comm, Names, text_of};
-pub use roles::{Range, duration_field, field_of};
+pub use roles::{Range, duration_field};
 pub use selection::{EventName, Selection, place};
 pub use silence::Silence;
 pub use sink::{Sink, Tolerated, decoded};

@@ -4,6 +4,39 @@ use tracer_common::event::{Field, Kind, Role, Type};
 
 use super::{Event, place};
 
+/// Where the number of a field is: all roles of a kind fit into a cache line, because a report reads them of each event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Number {
+    offset: u16,
+    /// Bytes; 0 where there is no such field.
+    size: u8,
+}
+
+impl Number {
+    const NONE: Self = Self { offset: 0, size: 0 };
+
+    /// Of a field whose type is unsigned, as those of all roles are.
+    const fn of(field: &Field) -> Self {
+        assert!(!matches!(field.ty, Type::References | Type::Result), "a role's number is unsigned");
+        Self { offset: field.member.offset as u16, size: field.member.size as u8 }
+    }
+
+    /// The number in the bytes of its event's body; 0 where there is none.
+    #[inline]
+    pub(super) fn read(self, body: &[u8]) -> u64 {
+        let bytes = body.get(usize::from(self.offset)..).unwrap_or_default();
+        match self.size {
+            8 => bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)),
+            4 => bytes.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes).into()),
+            _ => 0,
+        }
+    }
+
+    const fn is_there(self) -> bool {
+        self.size != 0
+    }
+}
+
 /// What an event weighs in pages or bytes, by the fields that its kind has.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Weighing {
@@ -12,23 +45,24 @@ pub(super) enum Weighing {
     /// One page, or one folio whose size the event does not give.
     Page,
     /// So many bytes.
-    Bytes(&'static Field),
+    Bytes(Number),
     /// So many pages, or the sum of two such numbers.
-    Pages(&'static Field, Option<&'static Field>),
+    Pages(Number, Number),
     /// A power of two of pages.
-    Order(&'static Field),
+    Order(Number),
     /// The pages of a range.
-    Range(&'static Field, &'static Field),
+    Range(Number, Number),
     /// The pages of so many bytes.
-    Length(&'static Field),
+    Length(Number),
 }
 
-/// The fields of a kind by role.
+/// The numbers of a kind by role.
 #[derive(Clone, Copy)]
 struct Roles {
-    fields: [Option<&'static Field>; Role::COUNT],
-    duration: Option<&'static Field>,
+    numbers: [Number; Role::COUNT],
     weighing: Weighing,
+    duration: Number,
+    duration_field: Option<&'static Field>,
 }
 
 /// Those of each kind, by place in [`Kind::ALL`].
@@ -44,21 +78,27 @@ static ROLES: [Roles; Kind::ALL.len()] = {
 
 impl Roles {
     const fn of(kind: Kind) -> Self {
-        let mut roles = Self { fields: [None; Role::COUNT], duration: None, weighing: Weighing::Nothing };
-        let mut more_pages = None;
+        let mut roles = Self {
+            numbers: [Number::NONE; Role::COUNT],
+            weighing: Weighing::Nothing,
+            duration: Number::NONE,
+            duration_field: None,
+        };
+        let mut more_pages = Number::NONE;
         let fields = kind.fields();
         let mut index = 0;
         while index < fields.len() {
             let field = &fields[index];
             if matches!(field.ty, Type::Duration) {
-                roles.duration = Some(field);
+                roles.duration = Number::of(field);
+                roles.duration_field = Some(field);
             }
             if let Some(role) = field.role {
-                if roles.fields[role as usize].is_none() {
-                    roles.fields[role as usize] = Some(field);
+                if !roles.numbers[role as usize].is_there() {
+                    roles.numbers[role as usize] = Number::of(field);
                 } else {
                     assert!(matches!(role, Role::Pages), "a role is one field's");
-                    more_pages = Some(field);
+                    more_pages = Number::of(field);
                 }
             }
             index += 1;
@@ -67,19 +107,23 @@ impl Roles {
         roles
     }
 
-    const fn weighing(&self, more_pages: Option<&'static Field>) -> Weighing {
-        let fields = &self.fields;
-        if let Some(bytes) = fields[Role::Bytes as usize] {
-            Weighing::Bytes(bytes)
-        } else if let Some(pages) = fields[Role::Pages as usize] {
-            Weighing::Pages(pages, more_pages)
-        } else if let Some(order) = fields[Role::Order as usize] {
-            Weighing::Order(order)
-        } else if let Some(length) = fields[Role::Length as usize] {
-            Weighing::Length(length)
-        } else if let (Some(start), Some(end)) = (fields[Role::Start as usize], fields[Role::End as usize]) {
-            Weighing::Range(start, end)
-        } else if fields[Role::Page as usize].is_some() || fields[Role::HeldPage as usize].is_some() {
+    const fn has(&self, role: Role) -> bool {
+        self.numbers[role as usize].is_there()
+    }
+
+    const fn weighing(&self, more_pages: Number) -> Weighing {
+        let number = &self.numbers;
+        if self.has(Role::Bytes) {
+            Weighing::Bytes(number[Role::Bytes as usize])
+        } else if self.has(Role::Pages) {
+            Weighing::Pages(number[Role::Pages as usize], more_pages)
+        } else if self.has(Role::Order) {
+            Weighing::Order(number[Role::Order as usize])
+        } else if self.has(Role::Length) {
+            Weighing::Length(number[Role::Length as usize])
+        } else if self.has(Role::Start) {
+            Weighing::Range(number[Role::Start as usize], number[Role::End as usize])
+        } else if self.has(Role::Page) || self.has(Role::HeldPage) {
             Weighing::Page
         } else {
             Weighing::Nothing
@@ -87,16 +131,22 @@ impl Roles {
     }
 }
 
-/// The field of a kind that has that role.
+/// Whether a kind has a field of that role.
 #[inline]
-pub fn field_of(kind: Kind, role: Role) -> Option<&'static Field> {
-    ROLES[place(kind)].fields[role as usize]
+fn has(kind: Kind, role: Role) -> bool {
+    ROLES[place(kind)].has(role)
 }
 
 /// The field that says how long a call of that kind took, where it is measured at all.
 #[inline]
 pub fn duration_field(kind: Kind) -> Option<&'static Field> {
-    ROLES[place(kind)].duration
+    ROLES[place(kind)].duration_field
+}
+
+/// The same as a number: 0 where it is not measured.
+#[inline]
+pub(super) fn duration(kind: Kind, body: &[u8]) -> u64 {
+    ROLES[place(kind)].duration.read(body)
 }
 
 #[inline]
@@ -119,14 +169,15 @@ impl Event {
     /// The number in the field of that role.
     #[inline]
     pub fn number(&self, role: Role) -> Option<u64> {
-        field_of(self.kind(), role).map(|field| field.number(self.body.bytes()))
+        let number = ROLES[place(self.kind())].numbers[role as usize];
+        number.is_there().then(|| number.read(self.body.bytes()))
     }
 
     /// The addresses that a call on a range is about; all of an address space where the event is about that alone.
     pub fn range(&self) -> Option<Range> {
         let mm = self.number(Role::Mm)?;
         let Some(start) = self.number(Role::Start) else {
-            let is_alone = field_of(self.kind(), Role::Address).is_none();
+            let is_alone = !has(self.kind(), Role::Address);
             return is_alone.then_some(Range { mm, start: 0, end: u64::MAX });
         };
         let end = match self.number(Role::Length) {

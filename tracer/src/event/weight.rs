@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::Event;
-use super::roles::{Weighing, duration_field, weighing};
+use super::roles::{Weighing, duration, weighing};
 
 /// What events are summed up by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
@@ -65,21 +65,19 @@ impl Weights {
     #[inline]
     pub fn of(event: &Event, page_size: u64) -> Self {
         let (kind, body) = (event.kind(), event.body.bytes());
-        let time = duration_field(kind).map_or(0, |field| field.number(body));
+        let time = duration(kind, body);
         let pages_of = |bytes: u64| bytes.checked_div(page_size).unwrap_or_default();
         let pages = match weighing(kind) {
-            Weighing::Bytes(field) => return Self { count: 1, time, pages: 0, bytes: field.number(body) },
+            Weighing::Bytes(bytes) => return Self { count: 1, time, pages: 0, bytes: bytes.read(body) },
             Weighing::Nothing => 0,
             Weighing::Page => 1,
-            Weighing::Pages(field, more) => {
-                field.number(body).saturating_add(more.map_or(0, |field| field.number(body)))
-            }
-            Weighing::Order(field) => u32::try_from(field.number(body))
+            Weighing::Pages(pages, more) => pages.read(body).saturating_add(more.read(body)),
+            Weighing::Order(number) => u32::try_from(number.read(body))
                 .ok()
                 .and_then(|order| 1_u64.checked_shl(order))
                 .unwrap_or_default(),
-            Weighing::Range(start, end) => pages_of(end.number(body).saturating_sub(start.number(body))),
-            Weighing::Length(field) => pages_of(field.number(body)),
+            Weighing::Range(start, end) => pages_of(end.read(body).saturating_sub(start.read(body))),
+            Weighing::Length(number) => pages_of(number.read(body)),
         };
         let bytes = pages.saturating_mul(page_size);
         Self { count: 1, time, pages, bytes }
