@@ -35,7 +35,7 @@ pub use names::{Comm, Names, text_of};
 pub use roles::{Range, duration_field};
 pub use selection::{EventName, Selection, place};
 pub use silence::Silence;
-pub use sink::{Sink, Tolerated, decoded};
+pub use sink::{Sink, Tolerated, decoded, malformed};
 pub use subject::{Frames, Subject, held};
 pub use tracer_common::event::{Body, Field, Header, Kind, Role, Type};
 pub use tracer_common::family::Family;

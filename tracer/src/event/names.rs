@@ -89,7 +89,8 @@ impl Names {
         }
     }
 
-    fn follow_event(&mut self, event: &Event) {
+    /// The same of an event.
+    pub fn follow_event(&mut self, event: &Event) {
         if event.header.tid == IDLE_TID {
             // Idle threads are in no list of processes (kernel/sched/core.c, `init_idle`).
             for cpu in self.idle.len()..=usize::from(event.header.cpu) {

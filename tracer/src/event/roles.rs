@@ -165,12 +165,32 @@ pub struct Range {
     pub end: u64,
 }
 
+/// An event's numbers by role.
+#[derive(Clone, Copy)]
+pub(super) struct Numbers<'a> {
+    places: &'static [Number; Role::COUNT],
+    body: &'a [u8],
+}
+
+impl Numbers<'_> {
+    #[inline]
+    pub(super) fn get(self, role: Role) -> Option<u64> {
+        let number = self.places[role as usize];
+        number.is_there().then(|| number.read(self.body))
+    }
+}
+
 impl Event {
     /// The number in the field of that role.
     #[inline]
     pub fn number(&self, role: Role) -> Option<u64> {
-        let number = ROLES[place(self.kind())].numbers[role as usize];
-        number.is_there().then(|| number.read(self.body.bytes()))
+        self.numbers().get(role)
+    }
+
+    /// The numbers in the fields that have roles, for who needs several.
+    #[inline]
+    pub(super) fn numbers(&self) -> Numbers<'_> {
+        Numbers { places: &ROLES[place(self.kind())].numbers, body: self.body.bytes() }
     }
 
     /// The addresses that a call on a range is about; all of an address space where the event is about that alone.

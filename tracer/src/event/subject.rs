@@ -34,8 +34,9 @@ pub struct Subject {
 impl Subject {
     /// Of an event whose numbers `decoder` knows. Events of whole ranges are about no single page.
     pub fn of(event: &Event, decoder: &Decoder) -> Self {
-        let named = event.number(Role::Page).or_else(|| event.number(Role::VisitedPage));
-        let entry = event.number(Role::HeldPage);
+        let numbers = event.numbers();
+        let named = numbers.get(Role::Page).or_else(|| numbers.get(Role::VisitedPage));
+        let entry = numbers.get(Role::HeldPage);
         // 0 is no page, where that can be.
         if named == Some(0) || named.is_none() && entry.is_none() {
             return Self::default();
@@ -45,13 +46,13 @@ impl Subject {
             .filter(|page| *page != UNKNOWN)
             .and_then(|page| decoder.pfn(page))
             .or_else(|| held(entry?, decoder));
-        let order = event.number(Role::Order).and_then(|order| u32::try_from(order).ok());
+        let order = numbers.get(Role::Order).and_then(|order| u32::try_from(order).ok());
         let count = order.map_or(1, |order| 1_u64.checked_shl(order).unwrap_or(1));
-        let new = event.number(Role::NewPage).and_then(|page| decoder.pfn(page));
+        let new = numbers.get(Role::NewPage).and_then(|page| decoder.pfn(page));
         Self {
             frames: [pfn.map(|pfn| Frames { pfn, count }), new.map(|pfn| Frames { pfn, count: 1 })],
-            mm: event.number(Role::Mm),
-            address: event.number(Role::Address),
+            mm: numbers.get(Role::Mm),
+            address: numbers.get(Role::Address),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{Format, Line, Origin, Span};
-use crate::event::{Decoder, Event, Family, Filter, Item, Loss, LossCause, Names, Sink, decoded, total};
+use crate::event::{Decoder, Event, Family, Filter, Item, Loss, LossCause, Names, Sink, malformed, total};
 use crate::{Error, ExitCode};
 
 /// Bytes of lines that are collected before they are written.
@@ -94,6 +94,15 @@ impl<W: Write> Printer<W> {
         }
     }
 
+    fn write_when_full(&mut self) -> Result<(), Error> {
+        if self.buffer.len() >= BUFFER {
+            let result = self.out.write_all(&self.buffer);
+            self.buffer.clear();
+            result.map_err(PrintError)?;
+        }
+        Ok(())
+    }
+
     fn since_start(&mut self, time: u64) -> u64 {
         time.saturating_sub(*self.start.get_or_insert(time))
     }
@@ -147,7 +156,16 @@ impl<W: Write> Printer<W> {
 
 impl<W: Write> Sink for Printer<W> {
     fn record(&mut self, record: &[u8]) -> Result<(), Error> {
-        self.item(&decoded(record))
+        // Not by way of an item: the event would be copied once more.
+        match &Event::decode(record) {
+            Ok(event) => {
+                self.begin();
+                self.names.follow_event(event);
+                self.event(event);
+                self.write_when_full()
+            }
+            Err(_) => self.item(&malformed()),
+        }
     }
 
     fn item(&mut self, item: &Item) -> Result<(), Error> {
@@ -167,12 +185,7 @@ impl<W: Write> Sink for Printer<W> {
                 self.format.summary(summary, &mut self.buffer);
             }
         }
-        if self.buffer.len() >= BUFFER {
-            let result = self.out.write_all(&self.buffer);
-            self.buffer.clear();
-            result.map_err(PrintError)?;
-        }
-        Ok(())
+        self.write_when_full()
     }
 
     fn flush(&mut self) -> Result<(), Error> {
