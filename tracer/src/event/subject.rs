@@ -25,7 +25,7 @@ impl Frames {
 pub struct Subject {
     /// The pages: one, or source and destination of a migration in that order.
     pub frames: [Option<Frames>; 2],
-    /// The address space that they are or were mapped in. Migration entries do not tell it.
+    /// The address space that they are or were mapped in. Migration entries do not give it.
     pub mm: Option<u64>,
     /// The user address that they have in it.
     pub address: Option<u64>,
