@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::FxHashMap;
-use tracer_common::event::{Body, ExclusiveMove, ExclusivePage, ExclusiveZap, Header, UNKNOWN};
+use tracer_common::event::{Body, ExclusiveMove, ExclusivePage, ExclusiveZap, Header, Kind, UNKNOWN};
 
 use crate::event::Event;
 use crate::kernel::Description;
@@ -71,6 +71,20 @@ impl ExclusivePages {
     #[must_use]
     pub fn keeping_ended(self) -> Self {
         Self { ended: Some(Vec::new()), ..self }
+    }
+
+    /// Whether events of that kind change them.
+    pub const fn follows(kind: Kind) -> bool {
+        matches!(
+            kind,
+            Kind::ExclusivePage
+                | Kind::RestoreExclusive
+                | Kind::ExclusiveZap
+                | Kind::ExclusiveMove
+                | Kind::ExclusiveExit
+                | Kind::TryToUnmap
+                | Kind::TryToMigrate
+        )
     }
 
     /// Takes an event into account.

@@ -52,27 +52,21 @@ impl State {
 
     /// Whether events of that kind change it.
     pub const fn follows(kind: Kind) -> bool {
-        matches!(
-            kind,
-            Kind::ExclusivePage
-                | Kind::RestoreExclusive
-                | Kind::ExclusiveZap
-                | Kind::ExclusiveMove
-                | Kind::ExclusiveExit
-                | Kind::TryToUnmap
-                | Kind::TryToMigrate
-                | Kind::MakeDeviceExclusive
-                | Kind::ExclusiveFault
-                | Kind::CopyPageRange
-                | Kind::MlockFixup
-                | Kind::MigrateVmaSetup
-                | Kind::ProcessFork
-                | Kind::ProcessExec
-                | Kind::ProcessExit
-                | Kind::SwiotlbMap
-                | Kind::SwiotlbMapSingle
-                | Kind::SwiotlbUnmapSingle
-        )
+        ExclusivePages::follows(kind)
+            || matches!(
+                kind,
+                Kind::MakeDeviceExclusive
+                    | Kind::ExclusiveFault
+                    | Kind::CopyPageRange
+                    | Kind::MlockFixup
+                    | Kind::MigrateVmaSetup
+                    | Kind::ProcessFork
+                    | Kind::ProcessExec
+                    | Kind::ProcessExit
+                    | Kind::SwiotlbMap
+                    | Kind::SwiotlbMapSingle
+                    | Kind::SwiotlbUnmapSingle
+            )
     }
 
     /// Takes an event into account.

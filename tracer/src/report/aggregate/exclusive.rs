@@ -43,20 +43,6 @@ impl Exclusive {
         }
     }
 
-    /// Whether events of that kind change it.
-    pub const fn wants(kind: Kind) -> bool {
-        matches!(
-            kind,
-            Kind::ExclusivePage
-                | Kind::RestoreExclusive
-                | Kind::ExclusiveZap
-                | Kind::ExclusiveMove
-                | Kind::ExclusiveExit
-                | Kind::TryToUnmap
-                | Kind::TryToMigrate
-        )
-    }
-
     /// Takes an event; `admitted` beginnings alone are counted, with whatever ended them.
     #[inline]
     pub fn event(&mut self, event: &Event, admitted: bool) {

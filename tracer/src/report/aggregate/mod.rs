@@ -42,6 +42,7 @@ use crate::Error;
 use crate::check::Checker;
 use crate::event::{Comm, Decoder, Event, Filter, Item, Loss, Sink, place};
 use crate::event::{Weight, Weights};
+use crate::follow::exclusive::ExclusivePages;
 use crate::report::model::{Key, Report};
 use crate::report::stack::Probed;
 use crate::trace_file::FileHeader;
@@ -95,7 +96,7 @@ fn wanted(kind: Kind) -> u8 {
     if matches!(kind, Kind::MigrationEntrySet | Kind::MigrationEntryRemoved) {
         bits |= MIGRATION;
     }
-    if Exclusive::wants(kind) {
+    if ExclusivePages::follows(kind) {
         bits |= EXCLUSIVE;
     }
     if Fork::wants(kind) {
