@@ -2,6 +2,7 @@
 
 mod bpf_linker;
 pub mod cargo_deny;
+mod cargo_tool;
 pub mod exports;
 mod packages;
 mod virtme;
