@@ -23,6 +23,9 @@ bpf-linker is neither on PATH nor in ~/.cache/rmapscope/tools/bin. One of these 
   cargo xtask setup
   cargo install bpf-linker --version 0.13.0   (its LLVM must be the compiler's)";
 
+/// What such a program would call (tracer-ebpf/src/globals.rs).
+const NOT_LISTED: &[u8] = b"argument_that_the_point_does_not_list";
+
 fn main() {
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let root = manifest.parent().expect("the crate lies in the workspace");
@@ -42,7 +45,13 @@ fn main() {
     };
     let bytes = std::fs::read(&object).unwrap_or_else(|error| panic!("{}: {error}", object.display()));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("tracer-ebpf.o");
-    std::fs::write(out, without_dwarf(&bytes)).expect("OUT_DIR can be written");
+    let bytes = without_dwarf(&bytes);
+    let misnamed = bytes.windows(NOT_LISTED.len()).any(|window| window == NOT_LISTED);
+    assert!(
+        !misnamed,
+        "a handler reads an argument that its point does not list (tracer-common/src/point.rs)"
+    );
+    std::fs::write(out, bytes).expect("OUT_DIR can be written");
 }
 
 /// How `core` for the BPF target comes about.

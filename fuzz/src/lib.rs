@@ -5,6 +5,7 @@ use std::fs;
 
 use rmapscope::Error;
 use rmapscope::audit::{Method, Snapshot, TypeTable, views};
+use rmapscope::clients::{EngineHistory, Fdinfo, MOST_LETTERS, MOST_NAMES, Oddities};
 use rmapscope::event::{Item, Sink};
 use rmapscope::kernel::{Btf, SwapKind, SwapType, SystemFiles, resolve_layout};
 use rmapscope::probe::catalogue;
@@ -15,8 +16,9 @@ use tempfile::TempDir;
 pub type Target = (&'static str, fn(&[u8]), &'static str);
 
 /// All of them.
-pub const TARGETS: [Target; 3] = [
+pub const TARGETS: [Target; 4] = [
     ("btf", btf, "tracer/tests/fixtures/btf"),
+    ("fdinfo", fdinfo, "fuzz/seeds/fdinfo"),
     ("pagemap", pagemap, "fuzz/seeds/pagemap"),
     ("trace_file", trace_file, "tests/fixtures/traces"),
 ];
@@ -33,6 +35,28 @@ pub fn btf(data: &[u8]) {
     }
     btf.enumeration("pageflags");
     btf.attachable(["try_to_unmap", ""].into_iter());
+}
+
+/// Whatever drivers print of a client at two looks, a NUL between them, what is kept of it is bounded, and no engine is busier
+/// than time passes.
+pub fn fdinfo(data: &[u8]) {
+    let first = data.split(|byte| *byte == 0).next().unwrap_or_default();
+    let second = data.get(first.len() + 1..).unwrap_or_default();
+    let (mut counted, mut oddities) = (EngineHistory::default(), Oddities::default());
+    for (bytes, time) in [(first, 1), (second, 1_000_000_001), (first, 2_000_000_001)] {
+        let fdinfo = Fdinfo::parse(bytes);
+        for length in [fdinfo.engines.len(), fdinfo.memory.len(), fdinfo.other.len()] {
+            assert!(length <= MOST_NAMES);
+        }
+        let texts = fdinfo.other.iter().flat_map(|(key, value)| [key, value]);
+        let texts = texts.chain(&fdinfo.driver).chain(&fdinfo.pci_device).chain(&fdinfo.client_name);
+        // What is no UTF-8 becomes U+FFFD, which is longer.
+        assert!(texts.chain(fdinfo.engines.keys()).all(|text| text.len() <= MOST_LETTERS));
+        for engine in counted.next(&fdinfo, time, &mut oddities) {
+            assert!(engine.busy.is_none_or(|busy| (0.0..=1.0).contains(&busy)));
+            assert!(engine.busy.is_none() || engine.grew.is_some());
+        }
+    }
 }
 
 thread_local! {

@@ -197,7 +197,8 @@ class Stream:
         layout = self.kernel["entry_format"].get("present", {"pfn_mask": 0})
         upright, mask = layout.get("inverted_without", 0), layout["pfn_mask"]
         stored = entry ^ ALL_BITS if upright and not entry & upright else entry
-        return hex((stored & mask) // (mask & -mask)) if mask else None
+        address = stored & mask | (stored & layout.get("high_mask", 0)) << layout.get("high_shift", 0)
+        return hex(address // (mask & -mask)) if mask else None
 
     def value(self, kind, number):
         """What a field of that type shows; `number` is the member's bytes where they are a name."""

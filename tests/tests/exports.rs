@@ -6,6 +6,8 @@
 //! gets a folder of partitions. A format without a validation is skipped, and its test says so. Exports stay in
 //! `target/tmp/exports`.
 //!
+//! `metrics.py` reads what `clients --metrics` serves of a made-up machine.
+//!
 //! `tests/second_reader` reads the same traces, one that is made up of odd numbers, and one that is cut or damaged; it
 //! needs a `python3` that finds libzstd.
 //!
@@ -55,6 +57,7 @@ fn main() -> Result<()> {
             trials.push(trial(validation.clone(), trace.clone()));
         }
     }
+    trials.push(metrics_trial(tests));
     trials.extend(second_reader_trials(&tests.join("second_reader"), &traces));
     for format in formats()? {
         if !validations.iter().any(|validation| format_of(validation) == format) {
@@ -98,7 +101,14 @@ impl Lossy {
             let index = self.events / BETWEEN_LOSSES - 1;
             if let Some(cause) = causes.into_iter().cycle().nth(index as usize % 6) {
                 let family = (index % 6 < 3).then_some(event.kind().family() as u8);
-                self.writer.loss(&Loss { cause, family, count: index + 1, after, before: self.time })?;
+                self.writer.loss(&Loss {
+                    cause,
+                    family,
+                    count: index + 1,
+                    after,
+                    before: self.time,
+                    kind: None,
+                })?;
             }
         }
         self.events += 1;
@@ -127,6 +137,20 @@ fn trial(validation: PathBuf, trace: PathBuf) -> Trial {
         missing.map_or_else(|| name.clone(), |variable| format!("{name} (skipped: {variable} is not set)"));
     let validate = move || validate(&validation, &trace).map_err(|error| Failed::from(format!("{error:#}")));
     Trial::test(name, validate).with_ignored_flag(missing.is_some())
+}
+
+/// Whether another program's parser takes what `clients --metrics` serves of a made-up machine.
+fn metrics_trial(tests: &Path) -> Trial {
+    let python = std::env::var_os(PYTHON);
+    let skipped = if python.is_none() { format!(" (skipped: {PYTHON} is not set)") } else { String::new() };
+    let script = tests.join("exports/metrics.py");
+    let file = tests.join("../tracer/tests/golden/clients.openmetrics");
+    let read = move || {
+        let mut python = Command::new(python.unwrap_or_default());
+        python.stdout(Stdio::piped()).env("PYTHONDONTWRITEBYTECODE", "1").arg(script).arg(file);
+        run(&mut python).map_err(|error| Failed::from(format!("{error:#}")))
+    };
+    Trial::test(format!("metrics of clients{skipped}"), read).with_ignored_flag(!skipped.is_empty())
 }
 
 fn validate(validation: &Path, trace: &Path) -> Result<()> {

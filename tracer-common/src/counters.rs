@@ -5,7 +5,7 @@ use crate::point::Point;
 
 /// One CPU's counters.
 ///
-/// For each family `emitted = in the ring + lost`, exactly: both are counted at the reserve.
+/// For each family `emitted = in a buffer + lost`, exactly: both are counted at the reserve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Counters {
@@ -13,7 +13,7 @@ pub struct Counters {
     pub hits: [u64; Point::COUNT],
     /// Records that were to be sent, by family.
     pub emitted: [u64; Family::COUNT],
-    /// Of these, records for which the ring had no room, by family.
+    /// Of these, records for which the buffer had no room, by family.
     pub lost: [u64; Family::COUNT],
     /// Function ends without their beginning and beginnings without their end, by family.
     pub unpaired: [u64; Family::COUNT],

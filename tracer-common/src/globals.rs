@@ -3,6 +3,7 @@
 //! It lands in the object's frozen `.rodata`: the verifier knows every value, prunes what is switched off,
 //! and accepts the field offsets in direct loads through BTF-typed pointers.
 
+use crate::counting::{self, Measure};
 use crate::event::Kind;
 use crate::family::Family;
 use crate::glob::Glob;
@@ -21,6 +22,9 @@ pub const VISITS_STEP: i32 = 1024;
 /// Process ids of a 64-bit kernel are below this (6.12 include/linux/threads.h, PID_MAX_LIMIT).
 pub const PROCESS_IDS: u32 = 1 << 22;
 
+/// Result of the program `skipped_hits` where the number cannot be read.
+pub const SKIPPED_UNKNOWN: u32 = u32::MAX;
+
 /// First argument of the program `watch`: a process, with all its threads.
 pub const WATCH_PROCESS: u32 = 1;
 
@@ -35,8 +39,12 @@ pub struct Globals {
     pub options: Options,
     /// How a swap entry sits in a page-table entry.
     pub entry: EntryFormat,
+    /// Where the `struct page` of a page frame is.
+    pub memory_map: MemoryMap,
     /// How page tables are walked.
     pub walk: WalkFormat,
+    /// What is counted of each kind, by its [fixed slot](counting::fixed).
+    pub measures: [Measure; counting::FIXED],
     /// Where the fields are.
     pub layout: Layout,
     /// Position of each named argument of each point, [`ARGUMENT_ABSENT`] where it has none.
@@ -64,8 +72,10 @@ pub struct Options {
     pub cgroup_level: u32,
     /// The tracer's own process id: its events are not sent.
     pub tracer_pid: u32,
-    /// The ring is worth a wake-up from this many bytes on.
-    pub wakeup_bytes: u32,
+    /// Bytes of records in each CPU's buffer ([`crate::buffer`]), a power of two, less 1.
+    pub buffer_mask: u32,
+    /// TTU_IGNORE_MLOCK (`enum ttu_flags`); 0 when unknown.
+    pub ttu_ignore_mlock: u32,
     /// Number of `patterns` in use; 0 for any name.
     pub pattern_count: u32,
     /// A process's name must match one of them.
@@ -74,6 +84,8 @@ pub struct Options {
     pub filter_process: u8,
     /// Only threads that the program `watch` was told of.
     pub filter_thread: u8,
+    /// There is a filter by thread, cgroup or name.
+    pub filter_more: u8,
     /// A child of a watched process is watched too.
     pub follow_children: u8,
     /// Measure the time in functions.
@@ -90,6 +102,16 @@ pub struct Options {
     pub kinds: [u32; Family::COUNT],
     /// The families whose trampoline programs are attached several times ([`crate::copies::families`]).
     pub copies: u32,
+    /// Slots of the tables that each CPU has beside the [fixed](counting::FIXED) ones, less 1: a mask.
+    pub slot_mask: u32,
+    /// Whether and where events are counted: a [`Counting`](counting::Counting), as its number.
+    pub counting: u8,
+    /// What they are grouped by: a [`Group`](counting::Group), as its number.
+    pub by: u8,
+    /// Take histograms of the values.
+    pub histograms: u8,
+    /// Count calls where they begin, when nothing of their end is asked ([`Point::counted_at_entry`]).
+    pub count_at_entry: u8,
 }
 
 macro_rules! layout {
@@ -174,6 +196,30 @@ layout! {
     task_comm = "task_struct.comm",
     /// Status of an ended task.
     task_exit_code = "task_struct.exit_code",
+    /// Open files of a task.
+    task_files = "task_struct.files",
+    /// Their table.
+    files_table = "files_struct.fdt",
+    /// Its files, by descriptor.
+    table_files = "fdtable.fd",
+    /// What a file is about.
+    file_private = "file.private_data",
+    /// The perf event of a link.
+    link_file = "bpf_perf_link.perf_file",
+    /// The trace event of a perf event.
+    event_call = "perf_event.tp_event",
+    /// That in the trace event of a kprobe.
+    trace_event_call = "trace_probe_event.call",
+    /// Its list of kprobes.
+    trace_event_probes = "trace_probe_event.probes",
+    /// The list in one of them.
+    trace_probe_list = "trace_probe.list",
+    /// That in what it is of a kprobe.
+    trace_kprobe_probe = "trace_kprobe.tp",
+    /// Hits of a kprobe that were skipped.
+    trace_kprobe_skipped = "trace_kprobe.rp.kp.nmissed",
+    /// Calls of a return probe for which there was no instance.
+    trace_kprobe_no_instance = "trace_kprobe.rp.nmissed",
     /// VMA of a device migration.
     migrate_vma_vma = "migrate_vma.vma",
     /// Its first address.
@@ -273,8 +319,10 @@ pub struct EntryFormat {
     pub locked_bit: u32,
     /// log2 of the pages of a huge page that one entry of a directory maps.
     pub huge_order: u32,
-    /// Address of the kernel's variable `vmemmap_base`; 0 when unknown.
-    pub vmemmap_symbol: u64,
+    /// log2 of the bytes of a page.
+    pub page_shift: u32,
+    /// Fills up.
+    pub reserved: u32,
 }
 
 impl EntryFormat {
@@ -295,7 +343,49 @@ impl EntryFormat {
     }
 }
 
-/// How the page tables of a process are walked: x86-64, pages of 4 KiB, 512 entries a table.
+/// Where the `struct page` of page frame 0 is, or would be: behind a variable of the kernel (x86-64), or in the record of
+/// any part of its memory (`mem_section`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct MemoryMap {
+    /// Address of the kernel's variable `vmemmap_base`; 0 where it has none.
+    pub base_symbol: u64,
+    /// Address of the kernel's variable `mem_section`; 0 where it is not known.
+    pub sections_symbol: u64,
+    /// Masks the address in the word of a section.
+    pub section_mask: u64,
+    /// The bit that this word has where the section has memory.
+    pub section_present: u64,
+    /// Offset of the word in a section's record.
+    pub section_word: u32,
+    /// Size of the record.
+    pub section_size: u32,
+    /// Records in a table of them.
+    pub sections: u32,
+    /// Fills up.
+    pub reserved: u32,
+}
+
+impl MemoryMap {
+    /// Nobody knows where.
+    pub const UNKNOWN: Self = Self {
+        base_symbol: 0,
+        sections_symbol: 0,
+        section_mask: 0,
+        section_present: 0,
+        section_word: 0,
+        section_size: 0,
+        sections: 0,
+        reserved: 0,
+    };
+
+    /// Whether it can be found out.
+    pub const fn is_known(&self) -> bool {
+        self.base_symbol != 0 || self.sections_symbol != 0
+    }
+}
+
+/// How the page tables of a process are walked. Each table is a page of entries of eight bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct WalkFormat {
@@ -303,16 +393,25 @@ pub struct WalkFormat {
     pub page_offset_symbol: u64,
     /// The start of the direct map where it is a constant.
     pub page_offset: u64,
+    /// Address of the kernel's variable with the physical address that the direct map begins with; 0 where that is
+    /// physical address 0.
+    pub memory_start_symbol: u64,
     /// Address of the kernel's variable `physical_mask`; 0 where it has none.
     pub physical_mask_symbol: u64,
     /// Masks the physical address in an entry, less what `physical_mask` masks (encryption).
     pub address_mask: u64,
-    /// The bit that a used entry of a directory has.
-    pub present_mask: u64,
-    /// The bit of a directory's entry that maps memory itself.
-    pub large_mask: u64,
-    /// Levels of the page tables: 4 or 5; 0 where they are not to be walked.
+    /// Masks the highest bits of the physical address, which are elsewhere in the entry; 0 where they are not.
+    pub high_mask: u64,
+    /// How far those are shifted up.
+    pub high_shift: u32,
+    /// Bits by which a directory's entry is told that leads to a table.
+    pub table_mask: u32,
+    /// What they are then.
+    pub table_value: u32,
+    /// Levels of the page tables: 2 to 5; 0 where they are not to be walked.
     pub levels: u32,
+    /// The bit without which a present entry holds its address inverted; 0 where none does.
+    pub inverted_without: u32,
     /// 1 where programs can loop with `bpf_loop` (5.17 on).
     pub loops: u32,
 }
@@ -322,11 +421,15 @@ impl WalkFormat {
     pub const NONE: Self = Self {
         page_offset_symbol: 0,
         page_offset: 0,
+        memory_start_symbol: 0,
         physical_mask_symbol: 0,
         address_mask: 0,
-        present_mask: 0,
-        large_mask: 0,
+        high_mask: 0,
+        high_shift: 0,
+        table_mask: 0,
+        table_value: 0,
         levels: 0,
+        inverted_without: 0,
         loops: 0,
     };
 }
@@ -339,11 +442,13 @@ impl Globals {
             cgroup: 0,
             cgroup_level: 0,
             tracer_pid: 0,
-            wakeup_bytes: 0,
+            buffer_mask: 0,
+            ttu_ignore_mlock: 0,
             pattern_count: 0,
             patterns: [Glob::NOTHING; MAX_PATTERNS],
             filter_process: 0,
             filter_thread: 0,
+            filter_more: 0,
             follow_children: 0,
             latency: 0,
             stacks: 0,
@@ -352,6 +457,11 @@ impl Globals {
             count_mlocks: 0,
             kinds: [0; Family::COUNT],
             copies: 0,
+            slot_mask: 0,
+            counting: 0,
+            by: 0,
+            histograms: 0,
+            count_at_entry: 0,
         },
         layout: Layout::ABSENT,
         entry: EntryFormat {
@@ -367,9 +477,12 @@ impl Globals {
             head_bit: OFFSET_ABSENT,
             locked_bit: OFFSET_ABSENT,
             huge_order: 0,
-            vmemmap_symbol: 0,
+            page_shift: 0,
+            reserved: 0,
         },
+        memory_map: MemoryMap::UNKNOWN,
         walk: WalkFormat::NONE,
+        measures: [Measure::NONE; counting::FIXED],
         arguments: [[ARGUMENT_ABSENT; MAX_ARGUMENTS]; Point::COUNT],
         arity: [0; Point::COUNT],
     };

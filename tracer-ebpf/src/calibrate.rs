@@ -20,14 +20,63 @@ const ADDRESS_MASK: u32 = 2;
 static CALIBRATION: Array<u64> = Array::with_max_entries(3, 0);
 
 /// Reads `vmemmap_base` and `page_offset_base` (arch/x86/kernel/head64.c; random with KASLR) and
-/// `physical_mask` (arch/x86/mm/pgtable.c; without the bit that marks encrypted memory). Never attached: user
-/// space runs it once with `BPF_PROG_TEST_RUN`.
+/// `physical_mask` (arch/x86/mm/pgtable.c; without the bit that marks encrypted memory), or `mem_section` and
+/// `memstart_addr` (arch/arm64/mm/init.c). Never attached: user space runs it once with `BPF_PROG_TEST_RUN`.
 #[raw_tracepoint]
 pub fn calibrate(_context: RawTracePointContext) -> u32 {
+    let base = match global!(memory_map.base_symbol) {
+        0 => base_by_sections(),
+        symbol => Probed::load::<u64>(symbol, 0).unwrap_or(0),
+    };
+    let _ = CALIBRATION.set(VMEMMAP_BASE, base, 0);
     let mask = global!(walk.address_mask);
-    take(VMEMMAP_BASE, global!(entry.vmemmap_symbol), 0, u64::MAX);
     take(PAGE_OFFSET, global!(walk.page_offset_symbol), global!(walk.page_offset), u64::MAX);
+    if global!(walk.memory_start_symbol) != 0 {
+        let offset = match Probed::load::<u64>(global!(walk.memory_start_symbol), 0) {
+            Some(start) => global!(walk.page_offset).wrapping_sub(start),
+            None => 0,
+        };
+        let _ = CALIBRATION.set(PAGE_OFFSET, offset, 0);
+    }
     take(ADDRESS_MASK, global!(walk.physical_mask_symbol), mask, mask);
+    0
+}
+
+/// Most tables of sections that are looked through for one with memory.
+const MOST_TABLES: u32 = 4096;
+
+/// Most records of a table: one of 64 KiB with records of 16 bytes.
+const MOST_SECTIONS: u32 = 4096;
+
+/// The base from the record of any section that has memory: it holds the address of the `struct page` of its first
+/// frame, less as many of them as the frame's number (6.12 mm/sparse.c, sparse_encode_mem_map). With one map for all
+/// memory (SPARSEMEM_VMEMMAP) that is the base, whichever section it is. 0 where none was found.
+#[inline(always)]
+fn base_by_sections() -> u64 {
+    let tables = match global!(memory_map.sections_symbol) {
+        0 => return 0,
+        symbol => Probed::load::<u64>(symbol, 0).unwrap_or(0),
+    };
+    let mut table = 0;
+    for index in 0..MOST_TABLES {
+        table = Probed::load::<u64>(tables, index * 8).unwrap_or(0);
+        if table != 0 {
+            break;
+        }
+    }
+    if table == 0 {
+        return 0;
+    }
+    for index in 0..MOST_SECTIONS {
+        if index >= global!(memory_map.sections) {
+            break;
+        }
+        let record = table + u64::from(index) * u64::from(global!(memory_map.section_size));
+        let word = Probed::load::<u64>(record, global!(memory_map.section_word)).unwrap_or(0);
+        if word & global!(memory_map.section_present) != 0 {
+            return word & global!(memory_map.section_mask);
+        }
+    }
     0
 }
 

@@ -7,9 +7,9 @@ use aya_ebpf::programs::tracing::{StackIdContext, StackTraceMap};
 use aya_ebpf::programs::{
     BtfTracePointContext, FEntryContext, FExitContext, ProbeContext, RawTracePointContext, RetProbeContext,
 };
-use tracer_common::point::{ARGUMENT_ABSENT, BEHIND, Point};
+use tracer_common::point::{ARGUMENT_ABSENT, Argument, BEHIND, Point};
 
-use crate::globals::{argument_position, arity, is_behind};
+use crate::globals::{arity, is_behind, position_in_slot, slot};
 use crate::memory::{Direct, Memory, Probed};
 
 /// One 8-byte word of the context, at a constant offset. In assembly, because the compiler merges loads at
@@ -46,18 +46,24 @@ pub trait Context: EbpfContext + StackIdContext {
         0
     }
 
-    /// The argument that `point` calls number `index`; `None` when this kernel's function has none.
+    /// An argument of `point`; `None` when this kernel's function has none.
     #[inline(always)]
-    fn argument(&self, point: Point, index: usize) -> Option<u64> {
-        let position = argument_position(point, index);
+    fn argument(&self, point: Point, argument: Argument) -> Option<u64> {
+        self.argument_in_slot(point, slot(point, argument))
+    }
+
+    /// The same by its slot.
+    #[inline(always)]
+    fn argument_in_slot(&self, point: Point, slot: usize) -> Option<u64> {
+        let position = position_in_slot(point, slot);
         if position == ARGUMENT_ABSENT { None } else { Some(self.at(position & !BEHIND)) }
     }
 
     /// The same where some kernels have it behind a pointer, there at that offset.
     #[inline(always)]
-    fn argument_or_member(&self, point: Point, index: usize, offset: u32) -> Option<u64> {
-        let argument = self.argument(point, index)?;
-        if is_behind(point, index) { Self::Memory::load(argument, offset) } else { Some(argument) }
+    fn argument_or_member(&self, point: Point, argument: Argument, offset: u32) -> Option<u64> {
+        let value = self.argument(point, argument)?;
+        if is_behind(point, argument) { Self::Memory::load(value, offset) } else { Some(value) }
     }
 
     /// Kernel stack id in `map`, or a negative errno.
@@ -115,10 +121,10 @@ mod registers {
     pub const RESULT: i32 = 80;
 }
 
-/// Offsets in `struct user_pt_regs` (arch/arm64/include/uapi/asm/ptrace.h: x0 to x5; x0).
+/// Offsets in `struct user_pt_regs` (arch/arm64/include/uapi/asm/ptrace.h: x0 to x7; x0).
 #[cfg(bpf_target_arch = "aarch64")]
 mod registers {
-    pub const ARGUMENTS: [i32; 6] = [0, 8, 16, 24, 32, 40];
+    pub const ARGUMENTS: [i32; 8] = [0, 8, 16, 24, 32, 40, 48, 56];
     pub const RESULT: i32 = 0;
 }
 
@@ -135,6 +141,10 @@ impl Context for ProbeContext {
             3 => word!(self, registers::ARGUMENTS[3]),
             4 => word!(self, registers::ARGUMENTS[4]),
             5 => word!(self, registers::ARGUMENTS[5]),
+            #[cfg(bpf_target_arch = "aarch64")]
+            6 => word!(self, registers::ARGUMENTS[6]),
+            #[cfg(bpf_target_arch = "aarch64")]
+            7 => word!(self, registers::ARGUMENTS[7]),
             _ => 0,
         }
     }

@@ -24,8 +24,8 @@ use aya_ebpf::maps::{Array, PerCpuArray};
 use tracer_common::copies::{self, NOTES, Phase};
 use tracer_common::point::Point;
 
+use crate::buffer::{count, counters};
 use crate::context::Context;
-use crate::emit::{count, counters};
 use crate::globals::global;
 use crate::memory::{Direct, Memory};
 

@@ -1,127 +1,105 @@
-//! The ring: reserve, count a failed reserve, fill, submit.
+//! Records: reserve, count a failed reserve, fill, commit.
 
-use core::arch::asm;
-
-use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
-use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
+use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::ring_buf::RingBufEntry;
-use aya_ebpf::maps::{PerCpuArray, RingBuf, StackTrace};
+use aya_ebpf::maps::StackTrace;
+use tracer_common::buffer::CpuBuffer;
 use tracer_common::counters::Counters;
-use tracer_common::event::{Header, Kind, STACK_NONE};
+use tracer_common::event::{Kind, STACK_NONE};
 
+use crate::buffer::{self, count, cpu};
 use crate::context::Context;
+use crate::counting;
 use crate::filter::Task;
 use crate::globals::{block, global};
-
-/// Records on their way to user space, which sets the size.
-#[map]
-static EVENTS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
-
-#[map]
-static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
 
 /// Kernel stacks by their id. User space sets the number.
 #[map]
 static STACKS: StackTrace = StackTrace::with_max_entries(16384, 0);
 
-/// One record in the ring.
+/// One record in a buffer: a [`Header`](tracer_common::event::Header) and a body.
 #[repr(C)]
 struct Record<B> {
-    header: Header,
+    time: u64,
+    pid_tgid: u64,
+    commit: u64,
     body: B,
 }
 
-/// This CPU's counters.
-#[inline(always)]
-pub fn counters() -> Option<&'static mut Counters> {
-    // SAFETY: the value is this CPU's own; other programs on the same CPU only add to it, as this one.
-    COUNTERS.get_ptr_mut(0).map(|counters| unsafe { &mut *counters })
-}
-
-/// Counts one more. In one instruction: the task may be preempted in the middle of a program, and another one that
-/// runs on the same CPU meanwhile, or an interrupt, counts too.
-#[inline(always)]
-pub fn count(counter: &mut u64) {
-    add(counter, 1);
-}
-
-/// Counts `number` more, as [`count`].
-#[inline(always)]
-pub fn add(counter: &mut u64, number: u64) {
-    // SAFETY: an aligned word of a map value, which programs write in this way only.
-    unsafe {
-        asm!("lock *(u64 *)({counter} + 0) += {number}", counter = in(reg) counter, number = in(reg) number,
-            options(nostack))
-    };
-}
-
-/// The same, and how many there are now.
-#[inline(always)]
-fn count_up(counter: &mut u64) -> u64 {
-    let mut number = 1u64;
-    // SAFETY: as above.
-    unsafe {
-        asm!("{number} = atomic_fetch_add((u64 *)({counter} + 0), {number})", counter = in(reg) counter,
-            number = inout(reg) number, options(nostack))
-    };
-    number + 1
-}
-
-/// Every this many records of a CPU its program looks whether the reader should be woken.
-const WAKEUP_CHECK: u64 = 128;
-
-/// Reservation for one record in the ring. It must be sent.
+/// Reservation for one record. It must be sent.
 pub struct Reservation<B: 'static> {
-    record: RingBufEntry<Record<B>>,
-    header: Header,
-    wake: bool,
+    /// Null where it is counted instead; then the group is in the place of the time.
+    record: *mut Record<B>,
+    time: u64,
+    task: Task,
+    /// Kind, CPU and stack.
+    commit: u64,
 }
 
-/// Reservation for a record of `kind`, taken at `time`. `None` when its family was not asked for or the ring is full.
-///
-/// The reader is woken when much waits, else it looks on its own every few ten milliseconds: a wake-up for
-/// each record costs more than all the rest.
+/// Reservation for a record of `kind`, taken at `time`. `None` when its family was not asked for, the buffer is full, or
+/// the session counts such events and needs to know no more of this one.
 #[inline(always)]
 pub fn reserve<C: Context, B: 'static>(
     context: &C,
-    counters: &mut Counters,
+    buffer: &mut CpuBuffer,
     kind: Kind,
     task: Task,
     time: u64,
+    duration: u64,
 ) -> Option<Reservation<B>> {
     let family = kind.family() as usize;
     if !is_asked(kind) {
         return None;
     }
-    let stack = stack(context, counters);
-    let emitted = count_up(&mut counters.emitted[family]);
-    let Some(record) = EVENTS.reserve::<Record<B>>(0) else {
-        count(&mut counters.lost[family]);
+    let stack = stack(context, &mut buffer.counters);
+    count(&mut buffer.counters.emitted[family]);
+    if counting::counts(kind) {
+        let group = counting::group(task.tid(), task.pid(), stack as u32);
+        if counting::needs_body() {
+            return Some(Reservation {
+                record: core::ptr::null_mut(),
+                time: group,
+                task,
+                commit: kind as u64,
+            });
+        }
+        counting::count_early(kind, group, duration);
+        return None;
+    }
+    let Some(record) = buffer::reserve(buffer, size_of::<Record<B>>() as u64) else {
+        count(&mut buffer.counters.lost[family]);
         return None;
     };
-    let wake = emitted % WAKEUP_CHECK == 0
-        && EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) >= u64::from(global!(options.wakeup_bytes));
-    let header =
-        Header { time, tid: task.tid(), pid: task.pid(), kind: kind as u16, cpu: cpu() as u16, stack };
-    Some(Reservation { record, header, wake })
+    let commit = kind as u64 | u64::from(cpu() as u16) << 16 | u64::from(stack as u32) << 32;
+    Some(Reservation { record: record.cast(), time, task, commit })
 }
 
-impl<B: 'static> Reservation<B> {
-    /// Fills the room and gives the record to the reader.
-    #[inline(always)]
-    pub fn send(self, body: B) {
-        let Self { mut record, header, wake } = self;
-        record.write(Record { header, body });
-        record.submit(u64::from(if wake { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP }));
+/// Counts an event of `kind` where its call begins.
+#[inline(always)]
+pub fn count_at_entry<C: Context>(context: &C, buffer: &mut CpuBuffer, kind: Kind, task: Task) {
+    if is_asked(kind) {
+        let stack = stack(context, &mut buffer.counters);
+        count(&mut buffer.counters.emitted[kind.family() as usize]);
+        counting::count_at_entry(kind, task.tid(), task.pid(), stack as u32);
     }
 }
 
-/// Number of the CPU that the program runs on.
-#[inline(always)]
-pub fn cpu() -> u32 {
-    // SAFETY: the helper has no preconditions.
-    unsafe { bpf_get_smp_processor_id() }
+impl<B: Copy + 'static> Reservation<B> {
+    /// Fills the room and gives the record to the reader.
+    #[inline(always)]
+    pub fn send(self, body: B) {
+        let Self { record, time, task, commit } = self;
+        if record.is_null() {
+            return counting::count_body(commit as u16, time, body);
+        }
+        // SAFETY: room for such a record, which is this program's until it is committed.
+        unsafe {
+            (&raw mut (*record).time).write(time);
+            (&raw mut (*record).pid_tgid).write(task.pid_tgid);
+            (&raw mut (*record).body).write(body);
+            buffer::commit(record.cast(), commit);
+        }
+    }
 }
 
 /// Nanoseconds of `CLOCK_MONOTONIC`.

@@ -5,11 +5,17 @@ use tracer_common::event::UNKNOWN;
 use crate::calibrate::{address_mask, vmemmap_base};
 use crate::globals::global;
 
-/// Bytes of a page on the architectures whose page tables are walked.
-pub const PAGE_SIZE: u64 = 4096;
+/// log2 of the bytes of a page.
+#[inline(always)]
+pub fn page_shift() -> u32 {
+    global!(entry.page_shift) & 31
+}
 
-/// log2 of [`PAGE_SIZE`].
-const PAGE_SHIFT: u64 = 12;
+/// Bytes of a page.
+#[inline(always)]
+pub fn page_size() -> u64 {
+    1 << page_shift()
+}
 
 /// Whether it is a device-exclusive one.
 #[inline(always)]
@@ -41,14 +47,21 @@ pub fn page_of_swap(entry: u64) -> u64 {
 /// address inverted (6.12 arch/x86/include/asm/pgtable-invert.h).
 #[inline(always)]
 pub fn page_of_present(entry: u64) -> u64 {
-    let stored = if entry & global!(walk.present_mask) == 0 { !entry } else { entry };
-    page_at(stored & address_mask())
+    let without = u64::from(global!(walk.inverted_without));
+    let stored = if without != 0 && entry & without == 0 { !entry } else { entry };
+    page_at(address(stored, address_mask()))
+}
+
+/// The physical address in a raw entry; `mask` is [`address_mask`].
+#[inline(always)]
+pub fn address(entry: u64, mask: u64) -> u64 {
+    entry & mask | (entry & global!(walk.high_mask)) << (global!(walk.high_shift) & 63)
 }
 
 /// The `struct page` of a physical address, or [`UNKNOWN`].
 #[inline(always)]
 pub fn page_at(physical: u64) -> u64 {
-    page(physical >> PAGE_SHIFT)
+    page(physical >> page_shift())
 }
 
 #[inline(always)]

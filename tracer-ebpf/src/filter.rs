@@ -67,9 +67,13 @@ pub fn admits(point: Point, task: Task) -> bool {
 pub fn watches(task: Task) -> bool {
     task.pid() != global!(options.tracer_pid)
         && is_watched(task.pid())
-        && (global!(options.filter_thread) == 0 || watched::has_thread(task))
-        && in_cgroup()
-        && has_name()
+        && (global!(options.filter_more) == 0 || passes_more(task))
+}
+
+/// The filters that few sessions have.
+#[inline(always)]
+fn passes_more(task: Task) -> bool {
+    (global!(options.filter_thread) == 0 || watched::has_thread(task)) && in_cgroup() && has_name()
 }
 
 /// Whether a process is watched, when only some are.

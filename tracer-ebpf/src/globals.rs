@@ -5,7 +5,7 @@
 
 use aya_ebpf::Global;
 use tracer_common::globals::Globals;
-use tracer_common::point::{ARGUMENT_ABSENT, BEHIND, Point};
+use tracer_common::point::{ARGUMENT_ABSENT, Argument, BEHIND, Point};
 
 #[unsafe(no_mangle)]
 static GLOBALS: Global<Globals> = Global::new(Globals::EMPTY);
@@ -25,19 +25,40 @@ macro_rules! global {
 }
 pub(crate) use global;
 
-/// Where the running kernel's function has the argument that `point` calls number `index`.
+/// Where the running kernel's function has an argument of `point`.
 #[inline(always)]
-pub fn argument_position(point: Point, index: usize) -> u8 {
-    // SAFETY: callers name arguments of the point, so both indices are constants within the arrays.
+pub fn argument_position(point: Point, argument: Argument) -> u8 {
+    position_in_slot(point, slot(point, argument))
+}
+
+/// The place of an argument of `point` in the block and in what beginnings keep.
+#[inline(always)]
+pub fn slot(point: Point, argument: Argument) -> usize {
+    match point.slot(argument) {
+        Some(slot) => slot,
+        None => argument_that_the_point_does_not_list(),
+    }
+}
+
+/// Not in the object, unless a handler reads such an argument. Then the build fails (tracer/build.rs).
+#[inline(never)]
+fn argument_that_the_point_does_not_list() -> ! {
+    loop {}
+}
+
+/// Where the running kernel's function has the argument in a slot.
+#[inline(always)]
+pub fn position_in_slot(point: Point, slot: usize) -> u8 {
+    // SAFETY: slots are those of the point's arguments, so both indices are constants within the arrays.
     unsafe {
-        core::ptr::read_volatile((&raw const (*block()).arguments[point as usize]).cast::<u8>().add(index))
+        core::ptr::read_volatile((&raw const (*block()).arguments[point as usize]).cast::<u8>().add(slot))
     }
 }
 
 /// Whether that argument is a pointer to what `point` wants.
 #[inline(always)]
-pub fn is_behind(point: Point, index: usize) -> bool {
-    let position = argument_position(point, index);
+pub fn is_behind(point: Point, argument: Argument) -> bool {
+    let position = argument_position(point, argument);
     position != ARGUMENT_ABSENT && position & BEHIND != 0
 }
 

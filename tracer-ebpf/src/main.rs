@@ -9,7 +9,9 @@
 //! * [`copies`]: copies of programs, which run where the kernel skips one;
 //! * [`watched`], [`filter`]: the processes and threads that are watched, and what else decides it;
 //! * [`questions`]: what user space asks of its own namespaces;
-//! * [`pairing`], [`emit`]: which end belongs to which beginning, the ring;
+//! * [`pairing`]: which end belongs to which beginning;
+//! * [`buffer`], [`emit`]: what the programs count, and records on their way to user space;
+//! * [`counting`]: events that are added to tables instead of sent;
 //! * [`page`], [`entry`], [`table`]: state of a page, raw page-table entries, page tables;
 //! * [`spaces`]: the address spaces with exclusive pages;
 //! * [`probes`]: one file a family;
@@ -19,10 +21,12 @@
 #![feature(asm_experimental_arch)]
 #![feature(macro_metavar_expr_concat)]
 
+mod buffer;
 mod calibrate;
 mod call;
 mod context;
 mod copies;
+mod counting;
 mod emit;
 mod entry;
 mod filter;
@@ -34,6 +38,7 @@ mod probes;
 mod programs;
 mod questions;
 mod self_test;
+mod skipped;
 mod spaces;
 mod table;
 mod watched;

@@ -14,7 +14,7 @@ use aya_ebpf::maps::{Array, LruHashMap};
 use tracer_common::counters::Counters;
 use tracer_common::point::{MAX_ARGUMENTS, Point};
 
-use crate::emit::{add, count, cpu};
+use crate::buffer::{add, compare_exchange, count, cpu};
 use crate::filter::Task;
 
 /// Functions that one task can be inside at a time. A power of two, so that an index can be masked.
@@ -114,12 +114,15 @@ fn overflow(key: u64) -> Option<&'static mut TaskStack> {
     OVERFLOW.get_ptr_mut(key).map(|stack| unsafe { &mut *stack })
 }
 
-/// The stack of a task that is inside a probed function.
+/// The stack of a task that is inside a probed function. Most calls of some functions look for one in vain, so the map of
+/// the others is asked only where a task ever had to go there: it noted that first.
 #[inline(always)]
 fn stack_of(key: u64) -> Option<&'static mut TaskStack> {
-    match place(key) {
-        Some(stack) if stack.is_of(key) => Some(stack),
-        _ => overflow(key),
+    let stack = place(key)?;
+    match stack.is_of(key) {
+        true => Some(stack),
+        false if stack.spilled == 0 => None,
+        false => overflow(key),
     }
 }
 
@@ -156,21 +159,6 @@ fn deeper(stack: &'static mut TaskStack, key: u64) -> Option<(&'static mut TaskS
     Some((stack, depth))
 }
 
-/// Writes `new` where `old` is, in one step for all CPUs (since 5.12); returns what was there.
-///
-/// # Safety
-/// `word` points into a map value.
-#[inline(always)]
-unsafe fn compare_exchange(word: *mut u64, old: u64, new: u64) -> u64 {
-    let found;
-    // SAFETY: as the caller promises. The instruction compares with r0 and leaves in it what it found.
-    unsafe {
-        asm!("r0 = cmpxchg_64({word} + 0, r0, {new})", word = in(reg) word, new = in(reg) new,
-            inout("r0") old => found, options(nostack));
-    }
-    found
-}
-
 #[inline(always)]
 fn slot(stack: &mut TaskStack, mut index: u64) -> &'static mut EntryState {
     // In assembly, which hides from the compiler how two indices are related: it would reach one slot from
@@ -196,7 +184,10 @@ pub fn begin(point: Point, task: Task, counters: &mut Counters) -> Option<&'stat
     }
     let begun = slot(stack, depth);
     begun.point = point as u64 + 1;
-    begun.kept = [0; 4];
+    for word in &mut begun.kept {
+        // SAFETY: a word of a map value. Volatile: the compiler would call memset, which stores single bytes.
+        unsafe { core::ptr::write_volatile(word, 0) };
+    }
     Some(begun)
 }
 
@@ -277,8 +268,11 @@ pub fn inside(point: Point, task: Task) -> Option<&'static mut EntryState> {
 #[inline(always)]
 pub fn forget(task: Task) {
     let key = key(task);
-    if let Some(stack) = place(key).filter(|stack| stack.is_of(key)) {
+    let Some(stack) = place(key) else { return };
+    if stack.is_of(key) {
         stack.set_depth(key, 0);
     }
-    let _ = OVERFLOW.remove(key);
+    if stack.spilled != 0 {
+        let _ = OVERFLOW.remove(key);
+    }
 }

@@ -5,7 +5,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::HashMap;
 use tracer_common::family::Family;
 
-use crate::emit::{count, counters};
+use crate::buffer::{count, counters};
 
 /// Not one that drops its oldest entries: what becomes of a process that is not in it is not seen.
 #[map]

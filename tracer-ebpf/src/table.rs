@@ -2,24 +2,33 @@
 
 use core::ptr::{read_volatile, write_volatile};
 
-use crate::calibrate::{address_mask, page_offset};
-use crate::entry::PAGE_SIZE;
+use crate::calibrate::{address_mask, page_offset, vmemmap_base};
+use crate::entry::{self, page_shift};
 use crate::globals::global;
 use crate::memory::{Memory, Probed};
 
-/// Entries of a table.
+/// Entries that are read at once: a table of pages of 4 KiB, a part of a larger one.
 pub const ENTRIES: u64 = 512;
 
-/// Bytes that a table of pages covers.
-pub const COVERS: u64 = 1 << MIDDLE;
+/// Bytes that [`ENTRIES`] cover.
+#[inline(always)]
+pub fn covers() -> u64 {
+    ENTRIES << page_shift()
+}
 
-// log2 of the bytes that an entry of each directory covers, from the top (6.12 arch/x86/include/asm/
-// pgtable_64_types.h: PGDIR_SHIFT of five levels, P4D_SHIFT, PUD_SHIFT, PMD_SHIFT). With four levels the first is
-// not there.
-const TOP_OF_FIVE: u32 = 48;
-const TOP_OF_FOUR: u32 = 39;
-const UPPER: u32 = 30;
-const MIDDLE: u32 = 21;
+/// log2 of the bytes that an entry covers, at a height above the table of pages: each table is a page of entries of
+/// eight bytes (6.12 arch/x86/include/asm/pgtable_64_types.h, PMD_SHIFT to PGDIR_SHIFT; arch/arm64/include/asm/
+/// pgtable-hwdef.h, ARM64_HW_PGTABLE_LEVEL_SHIFT). Where fewer bits of an address are left the top is smaller.
+#[inline(always)]
+fn shift(height: u32) -> u32 {
+    (page_shift() + height * (page_shift() - 3)) & 63
+}
+
+/// The number of an address's entry in the table at that height.
+#[inline(always)]
+fn index(address: u64, height: u32) -> u64 {
+    address >> shift(height) & ((1 << (page_shift() - 3)) - 1)
+}
 
 /// A walk through the page tables of one address space.
 ///
@@ -49,10 +58,13 @@ pub fn walks() -> bool {
     global!(walk.levels) != 0 && page_offset() != 0 && address_mask() != 0
 }
 
-/// Whether ranges of them can be searched for exclusive entries, on a kernel that has such.
+/// Whether ranges of them can be searched for exclusive entries, on a kernel that has such, and pages be compared.
 #[inline(always)]
 pub fn scans() -> bool {
-    global!(entry.exclusive_first) <= global!(entry.exclusive_last) && global!(walk.loops) != 0 && walks()
+    global!(entry.exclusive_first) <= global!(entry.exclusive_last)
+        && global!(walk.loops) != 0
+        && vmemmap_base() != 0
+        && walks()
 }
 
 /// A word of a walk, read and written where it is.
@@ -88,31 +100,33 @@ impl Walk {
         word!(self.table = top);
         word!(self.failed = u64::from(top == 0));
         if global!(walk.levels) == 5 {
-            self.descend(address, TOP_OF_FIVE);
+            self.descend(address, 4);
         }
-        self.descend(address, TOP_OF_FOUR);
-        self.descend(address, UPPER);
-        self.descend(address, MIDDLE);
+        if global!(walk.levels) >= 4 {
+            self.descend(address, 3);
+        }
+        if global!(walk.levels) >= 3 {
+            self.descend(address, 2);
+        }
+        self.descend(address, 1);
     }
 
     /// From a directory to the table below it.
     #[inline(always)]
-    fn descend(&mut self, address: u64, shift: u32) {
+    fn descend(&mut self, address: u64, height: u32) {
         let directory = word!(self.table);
         if directory == 0 {
             return;
         }
         word!(self.table = 0);
-        word!(self.covers = 1 << shift);
-        let index = address >> shift & (ENTRIES - 1);
-        let Some(entry) = Probed::load::<u64>(directory + index * 8, 0) else {
+        word!(self.covers = 1 << shift(height));
+        let Some(entry) = Probed::load::<u64>(directory + index(address, height) * 8, 0) else {
             word!(self.failed = 1);
             return;
         };
-        let (present, large) = (global!(walk.present_mask), global!(walk.large_mask));
-        if entry & (present | large) == present {
+        if entry & u64::from(global!(walk.table_mask)) == u64::from(global!(walk.table_value)) {
             let (page_offset, address_mask) = (word!(self.page_offset), word!(self.address_mask));
-            word!(self.table = page_offset + (entry & address_mask));
+            word!(self.table = page_offset.wrapping_add(entry::address(entry, address_mask)));
         }
     }
 
@@ -125,7 +139,7 @@ impl Walk {
         if table == 0 {
             return;
         }
-        match Probed::load::<u64>(table + (address / PAGE_SIZE & (ENTRIES - 1)) * 8, 0) {
+        match Probed::load::<u64>(table + index(address, 0) * 8, 0) {
             Some(entry) => word!(self.entry = entry),
             None => word!(self.failed = 1),
         }
@@ -135,6 +149,13 @@ impl Walk {
     #[inline(always)]
     pub fn table(&self) -> u64 {
         word!(self.table)
+    }
+
+    /// Where the part of it begins that is read at once for an address; 0 where there is none.
+    #[inline(always)]
+    pub fn part(&self, address: u64) -> u64 {
+        let table = word!(self.table);
+        if table == 0 { 0 } else { table + (index(address, 0) & !(ENTRIES - 1)) * 8 }
     }
 
     /// Bytes around the address for which the last answer holds.

@@ -29,6 +29,16 @@ const STRUCTS: &[&str] = &[
     "io_tlb_slot",
     "rmap_walk_arg",
     "bpf_ringbuf",
+    "files_struct",
+    "fdtable",
+    "file",
+    "bpf_perf_link",
+    "perf_event",
+    "trace_probe_event",
+    "trace_probe",
+    "trace_kprobe",
+    "kretprobe",
+    "kprobe",
 ];
 
 /// Enumerations whose values are kept.

@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod check;
+pub mod clients;
 mod clock;
 #[cfg(feature = "reports")]
 pub mod compare;
@@ -24,11 +25,15 @@ pub mod inherited;
 pub mod kernel;
 pub mod open_files;
 pub mod output;
+pub mod overhead;
 pub mod probe;
 #[cfg(feature = "reports")]
 pub mod report;
 pub mod session;
+pub mod stat;
 pub mod suggest;
+#[cfg(feature = "top")]
+pub mod top;
 pub mod trace_file;
 
 pub use error::{Error, ExitCode};

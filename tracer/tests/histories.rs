@@ -1,15 +1,17 @@
 //! Random histories, legal and illegal, whole and with events missing: reports and timelines say the same of what lived
-//! from when to when.
+//! from when to when, and that is what a simple model says, which shares no code with them.
 
 mod attached_common;
 #[expect(dead_code, reason = "no verdict is asked for here")]
 mod check_world;
+mod histories_common;
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use check_world::{FAULTS, History, Step, World};
+use histories_common::Model;
 use proptest::prelude::*;
 use rmapscope::event::{Body, Filter, Item, Kind, Sink};
 use rmapscope::export::{Exporter, Format};
@@ -55,6 +57,34 @@ fn history() -> impl Strategy<Value = History> {
         }
         history
     })
+}
+
+/// Any events in any order.
+fn wild_history() -> impl Strategy<Value = History> {
+    let lost = prop::collection::vec(any::<prop::sample::Index>(), 0..3);
+    (prop::collection::vec(any::<(u8, u64)>(), 0..60), lost).prop_map(|(events, lost)| {
+        let mut history = History::default();
+        for (what, random) in events {
+            let (tid, body) = histories_common::event(what, random);
+            history.tell(tid, body);
+        }
+        for index in lost {
+            history.lose(index.index(history.len() + 1));
+        }
+        history
+    })
+}
+
+/// Whether a timeline ends what the model ends, by what ended it.
+fn ends_as_the_model(history: &History) -> Result<(), TestCaseError> {
+    let events = timeline(history);
+    let expected = Model::of(history.items());
+    for what in ["device-exclusive", "bounced", "migration entry"] {
+        let of_these = expected.iter().filter(|((of, _), _)| *of == what);
+        let expected: BTreeMap<_, _> = of_these.map(|((_, by), count)| ((*by).to_owned(), *count)).collect();
+        prop_assert_eq!(spans(&events, what).0, expected, "{}", what);
+    }
+    Ok(())
 }
 
 fn report(history: &History) -> Report {
@@ -112,8 +142,23 @@ fn sum(ends: &BTreeMap<String, u64>, names: &[&str]) -> u64 {
     names.iter().filter_map(|name| ends.get(*name)).sum()
 }
 
+/// The last count of migration entries in a report's timeline.
+fn last_entries(report: &Report) -> u64 {
+    report.timeline.intervals.last().map_or(0, |interval| interval.migration_entries)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn timelines_end_what_the_model_ends(history in history()) {
+        ends_as_the_model(&history)?;
+    }
+
+    #[test]
+    fn whatever_is_told_ends_as_in_the_model(history in prop::collection::vec(wild_history(), 1..6)) {
+        history.iter().try_for_each(ends_as_the_model)?;
+    }
 
     #[test]
     fn reports_and_timelines_agree(history in history()) {
@@ -139,6 +184,8 @@ proptest! {
 
         let is_set = |item: &Item| matches!(item, Item::Event(event) if matches!(event.body, Body::MigrationEntrySet(_)));
         let set = history.items().filter(is_set).count() as u64;
-        prop_assert_eq!(spans(&events, "migration entry").1, set, "{}", Kind::MigrationEntrySet.name());
+        let (ends, begun) = spans(&events, "migration entry");
+        prop_assert_eq!(begun, set, "{}", Kind::MigrationEntrySet.name());
+        prop_assert_eq!(last_entries(&report), sum(&ends, &["no end in the trace"]));
     }
 }

@@ -55,7 +55,7 @@ fn other() -> impl Strategy<Value = Part> {
     let cause = prop::sample::select(&[LossCause::Lost, LossCause::Missed, LossCause::Dropped][..]);
     let loss = (cause, prop::option::of(0..20_u8), number(), number(), number());
     let loss = loss.prop_map(|(cause, family, count, after, before)| {
-        Item::Loss(Loss { cause, family, count, after, before })
+        Item::Loss(Loss { cause, family, count, after, before, kind: None })
     });
     let process = (0..4_u32, 0..4_u32, name)
         .prop_map(|(pid, tid, comm)| Item::Process(ProcessEntry { pid, tid, parent: 0, comm }));

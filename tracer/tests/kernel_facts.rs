@@ -21,6 +21,12 @@ fn load(name: &str) -> Btf {
 
 /// Facts of a machine that has this BTF, this configuration and a few symbols.
 fn facts(name: &str, configuration: Option<&str>) -> Facts {
+    const SYMBOLS: &str = "ffffffff81000000 T _stext\nffffffff82000000 D vmemmap_base\n";
+    facts_with(name, configuration, SYMBOLS)
+}
+
+/// The same with these symbols.
+fn facts_with(name: &str, configuration: Option<&str>, symbols: &str) -> Facts {
     let root = tempfile::tempdir().unwrap();
     for folder in ["sys/kernel/btf", "proc/sys/kernel", "boot", "sys/devices/system/cpu"] {
         std::fs::create_dir_all(root.path().join(folder)).unwrap();
@@ -28,7 +34,7 @@ fn facts(name: &str, configuration: Option<&str>) -> Facts {
     std::fs::copy(fixture(name), root.path().join("sys/kernel/btf/vmlinux")).unwrap();
     let write = |path: &str, text: &str| std::fs::write(root.path().join(path), text).unwrap();
     write("proc/sys/kernel/osrelease", "6.0-test\n");
-    write("proc/kallsyms", "ffffffff81000000 T _stext\nffffffff82000000 D vmemmap_base\n");
+    write("proc/kallsyms", symbols);
     write("sys/devices/system/cpu/possible", "0-7\n");
     if let Some(text) = configuration {
         write("boot/config-6.0-test", &format!("#\n{text}\n"));
@@ -63,6 +69,18 @@ fn offsets_of_each_kernel() {
         ("fault_address", [24, 24, 24, 24, 24]),
         ("fault_flags", [40, 40, 40, 40, 40]),
         ("fault_entry", [64, 64, 64, 64, 64]),
+        ("task_files", [3048, 3048, 1552, 3320, 3488]),
+        ("files_table", [32, 32, 32, 32, 32]),
+        ("table_files", [8, 8, 8, 8, 8]),
+        ("file_private", [200, 32, 32, 24, 24]),
+        ("link_file", [64, 64, 64, 80, 80]),
+        ("event_call", [1000, 1040, 1040, 1056, 1048]),
+        ("trace_event_call", [80, 80, 80, 80, 88]),
+        ("trace_event_probes", [240, 216, 216, 216, 224]),
+        ("trace_probe_list", [0, 0, 0, 0, 0]),
+        ("trace_kprobe_probe", [208, 208, 208, 208, 208]),
+        ("trace_kprobe_skipped", [56, 56, 56, 56, 56]),
+        ("trace_kprobe_no_instance", [172, 172, 172, 172, 172]),
         ("device_name", [0, 0, 0, 0, 0]),
         ("device_init_name", [80, 80, 80, 80, 80]),
         ("device_io_tlb_mem", [632, 648, 360, 640, 672]),
@@ -234,11 +252,23 @@ fn facts_are_put_together() {
     assert_eq!(description.btf_id.as_deref(), Some(facts.btf.identity().as_str()));
     assert_eq!(description.layout.get("device_io_tlb_mem"), Some(&360));
     assert_eq!(description.layout.len() + facts.missing.len(), Layout::PATHS.len());
-    assert_eq!((facts.entry.head_bit, facts.entry.vmemmap_symbol), (6, 0xffff_ffff_8200_0000));
+    assert_eq!((facts.entry.head_bit, 1 << facts.entry.page_shift), (6, description.page_size));
+    assert_eq!(facts.memory_map.as_ref().map(|map| map.base_symbol), Ok(0xffff_ffff_8200_0000));
     assert!(facts.traceable.is_none() && facts.kprobe_blacklist.is_none());
     // What a reader elsewhere gets is the same.
     let json = serde_json::to_string(description).unwrap();
     assert_eq!(&serde_json::from_str::<rmapscope::kernel::Description>(&json).unwrap(), description);
+}
+
+#[test]
+fn a_memory_map_that_cannot_be_found_has_a_reason() {
+    let reason = |symbols: &str| facts_with(TEST_HMM, None, symbols).memory_map.unwrap_err();
+    let hidden = "0000000000000000 D vmemmap_base\n0000000000000000 B mem_section\n";
+    assert_eq!(reason(hidden), "neither vmemmap_base nor mem_section has a visible address");
+    let arm = "ffff800081000000 D memstart_addr\nffff800082000000 B mem_section\n";
+    assert!(reason(arm).contains("vmemmap_populate"), "{}", reason(arm));
+    let populated = format!("{arm}ffff800080000000 T vmemmap_populate\n");
+    assert_eq!(reason(&populated), "the records of mem_section are not in BTF");
 }
 
 #[test]
@@ -256,6 +286,11 @@ fn this_machines_own_types() {
         assert!(!is_missing(required), "{required}");
     }
     assert_eq!(btf.enumerator("PG_locked"), Some(0));
+    // Any section of memory tells where the map of all memory begins.
+    for enumerator in ["SECTION_HAS_MEM_MAP_BIT", "SECTION_MAP_LAST_BIT"] {
+        assert!(btf.enumerator(enumerator).is_some(), "{enumerator}");
+    }
+    assert!(btf.offset_of("mem_section", "section_mem_map").is_some());
     // The first two words of `struct page` are its flags and a union, in every version.
     assert_eq!((layout.page_flags, layout.page_compound_head), (0, 8));
     assert!(btf.function("try_to_unmap").is_some_and(|signature| signature.parameters.len() == 2));

@@ -55,6 +55,8 @@ const FLAGS_POINTS: &[Point] = &[
 
 const DMA_POINTS: &[Point] = &[Point::DmaMapPage, Point::DmaDirectMapSg];
 
+const SKIPPED: &str = "hits of kprobes that the kernel skipped, before 6.7";
+
 const TABLE: &[(&str, Without)] = &[
     ("page_flags", Off(FOLIO_POINTS)),
     ("page_mapcount", Unknown("mapcount; exclusive-returned-locked: the page's mappings")),
@@ -65,7 +67,7 @@ const TABLE: &[(&str, Without)] = &[
         Unknown("flags, mapping and counts of pages that may be tails: their rules say so"),
     ),
     ("folio_large_mapcount", Unknown("mapcount of large folios, as before 6.10")),
-    ("page_size", Unknown("the page behind an entry, and its flags: migration-entry-locked says so")),
+    ("page_size", Off(&[Point::DmaDirectMapSg])),
     ("vma_start", Off(&[Point::CopyPageRange])),
     ("vma_end", Off(&[Point::CopyPageRange])),
     ("vma_mm", Off(VMA_POINTS)),
@@ -85,6 +87,18 @@ const TABLE: &[(&str, Without)] = &[
     ("task_tgid", Off(&[Point::ProcessFork, Point::ProcessExit, Point::ProcessRename])),
     ("task_comm", Off(&[Point::ProcessFork, Point::ProcessExec])),
     ("task_exit_code", Off(&[Point::ProcessExit])),
+    ("task_files", Unknown(SKIPPED)),
+    ("files_table", Unknown(SKIPPED)),
+    ("table_files", Unknown(SKIPPED)),
+    ("file_private", Unknown(SKIPPED)),
+    ("link_file", Unknown(SKIPPED)),
+    ("event_call", Unknown(SKIPPED)),
+    ("trace_event_call", Unknown(SKIPPED)),
+    ("trace_event_probes", Unknown(SKIPPED)),
+    ("trace_probe_list", Unknown(SKIPPED)),
+    ("trace_kprobe_probe", Unknown(SKIPPED)),
+    ("trace_kprobe_skipped", Unknown(SKIPPED)),
+    ("trace_kprobe_no_instance", Unknown(SKIPPED)),
     ("migrate_vma_vma", Off(&[Point::MigrateVmaSetup])),
     ("migrate_vma_start", Off(&[Point::MigrateVmaSetup])),
     ("migrate_vma_end", Off(&[Point::MigrateVmaSetup])),

@@ -69,14 +69,7 @@ fn points_of_each_kernel() {
             .map(|planned| planned.point)
             .collect()
     };
-    // The kernels have the first two, but their pruned BTF was made without.
-    let everywhere = [
-        Point::SetMigrationPmd,
-        Point::MigrationPmdRemoved,
-        Point::PageMlock,
-        Point::PageMlockOne,
-        Point::CopyPteRange,
-    ];
+    let everywhere = [Point::PageMlock, Point::PageMlockOne, Point::CopyPteRange];
     let restricted = [Point::SwiotlbAlloc, Point::SwiotlbFree];
     let exclusive = [
         Point::MakeDeviceExclusiveRange,

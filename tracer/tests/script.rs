@@ -47,7 +47,9 @@ fn write(path: &Path, events: u64) {
         writer.event(&event(index)).unwrap();
     }
     let (after, before) = (5_000_000_000, 5_000_000_000 + events * 1_000_000);
-    writer.loss(&Loss { cause: LossCause::Lost, family: Some(2), count: 3, after, before }).unwrap();
+    writer
+        .loss(&Loss { cause: LossCause::Lost, family: Some(2), count: 3, after, before, kind: None })
+        .unwrap();
     writer.finish(&Summary { begin: after, end: before, ..Summary::default() }).unwrap();
 }
 

@@ -12,7 +12,7 @@ fn count_events(items: &[Item]) -> u64 {
 
 fn dropped(items: &[Item]) -> Vec<Loss> {
     let of_reader = |item: &Item| match item {
-        Item::Loss(loss) if loss.cause == LossCause::Dropped => Some(*loss),
+        Item::Loss(loss) if loss.cause == LossCause::Dropped => Some(loss.clone()),
         _ => None,
     };
     items.iter().filter_map(of_reader).collect()
@@ -80,8 +80,8 @@ fn a_gap_says_how_many_events_and_when() {
     // The frame of six events: its payload is overwritten.
     file[offsets[2] + 52 + 3] ^= 0xff;
     let (found, ending) = read(&file).unwrap();
-    let gap = Loss { cause: LossCause::Dropped, family: None, count: 6, after: 0, before: 12 };
-    assert_eq!(dropped(&found), [gap]);
+    let gap = Loss { cause: LossCause::Dropped, family: None, count: 6, after: 0, before: 12, kind: None };
+    assert_eq!(dropped(&found), std::slice::from_ref(&gap));
     assert_eq!(found[3], Item::Loss(gap));
     assert_eq!(found[4..], items[9..]);
     let what = "the checksum of a frame's payload is wrong".to_owned();
@@ -227,7 +227,14 @@ fn kinds_and_frames_of_the_future_are_left_out_and_reported() {
     ]
     .concat();
     let (items, ending) = read(&file).unwrap();
-    let skipped = Loss { cause: LossCause::Dropped, family: Some(2), count: 2, after: 1, before: 2 };
+    let skipped = Loss {
+        cause: LossCause::Dropped,
+        family: Some(2),
+        count: 2,
+        after: 1,
+        before: 2,
+        kind: Some("walk_of_the_future".into()),
+    };
     assert_eq!(items, [event(&known), Item::Loss(skipped)]);
     assert_eq!(ending, Ending::NoSummary);
 }

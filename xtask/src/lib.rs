@@ -4,10 +4,13 @@
 //! eBPF toolchain: `setup` has to run before there is one.
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a command-line tool: it says what it does")]
 
+pub mod architecture;
+mod archive;
 pub mod cache;
 pub mod command;
 #[cfg(test)]
 mod documents;
+pub mod emulator;
 pub mod guest;
 pub mod kernel;
 pub mod prerequisite;

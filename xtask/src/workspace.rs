@@ -5,7 +5,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
+use crate::architecture::Architecture;
 use crate::process;
+use crate::setup::arm64;
 
 /// The root of the workspace.
 pub fn root() -> &'static Path {
@@ -32,10 +34,15 @@ pub enum Profile {
 impl Profile {
     /// Where its programs are.
     pub fn folder(self) -> PathBuf {
-        target().join(match self {
+        target().join(self.name())
+    }
+
+    /// What cargo calls it.
+    const fn name(self) -> &'static str {
+        match self {
             Self::Test => "debug",
             Self::Release => "release",
-        })
+        }
     }
 }
 
@@ -51,6 +58,37 @@ const PROGRAMS: [&str; 7] = ["build", "--quiet", "-p", "rmapscope", "-p", "rmaps
 /// `rmapscope` that records, prints and judges, without what sums up and converts: builds in half the time.
 const RECORDER: &str = "--no-default-features";
 
+/// Where the two programs for guests of that architecture are.
+pub fn programs_for(architecture: Architecture, profile: Profile) -> PathBuf {
+    if architecture.is_native() {
+        return profile.folder();
+    }
+    target().join(architecture.debian()).join(arm64::TARGET).join(profile.name())
+}
+
+/// Builds the two programs for guests of that architecture.
+pub fn build_programs_for(architecture: Architecture, profile: Profile) -> Result<PathBuf> {
+    if architecture.is_native() {
+        return build_programs(profile);
+    }
+    let target = target().join(architecture.debian());
+    let mut command = cargo();
+    // What they record is read on this machine.
+    command.args(PROGRAMS).args([RECORDER, "--target", arm64::TARGET]);
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    let linker = format!("{}gcc", architecture.cross_prefix());
+    // Guests of another architecture have none of this machine's libraries.
+    command
+        .env("CARGO_TARGET_DIR", &target)
+        .env("RUSTC", arm64::rustc())
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", &linker)
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Ctarget-feature=+crt-static")
+        .env("CC_aarch64_unknown_linux_gnu", &linker);
+    build(programs_for(architecture, profile), &mut command)
+}
+
 /// Builds `rmapscope` and `rmapscope-workload` and returns their folder.
 pub fn build_programs(profile: Profile) -> Result<PathBuf> {
     let mut command = cargo();
@@ -58,12 +96,12 @@ pub fn build_programs(profile: Profile) -> Result<PathBuf> {
     if profile == Profile::Release {
         command.arg("--release");
     }
-    build(profile, &mut command)
+    build(profile.folder(), &mut command)
 }
 
 /// Builds `rmapscope`, as far as recording and judging need it, and `rmapscope-workload`; returns their folder.
 pub fn build_recorder() -> Result<PathBuf> {
-    build(Profile::Test, cargo().args(PROGRAMS).arg(RECORDER))
+    build(Profile::Test.folder(), cargo().args(PROGRAMS).arg(RECORDER))
 }
 
 /// Compiles what the recorder needs but for the eBPF object, while the tools for that are still being installed.
@@ -74,9 +112,8 @@ pub fn build_ahead() {
     let _ = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
-fn build(profile: Profile, command: &mut Command) -> Result<PathBuf> {
+fn build(folder: PathBuf, command: &mut Command) -> Result<PathBuf> {
     process::run("building the programs for guests", command)?;
-    let folder = profile.folder();
     let program = folder.join("rmapscope");
     program.try_exists()?.then_some(folder).with_context(|| format!("{} was not built", program.display()))
 }

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use rmapscope_tests::workload::{
     AttachTarget, BlockIo, Children, Cost, Demo, DeviceMemory, Exclusive, ExclusiveObstacle, ExclusiveShared,
-    Facts, Fork, Huge, LockedFork, Marked, Mlock, MovePages, Pageout, Ring, SharedLock, Stress, Tasks,
-    WideMapping, pin_to_current_cpu,
+    Facts, Fork, GpuClients, Huge, LockedFork, Marked, Mlock, MovePages, OpenFiles, Pageout, Ring,
+    SharedLock, Stress, Tasks, WideMapping, pin_to_current_cpu,
 };
 
 /// Do an exactly known number of kernel operations and say which, one JSON object a line
@@ -33,6 +33,7 @@ enum Workload {
     ExclusiveObstacle(ExclusiveObstacle),
     LockedFork(LockedFork),
     Migrate(MovePages),
+    OpenFiles(OpenFiles),
     WideMapping(WideMapping),
     HmmMigrate(DeviceMemory),
     Marked(Marked),
@@ -41,6 +42,7 @@ enum Workload {
     #[command(subcommand)]
     Huge(Huge),
     Fork(Fork),
+    GpuClients(GpuClients),
     SwiotlbIo(BlockIo),
     Children(Children),
     SleepLoop(AttachTarget),
@@ -60,6 +62,7 @@ impl Workload {
             Self::ExclusiveObstacle(_) => "exclusive-obstacle",
             Self::LockedFork(_) => "locked-fork",
             Self::Migrate(_) => "migrate",
+            Self::OpenFiles(_) => "open-files",
             Self::WideMapping(_) => "wide-mapping",
             Self::HmmMigrate(_) => "hmm-migrate",
             Self::Marked(_) => "marked",
@@ -67,6 +70,7 @@ impl Workload {
             Self::SharedLock(_) => "shared-lock",
             Self::Huge(_) => "huge",
             Self::Fork(_) => "fork",
+            Self::GpuClients(_) => "gpu-clients",
             Self::SwiotlbIo(_) => "swiotlb-io",
             Self::Children(_) => "children",
             Self::SleepLoop(_) => "sleep-loop",
@@ -93,6 +97,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Workload::ExclusiveObstacle(workload) => workload.run(facts),
         Workload::LockedFork(workload) => workload.run(facts),
         Workload::Migrate(workload) => workload.run(facts),
+        Workload::OpenFiles(workload) => workload.run(),
         Workload::WideMapping(workload) => workload.run(facts),
         Workload::HmmMigrate(workload) => workload.run(facts),
         Workload::Marked(workload) => workload.run(facts),
@@ -100,6 +105,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Workload::SharedLock(workload) => workload.run(facts),
         Workload::Huge(workload) => workload.run(facts),
         Workload::Fork(workload) => workload.run(facts),
+        Workload::GpuClients(workload) => workload.run(facts),
         Workload::SwiotlbIo(workload) => workload.run(facts),
         Workload::Children(workload) => workload.run(facts, path),
         Workload::SleepLoop(workload) => workload.run(facts),

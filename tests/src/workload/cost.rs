@@ -1,24 +1,28 @@
-//! The work that the costs of tracers are measured with: nothing but reclaim, and a clock around it.
+//! The works that the costs of tracers are measured with: each is nothing but one kind of event, and a clock around it.
+
+mod work;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::memory::Memory;
-use super::swap;
+pub use work::Work;
 
-/// Page out anonymous memory and measure it, for comparing tracers
+/// Do one kind of work many times and measure it, for comparing tracers
 #[derive(Args, Clone, Debug)]
 pub struct Cost {
-    /// Pages of each round
-    #[arg(long, default_value_t = 8192)]
-    pub pages: usize,
-    /// How often to touch the pages and page them out
+    /// What to do
+    #[arg(long, value_enum, default_value_t = Work::Reclaim)]
+    pub work: Work,
+    /// Pages, VMAs or requests of each round
+    #[arg(long, default_value_t = 4096)]
+    pub units: usize,
+    /// How often
     #[arg(long, default_value_t = 3)]
     pub rounds: u32,
     /// Append what was measured to this file, as a line of JSON
@@ -32,64 +36,64 @@ pub struct Cost {
     pub tracer_cgroup: Option<PathBuf>,
 }
 
-/// What one run took. A tracer on the same CPU that runs meanwhile is included in the elapsed times.
+/// What one run took. A tracer on the same CPU that runs meanwhile is included in the times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Measured {
-    /// Pages of each round.
-    pub pages: u64,
-    /// Rounds.
-    pub rounds: u32,
-    /// Nanoseconds from the beginning of the first round to the end of the last.
-    pub elapsed: u64,
-    /// Nanoseconds of the `madvise(2)` calls only.
-    pub advise: u64,
+    /// Events that the work caused.
+    pub events: u64,
+    /// Nanoseconds from the beginning of the first round to the end of the last; where the work waits for a disk,
+    /// the CPU time of the process and of the tracer's control group meanwhile.
+    pub time: u64,
+    /// Of the time, nanoseconds in the system calls that cause the events.
+    pub calls: u64,
     /// Microseconds of CPU time that the tracer's control group had used when the first round began.
     pub tracer_before: u64,
     /// The same when the last round ended.
     pub tracer_after: u64,
 }
 
+/// Readings of the clock that goes while the work is done.
+struct Reading {
+    clock: Duration,
+    tracer: u64,
+}
+
 impl Cost {
     /// Does the work and appends a [`Measured`] to the result file.
     ///
     /// # Errors
-    /// When there is no swap, when pages stayed behind, or when the control groups are not there.
+    /// When the work cannot be done, was not done in full, or when the control groups are not there.
     pub fn run(&self) -> anyhow::Result<()> {
         if let Some(group) = &self.own_cgroup {
             let file = group.join("cgroup.procs");
             fs::write(&file, "0").with_context(|| format!("cannot write {}", file.display()))?;
         }
         ensure!(self.rounds > 0, "the number of rounds must not be 0");
-        swap::turn_on(256 << 20)?;
-        let memory = Memory::filled(self.pages)?;
-        let tracer_before = self.tracer_time()?;
-        let mut advise = Duration::ZERO;
-        let begin = Instant::now();
+        let work = self.work.prepare(self.units)?;
+        let mut calls = Duration::ZERO;
+        let begin = self.read()?;
         for round in 0..self.rounds {
-            if round > 0 {
-                memory.fill();
-            }
-            let called = Instant::now();
-            memory.advise(libc::MADV_PAGEOUT)?;
-            advise += called.elapsed();
+            calls += work.round(round)?;
         }
-        let elapsed = begin.elapsed();
-        let tracer_after = self.tracer_time()?;
-        let left = memory.pages() - memory.swapped()?;
-        ensure!(left == 0, "MADV_PAGEOUT left {left} pages behind");
+        let end = self.read()?;
+        work.check()?;
+        let mut time = end.clock - begin.clock;
+        if self.work.waits() {
+            time += Duration::from_micros(end.tracer - begin.tracer);
+        }
         self.write(&Measured {
-            pages: self.pages as u64,
-            rounds: self.rounds,
-            elapsed: nanoseconds(elapsed)?,
-            advise: nanoseconds(advise)?,
-            tracer_before,
-            tracer_after,
+            events: work.events() * u64::from(self.rounds),
+            time: nanoseconds(time)?,
+            calls: nanoseconds(calls)?,
+            tracer_before: begin.tracer,
+            tracer_after: end.tracer,
         })
     }
 
-    fn tracer_time(&self) -> anyhow::Result<u64> {
-        self.tracer_cgroup.as_deref().map_or(Ok(0), cpu_time)
+    fn read(&self) -> anyhow::Result<Reading> {
+        let tracer = self.tracer_cgroup.as_deref().map_or(Ok(0), cpu_time)?;
+        Ok(Reading { clock: self.work.clock()?, tracer })
     }
 
     fn write(&self, measured: &Measured) -> anyhow::Result<()> {

@@ -64,6 +64,26 @@ pub struct Io {
     pub bytes: u64,
 }
 
+/// Descriptors of one open file that a process has.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeldBy {
+    /// The process.
+    pub pid: u32,
+    /// Their numbers, in order.
+    pub descriptors: Vec<u32>,
+}
+
+/// Clients of a GPU that are held open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clients {
+    /// The workload.
+    pub label: String,
+    /// By whom each is held.
+    pub clients: Vec<Vec<HeldBy>>,
+}
+
 /// A workload that this machine cannot run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,7 +94,7 @@ pub struct Skipped {
     pub skipped: String,
 }
 
-/// One line of a facts file. The four shapes are told apart by their fields.
+/// One line of a facts file. The five shapes are told apart by their fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Fact {
@@ -84,6 +104,8 @@ pub enum Fact {
     Pages(Pages),
     /// Input and output that was done.
     Io(Io),
+    /// Clients that are held.
+    Clients(Clients),
     /// What could not be done.
     Skipped(Skipped),
 }
@@ -193,6 +215,14 @@ impl Facts {
             bytes,
         });
         self.write(&fact)
+    }
+
+    /// These clients are held now.
+    ///
+    /// # Errors
+    /// When the fact cannot be written.
+    pub fn clients(&mut self, clients: Vec<Vec<HeldBy>>) -> anyhow::Result<()> {
+        self.write(&Fact::Clients(Clients { label: self.label.clone(), clients }))
     }
 
     /// The workload `label` cannot run here.

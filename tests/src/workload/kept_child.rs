@@ -2,7 +2,7 @@
 
 use std::io::Error;
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 
 use super::system::{check, fork_child, wait_for_success};
 
@@ -29,6 +29,11 @@ impl KeptChild {
         let child = Self { pid: Some(pid) };
         wait_until_stopped(pid)?;
         Ok(child)
+    }
+
+    /// Its process id.
+    pub(super) fn pid(&self) -> anyhow::Result<u32> {
+        Ok(u32::try_from(self.pid.context("the child is gone")?)?)
     }
 
     /// Lets the child go on and waits for its end; an error when it did not exit with status 0.

@@ -107,6 +107,17 @@ pub(super) fn compact_memory() -> anyhow::Result<()> {
     std::fs::write(path, "1").with_context(|| format!("cannot write {path}"))
 }
 
+/// The same from a process of its own, whose moves are not counted as this one's; it is spawned without a copy of this
+/// one's memory.
+pub(super) fn compact_memory_elsewhere() -> anyhow::Result<()> {
+    let status = Command::new("sh")
+        .args(["-c", "echo 1 >/proc/sys/vm/compact_memory"])
+        .status()
+        .context("cannot run sh to compact memory")?;
+    ensure!(status.success(), "the shell that compacts memory ended with {status}");
+    Ok(())
+}
+
 /// Whether the running kernel has a function or variable of that name. The names in /proc/kallsyms can be
 /// read without privilege.
 pub(super) fn kernel_has(symbol: &str) -> anyhow::Result<bool> {

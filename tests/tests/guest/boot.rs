@@ -3,16 +3,19 @@
 use std::fs;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use xtask::architecture::Architecture;
 use xtask::guest::{Disk, Guest, complaints};
 use xtask::workspace;
 
 use crate::kernels::Kernel;
 use crate::recording::Session;
+use crate::wanted::Wanted;
 use crate::{mutants, selftests};
 
 /// How the guest is booted, and what it runs.
@@ -24,12 +27,16 @@ pub enum Configuration {
     KprobeRecordings,
     /// `lockdown=confidentiality`.
     Lockdown,
+    /// Eight CPUs, for recordings of events that come from all of them at once.
+    ManyCpus,
     /// Checks of a kernel that keeps its rules.
     Verdicts,
     /// Checks with a small pool of bounce buffers, and memory that can go offline.
     LittleRoom,
     /// Checks of a kernel with one planted bug after the other.
     Mutants,
+    /// 64-bit Arm, with a restricted pool for the disk.
+    RestrictedPool,
 }
 
 impl Configuration {
@@ -39,9 +46,11 @@ impl Configuration {
             Self::Recordings => &["auto"],
             Self::KprobeRecordings => &["kprobe"],
             Self::Lockdown => &["lockdown"],
+            Self::ManyCpus => &["many-cpus"],
             Self::Verdicts => &["healthy"],
             Self::LittleRoom => &["little-room"],
             Self::Mutants => &["mutants"],
+            Self::RestrictedPool => &["restricted"],
         }
     }
 
@@ -51,9 +60,11 @@ impl Configuration {
             Self::Recordings => "recordings",
             Self::KprobeRecordings => "kprobe-recordings",
             Self::Lockdown => "lockdown",
+            Self::ManyCpus => "many-cpus",
             Self::Verdicts => "verdicts",
             Self::LittleRoom => "little-room",
             Self::Mutants => "mutants",
+            Self::RestrictedPool => "restricted-pool",
         }
     }
 
@@ -65,6 +76,7 @@ impl Configuration {
         match self {
             Self::Recordings | Self::KprobeRecordings => with_disk(guest.cpus(2)).timeout(minutes(40)),
             Self::Lockdown => guest.cpus(2).append("lockdown=confidentiality").timeout(minutes(5)),
+            Self::ManyCpus => guest.cpus(8).timeout(minutes(10)),
             // The selftest `migration` wants three CPUs.
             Self::Verdicts => {
                 with_disk(guest.cpus(3)).timeout(minutes(40) + Duration::from_secs(2 * stress_seconds()))
@@ -78,17 +90,21 @@ impl Configuration {
             Self::Mutants => with_disk(guest.cpus(2))
                 .append(format!("rmapscope.mutant={}", mutants::all()[0].name))
                 .timeout(minutes(40)),
+            Self::RestrictedPool => {
+                guest.cpus(2).numa_nodes(2).disk(Disk::Nvme).restricted_pool("4M").timeout(minutes(10))
+            }
         }
     }
 
     /// The command for a run of one of the scripts on that kernel, with its output in `out`.
     fn command(self, scripts: &Path, run: &str, kernel: &Kernel, out: &Path) -> String {
-        let programs = programs();
+        let programs = guest_programs(kernel);
         let (scripts, programs, out) = (scripts.display(), programs.display(), out.display());
         match self {
-            Self::Recordings | Self::KprobeRecordings | Self::Lockdown => {
+            Self::Recordings | Self::KprobeRecordings | Self::Lockdown | Self::ManyCpus => {
                 format!("bash {scripts}/sessions.sh {programs} {out} {run}\n")
             }
+            Self::RestrictedPool => format!("sh {scripts}/arm64.sh {programs} {out}\n"),
             Self::Verdicts | Self::LittleRoom | Self::Mutants => {
                 let selftests = kernel.selftests.clone().unwrap_or_default();
                 format!(
@@ -134,13 +150,15 @@ pub fn start(boots: Vec<Arc<Boot>>) {
 pub struct Boot {
     kernel: &'static Kernel,
     configuration: Configuration,
+    wanted: Wanted,
     done: OnceLock<Result<(), String>>,
+    is_told: AtomicBool,
 }
 
 impl Boot {
-    /// Nothing happens yet.
-    pub const fn new(kernel: &'static Kernel, configuration: Configuration) -> Self {
-        Self { kernel, configuration, done: OnceLock::new() }
+    /// A boot for the sessions that are wanted. Nothing happens yet.
+    pub const fn new(kernel: &'static Kernel, configuration: Configuration, wanted: Wanted) -> Self {
+        Self { kernel, configuration, wanted, done: OnceLock::new(), is_told: AtomicBool::new(false) }
     }
 
     /// The kernel.
@@ -151,6 +169,14 @@ impl Boot {
     /// Boots the guest and waits for its end; the first call does, the others get the same answer.
     pub fn ensure_done(&self) -> Result<(), String> {
         self.done.get_or_init(|| self.run().map_err(|error| format!("{error:#}"))).clone()
+    }
+
+    /// As [`Boot::ensure_done`]; after the first time, of a failure only its first line: all tests of this boot fail by it.
+    pub fn judged(&self) -> Result<(), String> {
+        self.ensure_done().map_err(|error| {
+            let is_told = self.is_told.swap(true, Ordering::Relaxed);
+            if is_told { error.lines().next().unwrap_or_default().to_owned() } else { error }
+        })
     }
 
     /// What a session left behind.
@@ -167,7 +193,7 @@ impl Boot {
     }
 
     fn run(&self) -> anyhow::Result<()> {
-        let programs = programs();
+        let programs = guest_programs(self.kernel);
         for program in ["rmapscope", "rmapscope-workload"] {
             let path = programs.join(program);
             ensure!(path.is_file(), "there is no {} (cargo xtask build)", path.display());
@@ -187,16 +213,22 @@ impl Boot {
         for run in self.configuration.runs() {
             let out = folder.join(run);
             fs::create_dir(&out)?;
+            if let Some(list) = self.wanted.list() {
+                fs::write(out.join("wanted"), list)?;
+            }
             match self.configuration {
-                Configuration::Mutants => fs::write(out.join("mutants"), mutants::list())?,
-                Configuration::Verdicts => fs::write(out.join("selftests"), selftests::list(self.kernel))?,
+                Configuration::Mutants => fs::write(out.join("mutants"), mutants::list(&self.wanted))?,
+                Configuration::Verdicts => {
+                    fs::write(out.join("selftests"), selftests::list(self.kernel, &self.wanted))?;
+                }
                 _ => {}
             }
             command.push_str(&self.configuration.command(&scripts, run, self.kernel, &out));
         }
         let image = self.kernel.image.as_ref().context("RMAPSCOPE_KERNELS is not set")?;
-        let guest = self.configuration.guest(Guest::new(image).memory("1G").rwdir(&folder));
+        let guest = self.configuration.guest(Guest::new(image).memory("1G").rwdir(&folder).path(&programs));
         let outcome = guest.run(&command)?;
+        self.tell(outcome.elapsed);
         let log = folder.join("output");
         fs::write(&log, [outcome.stdout.as_slice(), outcome.stderr.as_slice()].concat())?;
         fs::write(folder.join("console"), &outcome.console)?;
@@ -215,6 +247,18 @@ impl Boot {
     }
 }
 
+impl Boot {
+    /// Says how long the guest took: what most of a run's time goes into.
+    #[expect(clippy::print_stderr, reason = "progress of the slowest tests")]
+    fn tell(&self, elapsed: Duration) {
+        let (kernel, configuration) = (&self.kernel.name, self.configuration.name());
+        eprintln!(
+            "xtask: the guest with {kernel} for {configuration} took {}",
+            xtask::process::duration(elapsed)
+        );
+    }
+}
+
 /// What runs in the guest stays as it was when the guest began: bash reads a script as it goes.
 fn copy_scripts(folder: &Path) -> anyhow::Result<PathBuf> {
     let scripts = folder.join("scripts");
@@ -227,6 +271,14 @@ fn copy_scripts(folder: &Path) -> anyhow::Result<PathBuf> {
         }
     }
     Ok(scripts)
+}
+
+/// What runs in a guest of that kernel. What it recorded is read on this machine.
+fn guest_programs(kernel: &Kernel) -> PathBuf {
+    match Architecture::of_kernel(&kernel.name) {
+        architecture if architecture.is_native() => programs(),
+        architecture => workspace::programs_for(architecture, workspace::Profile::Test),
+    }
 }
 
 fn programs() -> PathBuf {

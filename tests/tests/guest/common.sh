@@ -1,8 +1,15 @@
 # Sourced by the scripts that run in a guest. They set PATH, OUT (a writable folder) and DISK.
 #
 # Each session gets a folder in OUT with what it left behind: status, stdout, stderr, facts, and what the session
-# itself adds.
+# itself adds. The file OUT/wanted has the names of the sessions to run, a line each; without it all are run.
+# `scripts.rs` reads the names of all sessions from these scripts: a name is written out where its session begins.
 DISK=/dev/nvme0n1
+
+# Of the session that was begun last. Before the first one, and where that one is not wanted, commands that are never run
+# name it all the same.
+export FACTS=/dev/null
+WANTED=
+[ ! -e "$OUT/wanted" ] || WANTED=$(<"$OUT/wanted")
 
 # What every session needs, before the first one.
 prepare() {
@@ -13,8 +20,21 @@ prepare() {
     rmapscope-workload pageout --pages 1 >"$OUT/swap" 2>&1
 }
 
-# begin NAME: a session's folder, and the file that the workloads state their facts in.
+# The device that does the disk's DMA. The disk itself need not be below it: where the kernel takes it for one that several
+# controllers reach, it is below a subsystem of NVMe's own (6.1 drivers/nvme/host/multipath.c).
+disk_controller() {
+    readlink -f /sys/class/nvme/nvme0/device
+}
+
+# wanted NAME: whether that session is to be run.
+wanted() {
+    [ ! -e "$OUT/wanted" ] || [[ $'\n'$WANTED$'\n' == *$'\n'"$1"$'\n'* ]]
+}
+
+# begin NAME: a session's folder, and the file that the workloads state their facts in. Fails when the session is not
+# wanted: nothing of it is to be done then.
 begin() {
+    wanted "$1" || return
     DIR="$OUT/$1"
     mkdir -p "$DIR"
     export FACTS="$DIR/facts"
@@ -25,6 +45,13 @@ begin() {
 run() {
     timeout --kill-after=5 "${LIMIT:-240}" "$@" >"$DIR/stdout" 2>"$DIR/stderr"
     echo $? >"$DIR/status"
+}
+
+# plain NAME COMMAND…: a session that is one command.
+plain() {
+    begin "$1" || return 0
+    shift
+    run "$@"
 }
 
 # Starts a session in the background and waits until its probes are attached.
@@ -60,6 +87,9 @@ huge_pages() {
     done
 }
 export -f huge_pages
+
+# Runs a command without privilege.
+NOBODY=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all)
 
 # What needs no test driver.
 HUGE_PAGES=(

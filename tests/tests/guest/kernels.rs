@@ -50,16 +50,20 @@ fn kernel(name: &str, image: Option<PathBuf>, only: Option<&str>, selftests: Opt
 impl Kernel {
     /// How it is booted: once for each.
     pub fn configurations(&self) -> impl Iterator<Item = Configuration> {
-        let special: &[Configuration] = match self.name.as_str() {
-            "6.12" => &[Configuration::Lockdown],
-            xtask::kernel::HMM => &[Configuration::LittleRoom, Configuration::Mutants],
-            _ => &[],
+        const EVERY: [Configuration; 3] =
+            [Configuration::Recordings, Configuration::KprobeRecordings, Configuration::Verdicts];
+        let (every, special): (&[Configuration], &[Configuration]) = match self.name.as_str() {
+            "6.12" => (&EVERY, &[Configuration::Lockdown]),
+            xtask::kernel::LATEST => (&EVERY, &[Configuration::ManyCpus]),
+            xtask::kernel::HMM => (&EVERY, &[Configuration::LittleRoom, Configuration::Mutants]),
+            // Its root is not this machine's.
+            xtask::kernel::RESTRICTED => (&[], &[Configuration::RestrictedPool]),
+            _ => (&EVERY, &[]),
         };
-        let every = [Configuration::Recordings, Configuration::KprobeRecordings, Configuration::Verdicts];
         let wanted = |one: &Configuration| {
             let only = self.only.as_deref().filter(|only| !only.is_empty());
             only.is_none_or(|only| only.split(',').any(|name| name == one.name()))
         };
-        every.into_iter().chain(special.iter().copied()).filter(wanted)
+        every.iter().chain(special).copied().filter(wanted)
     }
 }

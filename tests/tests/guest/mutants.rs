@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use crate::wanted::Wanted;
+
 /// A planted bug.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mutant {
@@ -31,12 +33,18 @@ impl Mutant {
     pub fn session(&self, method: &str) -> String {
         format!("{}-{method}", self.name)
     }
+
+    /// The sessions that look for it.
+    pub fn sessions(&self) -> Vec<String> {
+        self.methods().iter().map(|method| self.session(method)).collect()
+    }
 }
 
-/// The list for `verdicts.sh`.
-pub fn list() -> String {
+/// The list for `verdicts.sh`, of the sessions that are wanted.
+pub fn list(wanted: &Wanted) -> String {
     let lines = all().iter().flat_map(|mutant| {
-        mutant.methods().iter().map(|method| {
+        let methods = mutant.methods().iter().filter(|method| wanted.has(&mutant.session(method)));
+        methods.map(|method| {
             format!("{}\t{method}\t{}\t{}\n", mutant.session(method), mutant.name, mutant.command)
         })
     });

@@ -22,7 +22,12 @@ impl Session {
     /// The session in `folder`, to be read with the program `rmapscope` at `program`.
     pub fn open(folder: PathBuf, program: &Path) -> anyhow::Result<Self> {
         ensure!(folder.is_dir(), "the guest did not run this session: there is no {}", folder.display());
-        Ok(Self { folder, program: program.to_owned() })
+        let session = Self { folder, program: program.to_owned() };
+        // A second choice would do the work, but none of these kernels refuses a program that is right.
+        let said = session.said();
+        let refusal = said.lines().find(|line| line.contains("because the kernel refused"));
+        ensure!(refusal.is_none(), "a second choice was attached: {}", refusal.unwrap_or_default());
+        Ok(session)
     }
 
     /// A file of the session.
@@ -35,6 +40,12 @@ impl Session {
         let path = self.file(name);
         let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The name of the device whose DMA it is about.
+    pub fn device(&self) -> anyhow::Result<String> {
+        let path = self.text("device")?;
+        Ok(path.trim().rsplit('/').next().context("no device")?.to_owned())
     }
 
     /// Exit status of the recording.

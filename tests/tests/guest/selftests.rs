@@ -2,6 +2,7 @@
 
 use crate::checks::Applies;
 use crate::kernels::{Kernel, has_test_driver};
+use crate::wanted::Wanted;
 
 /// A selftest and the session that it runs in.
 #[derive(Clone, Copy, Debug)]
@@ -90,8 +91,8 @@ impl Selftest {
     }
 }
 
-/// The list for `verdicts.sh`: session, attach method and command.
-pub fn list(kernel: &Kernel) -> String {
-    let there = ALL.iter().filter(|test| test.applies(kernel) == Applies::Yes);
+/// The list for `verdicts.sh`, of the sessions that are wanted: session, attach method and command.
+pub fn list(kernel: &Kernel, wanted: &Wanted) -> String {
+    let there = ALL.iter().filter(|test| test.applies(kernel) == Applies::Yes && wanted.has(&test.session()));
     there.map(|test| format!("{}\t{}\t{}\n", test.session(), test.method, test.command)).collect()
 }

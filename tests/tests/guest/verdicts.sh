@@ -22,7 +22,7 @@ STRESS=$5
 
 # check NAME [OPTION…] -- COMMAND…: a check of a command that is recorded, with its verdict in every form.
 check() {
-    begin "$1"
+    begin "$1" || return 0
     shift
     reports
     run rmapscope check --record "$DIR/trace.data" "${REPORTS[@]}" "$@"
@@ -39,13 +39,14 @@ reports() {
 
 # code NAME OPTION…: a check whose exit code and JSON verdict are of interest, nothing else.
 code() {
-    begin "$1"
+    begin "$1" || return 0
     shift
     run rmapscope check --json "$DIR/verdict.json" "$@"
 }
 
-# Each selftest of the file OUT/selftests.
+# Each selftest of the file OUT/selftests, which may be empty.
 selftests() {
+    [ -s "$OUT/selftests" ] || return
     # Both sizes of pages that the tests of huge pages want, on each node.
     echo 64 >/proc/sys/vm/nr_hugepages
     echo 1 >/sys/kernel/mm/ksm/run
@@ -65,9 +66,10 @@ huge() {
 stress() {
     local work=(rmapscope-workload stress --seconds "$STRESS")
     [ -e "$DISK" ] && work+=(--device "$DISK")
-    LIMIT=$((STRESS + 240)) check stress -m 128M -- "${work[@]}"
+    local LIMIT=$((STRESS + 240))
+    check stress -m 128M -- "${work[@]}"
     work[3]=$(((STRESS + 3) / 4))
-    LIMIT=$((STRESS + 240)) check kprobe-stress -m 128M --attach kprobe -- "${work[@]}"
+    check kprobe-stress -m 128M --attach kprobe -- "${work[@]}"
 }
 
 # What was not seen must not pass.
@@ -78,30 +80,45 @@ silence() {
     code required-too-often --rules rmap-caller-locked --require rmap-caller-locked=100000 -- \
         rmapscope-workload pageout --pages 64
     check loss -m 4K -- rmapscope-workload --facts "$FACTS" pageout --pages 4096 --rounds 3
-    # The kernel as it is, but for one symbol.
-    grep -v ' try_to_migrate$' /proc/kallsyms >/tmp/kallsyms
     check hidden --kallsyms /tmp/kallsyms -- rmapscope-workload pageout --pages 64
 }
 
 # Probes that are attached and cannot fire.
 switches() {
-    local name ftrace=/proc/sys/kernel/ftrace_enabled kprobes=/sys/kernel/debug/kprobes/enabled
+    local ftrace=/proc/sys/kernel/ftrace_enabled kprobes=/sys/kernel/debug/kprobes/enabled
     mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug
-    if ! echo 0 >$ftrace; then
-        for name in ftrace-off ftrace-off-meanwhile ftrace-off-for-a-moment; do
-            begin $name
-            echo 'the kernel lets nobody turn ftrace off' >"$DIR/skipped"
-        done
-    else
-        check ftrace-off -- rmapscope-workload pageout --pages 64
-        echo 1 >$ftrace
-        check ftrace-off-meanwhile -- sh -c "echo 0 >$ftrace; sleep 1; echo 1 >$ftrace; sleep 0.3"
-        check ftrace-off-for-a-moment -- sh -c "echo 0 >$ftrace; echo 1 >$ftrace"
+    while_off ftrace-off $ftrace -- rmapscope-workload pageout --pages 64
+    turned_off ftrace-off-meanwhile $ftrace -- sh -c "echo 0 >$ftrace; sleep 1; echo 1 >$ftrace; sleep 0.3"
+    turned_off ftrace-off-for-a-moment $ftrace -- sh -c "echo 0 >$ftrace; echo 1 >$ftrace"
+    while_off kprobes-off $kprobes --attach kprobe -- rmapscope-workload pageout --pages 64
+    turned_off kprobes-off-meanwhile $kprobes --attach kprobe -- \
+        sh -c "echo 0 >$kprobes; sleep 1; echo 1 >$kprobes; sleep 0.3"
+}
+
+# while_off NAME SWITCH [OPTION…] -- COMMAND…: a check while the switch is off.
+while_off() {
+    wanted "$1" || return 0
+    can_be_off "$1" "$2" || return 0
+    echo 0 >"$2"
+    check "$1" "${@:3}"
+    echo 1 >"$2"
+}
+
+# turned_off NAME SWITCH [OPTION…] -- COMMAND…: a check of a command that turns the switch off and on again.
+turned_off() {
+    wanted "$1" || return 0
+    can_be_off "$1" "$2" || return 0
+    check "$1" "${@:3}"
+}
+
+# can_be_off NAME SWITCH: whether the kernel lets anybody turn the switch off; says so in the session if not.
+can_be_off() {
+    if echo 0 >"$2"; then
+        echo 1 >"$2"
+        return
     fi
-    echo 0 >$kprobes
-    check kprobes-off --attach kprobe -- rmapscope-workload pageout --pages 64
-    echo 1 >$kprobes
-    check kprobes-off-meanwhile --attach kprobe -- sh -c "echo 0 >$kprobes; sleep 1; echo 1 >$kprobes; sleep 0.3"
+    begin "$1" && echo "the kernel lets nobody turn $2 off" >"$DIR/skipped"
+    return 1
 }
 
 # Numbers for whoever reads them.
@@ -111,7 +128,6 @@ codes() {
     local work=(rmapscope-workload pageout --pages 4096 --rounds 3)
     local few=(rmapscope-workload pageout --pages 64)
     local missing=(--kallsyms /tmp/kallsyms "${reclaim[@]}")
-    local nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all)
 
     code bisect-pass --exit bisect "${reclaim[@]}" -- "${few[@]}"
     code bisect-loss --exit bisect "${lossy[@]}" -- "${work[@]}"
@@ -128,28 +144,24 @@ codes() {
     code command-fails "${reclaim[@]}" -- sh -c 'exit 7'
     code command-must-succeed --command-must-succeed "${reclaim[@]}" -- sh -c 'exit 7'
     code usage --rulse x -- true
-    local name
-    for name in no-privilege bisect-no-privilege kselftest-no-privilege; do
-        begin "$name"
-        case $name in
-        no-*) run "${nobody[@]}" rmapscope check -- true ;;
-        *) run "${nobody[@]}" rmapscope check --exit "${name%%-*}" -- true ;;
-        esac
-    done
+    plain no-privilege "${NOBODY[@]}" rmapscope check -- true
+    plain bisect-no-privilege "${NOBODY[@]}" rmapscope check --exit bisect -- true
+    plain kselftest-no-privilege "${NOBODY[@]}" rmapscope check --exit kselftest -- true
+    interrupted
+}
 
-    begin interrupted
+interrupted() {
+    begin interrupted || return 0
     reports
     background rmapscope check --record "$DIR/trace.data" "${REPORTS[@]}"
-    "${few[@]}" >"$DIR/facts"
+    rmapscope-workload pageout --pages 64 >"$DIR/facts"
     sleep 1
     end_background INT
 }
 
 # diagnosis NAME ARGUMENT…: a check, with stacks, of the workload that leads to a diagnosis.
 diagnosis() {
-    local name=$1
-    shift
-    check "$name" -g -- sh -c 'exec rmapscope-workload --facts "$FACTS" "$@"' sh "$@"
+    check "$1" -g -- sh -c 'exec rmapscope-workload --facts "$FACTS" "$@"' sh "${@:2}"
 }
 
 # Trouble that is no fault of the kernel: the workloads of docs/mutants.md.
@@ -162,32 +174,46 @@ diagnoses() {
 
 # Sessions that are summed up as they come.
 reporting() {
-    begin live-report
+    live_report
+    report_no_command
+}
+
+live_report() {
+    begin live-report || return 0
     run rmapscope report -q -j -l -g -e try_to_unmap --html "$DIR/report.html" --flame "$DIR/flame.svg" -- \
         rmapscope-workload --facts "$FACTS" pageout --pages 64 --rounds 2
-    begin report-no-command
+}
+
+report_no_command() {
+    begin report-no-command || return 0
     run rmapscope report --html "$DIR/report.html" -- /no/such/command
 }
 
 # Diagnoses of a guest with a small pool of bounce buffers, and memory that can go offline.
 diagnoses_of_little_room() {
     diagnosis swiotlb-full swiotlb-io --size 262144 --blocks 64 --parallel 8
-    readlink -f /sys/block/nvme0n1/device/device >"$DIR/device"
+    ! wanted swiotlb-full || readlink -f /sys/block/nvme0n1/device/device >"$OUT/swiotlb-full/device"
     diagnosis exclusive-blocks-migration exclusive-obstacle --offline 2
+}
+
+fail_fast() {
+    wanted violated-fail-fast || return 0
+    local begin=$SECONDS
+    code violated-fail-fast --fail-fast -- sh -c 'rmapscope-workload pageout --pages 64; sleep 60'
+    echo $((SECONDS - begin)) >"$DIR/seconds"
 }
 
 # Each planted bug, under the command that provokes it.
 mutants() {
     local chosen=/sys/module/rmapscope/parameters/mutant name method mutant command
-    begin chosen-at-boot
-    cat "$chosen" >"$DIR/mutant"
+    ! begin chosen-at-boot || cat "$chosen" >"$DIR/mutant"
     while IFS=$'\t' read -r name method mutant command; do
         udevadm settle 2>/dev/null
         echo "$mutant" >"$chosen"
         check "$name" --attach "$method" -- \
             sh -c "${command//rmapscope-workload /rmapscope-workload --facts \"\$FACTS\" }"
         echo none >"$chosen"
-        readlink -f /sys/block/nvme0n1/device/device >"$DIR/device"
+        disk_controller >"$DIR/device"
     done <"$OUT/mutants"
 
     # What a violation makes of the exit code.
@@ -197,15 +223,15 @@ mutants() {
     code violated-kselftest --exit kselftest -- "${few[@]}"
     code violated-other-rule --not-rule rmap-caller-locked -- "${few[@]}"
     code violated-loss -m 4K -- rmapscope-workload pageout --pages 4096
-    local begin=$SECONDS
-    code violated-fail-fast --fail-fast -- sh -c 'rmapscope-workload pageout --pages 64; sleep 60'
-    echo $((SECONDS - begin)) >"$DIR/seconds"
+    fail_fast
     echo none >"$chosen"
 }
 
 prepare
 case $RUN in
 healthy)
+    # The kernel as it is, but for one symbol.
+    grep -v ' try_to_migrate$' /proc/kallsyms >/tmp/kallsyms
     silence
     switches
     # These do not depend on the kernel, and are judged on one.

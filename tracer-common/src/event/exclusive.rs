@@ -34,15 +34,15 @@ bodies! {
         /// Its page flags; it is handed out locked.
         ///
         /// Those of the head page where it is a large folio.
-        flags: u64 as flags (flags_raw): PageFlags,
+        flags: u64 as flags (flags_raw): PageFlags is Flags,
         /// `anon`, `ksm`, `file` or `movable`, from the low bits of `page->mapping`.
         ///
         /// Low bits of `page->mapping` (of the head page): 1 anonymous, 3 KSM, 0 file; or `BITS_UNKNOWN`.
         mapping_bits: u32 as mapping (mapping_bits): MappingBits,
         /// Up to 6.14: 0, because the entry is no mapping; 6.15 on: as before.
-        mapcount: i32 as References,
+        mapcount: i32 as References is Mapcount,
         /// References; the entry and the driver hold one each.
-        refcount: i32 as References,
+        refcount: i32 as References is Refcount,
         /// Always 0.
         reserved: u32,
     }
@@ -58,7 +58,7 @@ bodies! {
         /// The page.
         page: u64 as pfn (page): Page is Page,
         /// Its page flags at return.
-        flags: u64 as flags (flags_raw): PageFlags,
+        flags: u64 as flags (flags_raw): PageFlags is Flags,
         /// Flags of the VMA.
         ///
         /// `vma->vm_flags` at return.
@@ -66,9 +66,9 @@ bodies! {
         /// The exclusive entry, read at the function's entry.
         old_entry: u64 as old_entry (old_entry_raw): Entry,
         /// The entry that took its place.
-        new_entry: u64 as new_entry (new_entry_raw): Entry,
+        new_entry: u64 as new_entry (new_entry_raw): Entry is EntryAfter,
         /// Mappings at return.
-        mapcount: i32 as References,
+        mapcount: i32 as References is Mapcount,
         /// The thread was inside `copy_page_range`.
         in_fork: u32 as Truth,
         /// Calls of `mlock_folio` inside (`mlock_vma_page` up to 5.17); `?` where that function is not watched.

@@ -144,11 +144,25 @@ pub enum Role {
     Order,
     /// Bytes that the event is about.
     Bytes,
+    /// Page flags of [`Page`](Self::Page) or [`VisitedPage`](Self::VisitedPage).
+    Flags,
+    /// Those of [`NewPage`](Self::NewPage).
+    NewFlags,
+    /// How often the page is mapped, signed.
+    Mapcount,
+    /// Its references, signed.
+    Refcount,
+    /// The page-table entry at [`Address`](Self::Address) after the event.
+    EntryAfter,
+    /// Physical address of the memory that a device is to reach.
+    Original,
+    /// Physical address in a bounce buffer.
+    Bounce,
 }
 
 impl Role {
     /// Number of roles.
-    pub const COUNT: usize = Self::Bytes as usize + 1;
+    pub const COUNT: usize = Self::Bounce as usize + 1;
 }
 
 /// One field of an event.
@@ -188,12 +202,12 @@ impl Field {
     /// The field as a number, sign-extended where its type is signed; 0 for a name.
     #[inline]
     pub fn number(&self, body: &[u8]) -> u64 {
-        let bytes = self.bytes(body);
-        if let Ok(bytes) = bytes.try_into() {
-            return u64::from_le_bytes(bytes);
+        let bytes = body.get(self.member.offset..).unwrap_or_default();
+        if self.member.size == 8 {
+            return bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         }
-        let Ok(bytes) = bytes.try_into() else { return 0 };
-        let number = u32::from_le_bytes(bytes);
+        let Some(bytes) = bytes.first_chunk().filter(|_| self.member.size == 4) else { return 0 };
+        let number = u32::from_le_bytes(*bytes);
         if self.ty.is_signed() { i64::from(number.cast_signed()).cast_unsigned() } else { u64::from(number) }
     }
 

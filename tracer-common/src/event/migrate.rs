@@ -15,7 +15,7 @@ bodies! {
         /// Flags of its folio's first page at that moment.
         ///
         /// Those of the head page.
-        flags: u64 as flags (flags_raw): PageFlags,
+        flags: u64 as flags (flags_raw): PageFlags is Flags,
         /// Log2 of the pages that the entry covers.
         order: u32 as Order is Order,
         /// Always 0.
@@ -31,11 +31,11 @@ bodies! {
         /// Source of the migration.
         old_page: u64 as old_pfn (old_page): Page is Page,
         /// Its flags at the function's entry.
-        old_flags: u64 as old_flags (old_flags_raw): PageFlags,
+        old_flags: u64 as old_flags (old_flags_raw): PageFlags is Flags,
         /// Page mapped instead: the destination, or the source again after a failure.
         new_page: u64 as new_pfn (new_page): Page is NewPage,
         /// Its flags.
-        new_flags: u64 as new_flags (new_flags_raw): PageFlags,
+        new_flags: u64 as new_flags (new_flags_raw): PageFlags is NewFlags,
         /// Time in the function.
         duration: u64 as Duration,
     }
@@ -80,11 +80,11 @@ bodies! {
         /// First page of the source folio.
         page: u64 as pfn (page): Page is Page,
         /// Its page flags.
-        flags: u64 as flags (flags_raw): PageFlags,
+        flags: u64 as flags (flags_raw): PageFlags is Flags,
         /// Mappings; migration entries are none.
-        mapcount: i32 as References,
+        mapcount: i32 as References is Mapcount,
         /// References. With more than the kernel can explain it refuses with -EAGAIN.
-        refcount: i32 as References,
+        refcount: i32 as References is Refcount,
         /// -errno.
         result: i32 as result (result_raw): Result,
         /// `enum migrate_mode`.

@@ -8,9 +8,9 @@ bodies! {
         /// First page of the folio.
         page: u64 as pfn (page): Page is Page,
         /// Its flags **before**: `mlocked` says whether it was mlocked already.
-        flags: u64 as flags (flags_raw): PageFlags,
+        flags: u64 as flags (flags_raw): PageFlags is Flags,
         /// Mappings.
-        mapcount: i32 as References,
+        mapcount: i32 as References is Mapcount,
         /// Always 0.
         reserved: u32,
     }

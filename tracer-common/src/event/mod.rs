@@ -1,7 +1,7 @@
 //! The one definition of every event.
 //!
 //! A record is a [`Header`] followed by the body of its [`Kind`], all little-endian, 8-byte aligned,
-//! without padding that is not named. The ring carries exactly these bytes and so does the trace file.
+//! without padding that is not named. The [buffers](crate::buffer) carry exactly these bytes and so does the trace file.
 //!
 //! Addresses of kernel objects (`page`, `mm`, `device`) identify the object while it lives. A folio and
 //! its head page have the same address; user space turns it into a pfn with the base of the memory map.
@@ -100,10 +100,20 @@ impl Header {
         read_plain(record.get(..size_of::<Self>())?)
     }
 
-    /// The bytes of the header, as they are in the ring and in the file.
+    /// The bytes of the header, as they are in a buffer and in the file.
     pub fn bytes(&self) -> &[u8] {
         plain_bytes(self)
     }
+}
+
+/// What is asked of events of any kind, compiled for each: what follows from the kind is worked out beforehand, and is
+/// not looked up for each event.
+pub trait Question {
+    /// What comes of it.
+    type Answer;
+
+    /// The answer of a body of the kind with that number.
+    fn ask<const KIND: u16>(self, body: &[u8]) -> Self::Answer;
 }
 
 macro_rules! kinds {
@@ -181,13 +191,19 @@ macro_rules! kinds {
                 }
             }
 
+            /// Asks the kind's own copy of `question`.
+            #[inline]
+            pub fn ask<Q: Question>(&self, question: Q) -> Q::Answer {
+                match self { $(Self::$kind(body) => question.ask::<$number>(plain_bytes(body)),)* }
+            }
+
             /// The kind of the record.
             #[inline]
             pub const fn kind(&self) -> Kind {
                 match self { $(Self::$kind(_) => Kind::$kind,)* }
             }
 
-            /// The bytes of the body, as they are in the ring and in the file.
+            /// The bytes of the body, as they are in a buffer and in the file.
             pub fn bytes(&self) -> &[u8] {
                 match self { $(Self::$kind(body) => plain_bytes(body),)* }
             }

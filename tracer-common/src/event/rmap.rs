@@ -11,7 +11,7 @@ bodies! {
         /// First page of the folio.
         page: u64 as pfn (page): Page is VisitedPage,
         /// Its page flags at return.
-        flags: u64 as flags (flags_raw): PageFlags,
+        flags: u64 as flags (flags_raw): PageFlags is Flags,
         /// Address space visited, usually not the thread's own.
         mm: u64 as Object is Mm,
         /// First address of the folio in the VMA.
@@ -26,14 +26,14 @@ bodies! {
         /// is VM_LOCKED.
         result: u32 as walk (walk_raw): WalkResult,
         /// Mappings left after the visit.
-        mapcount: i32 as References,
+        mapcount: i32 as References is Mapcount,
         /// Always 0.
         reserved: u32,
         /// `try_to_unmap_one` in a VM_LOCKED VMA, without TTU_IGNORE_MLOCK: the entry at `address` before the
         /// visit. `?` in all other visits, and where page tables cannot be read.
         entry_before: u64 as entry_before (entry_before_raw): Entry,
         /// The same after the visit.
-        entry_after: u64 as entry_after (entry_after_raw): Entry,
+        entry_after: u64 as entry_after (entry_after_raw): Entry is EntryAfter,
         /// Time in the function.
         duration: u64 as Duration,
     }
@@ -43,9 +43,9 @@ bodies! {
         /// First page of the folio.
         page: u64 as pfn (page): Page is Page,
         /// Its page flags at return; `mlocked` after a `page_mlock` that found a VM_LOCKED mapping.
-        flags: u64 as flags (flags_raw): PageFlags,
+        flags: u64 as flags (flags_raw): PageFlags is Flags,
         /// Mappings left. The functions return nothing: of `try_to_unmap` and `try_to_migrate` 0 is the success.
-        mapcount: i32 as References,
+        mapcount: i32 as References is Mapcount,
         /// Flags of the caller.
         ttu_flags: u32 as ttu_flags (ttu_flags_raw): TtuFlags,
         /// Time in the function.

@@ -17,7 +17,7 @@ bodies! {
         /// The device.
         device: u64 as device (device_address): Device,
         /// Physical address of the original buffer.
-        original: u64 as Hex,
+        original: u64 as Hex is Original,
         /// Bytes.
         size: u64 as Bytes is Bytes,
         /// Bus address of the bounce buffer, or `error`.
@@ -46,10 +46,10 @@ bodies! {
         /// Address after its last.
         pool_end: u64 as Hex,
         /// Physical address of the original buffer.
-        original: u64 as Hex,
+        original: u64 as Hex is Original,
         /// Physical address of the bounce buffer; `error` when no slots were free, the size is over 256 KiB, or the
         /// alignment cannot be met.
-        bounce: u64 as Mapping,
+        bounce: u64 as Mapping is Bounce,
         /// Bytes to bounce.
         size: u64 as Bytes is Bytes,
         /// Bytes to take slots for; `?` since 6.10, where the kernel derives them.
@@ -80,7 +80,7 @@ bodies! {
         /// Its pool.
         pool: u64 as Object,
         /// Physical address of the bounce buffer.
-        bounce: u64 as Mapping,
+        bounce: u64 as Mapping is Bounce,
         /// Bytes, as the driver gives them.
         size: u64 as Bytes is Bytes,
         /// Original address in the slot; `free` when the slot is not in use: it was unmapped before.
@@ -103,7 +103,7 @@ bodies! {
         /// Its pool.
         pool: u64 as Object,
         /// Physical address inside the bounce buffer: any part of a mapping may be synced.
-        bounce: u64 as Mapping,
+        bounce: u64 as Mapping is Bounce,
         /// Bytes.
         size: u64 as Bytes is Bytes,
         /// `enum dma_data_direction`; not every direction copies.
@@ -135,7 +135,7 @@ bodies! {
         /// Its pool.
         pool: u64 as Object,
         /// Physical address that was unmapped.
-        bounce: u64 as Mapping,
+        bounce: u64 as Mapping is Bounce,
         /// Original address in the slot.
         slot_original: u64 as SlotOriginal,
         /// Size in the slot.
@@ -149,7 +149,7 @@ bodies! {
         /// Its pool.
         pool: u64 as Object,
         /// Physical address of the buffer.
-        original: u64 as Hex,
+        original: u64 as Hex is Original,
         /// Address that the device got.
         dma_address: u64 as Mapping,
         /// Bytes.

@@ -7,11 +7,11 @@
 
 use tracer_common::event::{DmaMapDirect, Kind, MAPPING_ERROR, UNKNOWN};
 use tracer_common::globals::OFFSET_ABSENT;
-use tracer_common::point::Point;
+use tracer_common::point::{Argument, Point};
 
 use crate::call::{Call, field};
 use crate::context::Context;
-use crate::entry::{PAGE_SIZE, page_at};
+use crate::entry::{page_at, page_size};
 use crate::globals::global;
 use crate::memory::{Memory, Plain, Probed};
 use crate::probes::swiotlb::{introduce, pool_bits, pool_of};
@@ -32,7 +32,7 @@ const BUS_ADDRESS: u32 = 1;
 /// Whether every mapping of the device must bounce; the device is argument 0 of either point.
 #[inline(always)]
 pub fn must_bounce<C: Context>(context: &C, point: Point) -> bool {
-    let device = context.argument(point, 0).unwrap_or(0);
+    let device = context.argument(point, Argument::Dev).unwrap_or(0);
     // Kernels whose devices have no operations of their own have no field for them (CONFIG_ARCH_HAS_DMA_OPS); the
     // plan makes sure of the others.
     let has_operations = global!(layout.device_dma_ops) != OFFSET_ABSENT
@@ -46,11 +46,14 @@ pub fn must_bounce<C: Context>(context: &C, point: Point) -> bool {
 /// `dma_map_page_attrs` or `dma_map_phys` at return.
 #[inline(always)]
 pub fn mapped<C: Context>(call: &mut Call<'_, C>) {
-    let (device, size, direction) = (call.argument(0), call.argument(3), call.argument(4) as u32);
+    let (device, size) = (call.argument(Argument::Dev), call.argument(Argument::Size));
+    let direction = call.argument(Argument::Dir) as u32;
     let dma_address = call.result();
-    let is_direct = match call.find(6) {
-        Some(physical) => physical == dma_address && call.argument(5) & MMIO == 0,
-        None => is_page(call.argument(1), dma_address.wrapping_sub(call.argument(2))),
+    let is_direct = match call.find(Argument::Phys) {
+        Some(physical) => physical == dma_address && call.argument(Argument::Attrs) & MMIO == 0,
+        None => {
+            is_page(call.argument(Argument::Page), dma_address.wrapping_sub(call.argument(Argument::Offset)))
+        }
     };
     if is_direct {
         send(call, device, dma_address, size, direction);
@@ -60,13 +63,14 @@ pub fn mapped<C: Context>(call: &mut Call<'_, C>) {
 /// Whether a physical address is the first of a page.
 #[inline(always)]
 fn is_page(page: u64, physical: u64) -> bool {
-    physical & (PAGE_SIZE - 1) == 0 && page_at(physical) == page
+    physical & (page_size() - 1) == 0 && page_at(physical) == page
 }
 
 /// `dma_direct_map_sg` at return: the first element that did not bounce stands for the list.
 #[inline(always)]
 pub fn list_mapped<C: Context>(call: &mut Call<'_, C>) {
-    let (device, list, direction) = (call.argument(0), call.argument(1), call.argument(2) as u32);
+    let (device, list) = (call.argument(Argument::Dev), call.argument(Argument::Sgl));
+    let direction = call.argument(Argument::Dir) as u32;
     if (call.result() as i32) <= 0 {
         return;
     }

@@ -5,11 +5,11 @@ use tracer_common::event::{
     BITS_UNKNOWN, ExclusiveExit, ExclusiveFault, ExclusiveMove, ExclusivePage, ExclusiveZap, Kind,
     MAPCOUNT_UNKNOWN, MakeDeviceExclusive, RestoreExclusive, UNCOUNTED, UNKNOWN,
 };
-use tracer_common::point::Point;
+use tracer_common::point::{Argument, Point};
 
 use crate::call::{Call, field};
 use crate::context::Context;
-use crate::entry::{PAGE_SIZE, is_exclusive};
+use crate::entry::{is_exclusive, page_size};
 use crate::filter::watches;
 use crate::globals::{argument_position, global};
 use crate::memory::{Memory, Probed};
@@ -33,7 +33,8 @@ const FIRST_ERRNO: u64 = -4095i64 as u64;
 /// `make_device_exclusive_range` at return: `pages[i]` is set for each page that became exclusive.
 #[inline(always)]
 pub fn made_range<C: Context>(call: &mut Call<'_, C>) {
-    let (mm, start, end, owner) = (call.argument(0), call.argument(1), call.argument(2), call.argument(4));
+    let (mm, start) = (call.argument(Argument::Mm), call.argument(Argument::Start));
+    let (end, owner) = (call.argument(Argument::End), call.argument(Argument::Owner));
     let (result, duration) = (call.result() as i32, call.duration);
     spaces::note(mm);
     let pages = pages_argument(call);
@@ -46,7 +47,7 @@ pub fn made_range<C: Context>(call: &mut Call<'_, C>) {
         let Some(page) = Probed::load::<u64>(pages, index as u32 * 8) else { break };
         if page != 0 {
             made += 1;
-            send_page(call, mm, start + index * PAGE_SIZE, page);
+            send_page(call, mm, start + index * page_size(), page);
         }
     }
     let Some(room) = call.reserve(Kind::MakeDeviceExclusive) else { return };
@@ -67,9 +68,9 @@ pub fn made_range<C: Context>(call: &mut Call<'_, C>) {
 #[inline(always)]
 fn pages_argument<C: Context>(call: &Call<'_, C>) -> u64 {
     if !C::Memory::IS_DIRECT {
-        return call.argument(3);
+        return call.argument(Argument::Pages);
     }
-    let position = argument_position(Point::MakeDeviceExclusiveRange, 3);
+    let position = argument_position(Point::MakeDeviceExclusiveRange, Argument::Pages);
     let mut pages = 0;
     // SAFETY: the helper writes one word, and leaves it alone when there is no such argument.
     unsafe { bpf_get_func_arg(call.context.as_ptr(), u32::from(position), &raw mut pages) };
@@ -79,7 +80,8 @@ fn pages_argument<C: Context>(call: &Call<'_, C>) -> u64 {
 /// `make_device_exclusive` (6.15 on) at return: the page, or an error as a pointer.
 #[inline(always)]
 pub fn made_single<C: Context>(call: &mut Call<'_, C>) {
-    let (mm, start, owner) = (call.argument(0), call.argument(1), call.argument(2));
+    let (mm, start) = (call.argument(Argument::Mm), call.argument(Argument::Start));
+    let owner = call.argument(Argument::Owner);
     let (page, duration) = (page_result(call), call.duration);
     let failed = page == 0 || page >= FIRST_ERRNO;
     spaces::note(mm);
@@ -90,7 +92,7 @@ pub fn made_single<C: Context>(call: &mut Call<'_, C>) {
     room.send(MakeDeviceExclusive {
         mm,
         start,
-        end: start + PAGE_SIZE,
+        end: start + page_size(),
         owner,
         result: if failed { page as i64 } else { 0 },
         made: u32::from(!failed),
@@ -145,10 +147,10 @@ fn send_page<C: Context>(call: &mut Call<'_, C>, mm: u64, address: u64, page: u6
 #[inline(always)]
 pub fn keep_entry<C: Context>(context: &C, begun: &mut EntryState) {
     const POINT: Point = Point::RestoreExclusivePte;
-    begun.kept[OLD_ENTRY] = match context.argument(POINT, 4) {
+    begun.kept[OLD_ENTRY] = match context.argument(POINT, Argument::OrigPte) {
         // Since 6.15 the caller hands the entry over (mm/memory.c).
         Some(entry) => entry,
-        None => entry_at::<C>(context.argument(POINT, 3).unwrap_or(0)),
+        None => entry_at::<C>(context.argument(POINT, Argument::Ptep).unwrap_or(0)),
     };
 }
 
@@ -156,8 +158,8 @@ pub fn keep_entry<C: Context>(context: &C, begun: &mut EntryState) {
 #[inline(always)]
 pub fn restored<C: Context>(call: &mut Call<'_, C>) {
     let Some([old_entry, mlocks, ..]) = call.begun.as_ref().map(|begun| begun.kept) else { return };
-    let (vma, page, address, entry) =
-        (call.argument(0), call.argument(1), call.argument(2), call.argument(3));
+    let (vma, page) = (call.argument(Argument::Vma), call.argument(Argument::Page));
+    let (address, entry) = (call.argument(Argument::Address), call.argument(Argument::Ptep));
     let duration = call.duration;
     let task = call.task;
     let in_fork = match call.outer.as_mut() {
@@ -172,7 +174,7 @@ pub fn restored<C: Context>(call: &mut Call<'_, C>) {
         return;
     }
     let Some(room) = call.reserve(Kind::RestoreExclusive) else { return };
-    let state = page::state::<C::Memory>(call.find(5).unwrap_or(page));
+    let state = page::state::<C::Memory>(call.find(Argument::Folio).unwrap_or(page));
     room.send(RestoreExclusive {
         mm,
         address,
@@ -197,10 +199,17 @@ fn entry_at<C: Context>(pointer: u64) -> u64 {
 /// VM_FAULT_RETRY (include/linux/mm_types.h, `enum vm_fault_reason`): the lock that kept the VMA is gone.
 const VM_FAULT_RETRY: u32 = 0x400;
 
+/// Whether a call of `do_swap_page` is about an exclusive entry. It is called for every page that is swapped in.
+#[inline(always)]
+pub fn finds_exclusive<C: Context>(context: &C) -> bool {
+    let fault = context.argument(Point::DoSwapPage, Argument::Vmf).unwrap_or(0);
+    is_exclusive(field::<C, u64>(fault, global!(layout.fault_entry)))
+}
+
 /// `do_swap_page` at return, when it was about an exclusive entry.
 #[inline(always)]
 pub fn faulted<C: Context>(call: &mut Call<'_, C>) {
-    let fault = call.argument(0);
+    let fault = call.argument(Argument::Vmf);
     let entry: u64 = field::<C, u64>(fault, global!(layout.fault_entry));
     if !is_exclusive(entry) {
         return;
@@ -234,7 +243,8 @@ pub fn mlocked<C: Context>(call: &Call<'_, C>) {
 /// exclusive ones, which are all private (6.12 mm/memory.c, zap_pte_range and should_zap_cows).
 #[inline(always)]
 pub fn zapped<C: Context>(call: &mut Call<'_, C>) {
-    let (vma, start, end, details) = (call.argument(0), call.argument(1), call.argument(2), call.argument(3));
+    let (vma, start) = (call.argument(Argument::Vma), call.argument(Argument::Start));
+    let (end, details) = (call.argument(Argument::End), call.argument(Argument::Details));
     let mm = field::<C, u64>(vma, global!(layout.vma_mm));
     if !spaces::is_noted(mm) || spares_private(details) {
         return;
@@ -267,14 +277,16 @@ const MOVE_NEW: usize = 2;
 pub fn keep_move<C: Context>(context: &C, begun: &mut EntryState) {
     const POINT: Point = Point::MovePageTables;
     let unread = UNKNOWN;
-    begun.kept[MOVE_MM] = match context.argument_or_member(POINT, 0, global!(layout.move_vma)) {
+    begun.kept[MOVE_MM] = match context.argument_or_member(POINT, Argument::Vma, global!(layout.move_vma)) {
         Some(vma) => field::<C, u64>(vma, global!(layout.vma_mm)),
         None => unread,
     };
-    begun.kept[MOVE_OLD] =
-        context.argument_or_member(POINT, 1, global!(layout.move_old_address)).unwrap_or(unread);
-    begun.kept[MOVE_NEW] =
-        context.argument_or_member(POINT, 2, global!(layout.move_new_address)).unwrap_or(unread);
+    begun.kept[MOVE_OLD] = context
+        .argument_or_member(POINT, Argument::OldAddr, global!(layout.move_old_address))
+        .unwrap_or(unread);
+    begun.kept[MOVE_NEW] = context
+        .argument_or_member(POINT, Argument::NewAddr, global!(layout.move_new_address))
+        .unwrap_or(unread);
 }
 
 /// `move_page_tables` at return: bytes moved.
@@ -294,7 +306,7 @@ pub fn moved<C: Context>(call: &mut Call<'_, C>) {
 /// `exit_mmap` at return.
 #[inline(always)]
 pub fn exited<C: Context>(call: &mut Call<'_, C>) {
-    let mm = call.argument(0);
+    let mm = call.argument(Argument::Mm);
     if !spaces::forget(mm) {
         return;
     }

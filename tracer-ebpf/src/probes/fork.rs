@@ -1,10 +1,11 @@
 //! Page-table copies at fork.
 
 use tracer_common::event::{CopyPageRange, Kind, RESULT_UNKNOWN};
-use tracer_common::point::Point;
+use tracer_common::point::{Argument, Point};
 
 use crate::call::{Call, field};
 use crate::context::Context;
+use crate::counting;
 use crate::emit::is_asked;
 use crate::filter::Task;
 use crate::globals::global;
@@ -45,7 +46,7 @@ pub fn copied<C: Context>(call: &mut Call<'_, C>) {
     if !is_asked(Kind::CopyPageRange) {
         return;
     }
-    let (destination, source) = (call.argument(0), call.argument(1));
+    let (destination, source) = (call.argument(Argument::DstVma), call.argument(Argument::SrcVma));
     let (result, duration, task) = (call.result() as i32, call.duration, call.task);
     let Some([restored, inner_result, ..]) = call.begun.as_ref().map(|begun| begun.kept) else { return };
     let source_mm = field::<C, u64>(source, global!(layout.vma_mm));
@@ -54,7 +55,8 @@ pub fn copied<C: Context>(call: &mut Call<'_, C>) {
         field::<C, u64>(source, global!(layout.vma_start)),
         field::<C, u64>(source, global!(layout.vma_end)),
     );
-    let seen = if spaces::is_noted(source_mm) {
+    // Counting does not look: the stack has no room for both.
+    let seen = if !counting::is_on() && spaces::is_noted(source_mm) {
         fork_scan::scan(Range { source_mm, destination_mm, start, end }, task, restored, call.copy)
     } else {
         fork_scan::Seen::NOTHING

@@ -11,12 +11,13 @@ use aya_ebpf::maps::{LruHashMap, PerCpuArray};
 use tracer_common::copies::COPIES;
 use tracer_common::event::{UNCOUNTED, UNKNOWN};
 
-use crate::entry::{PAGE_SIZE, is_exclusive, is_present, page_of_present, page_of_swap};
+use crate::entry::{is_exclusive, is_present, page_of_present, page_of_swap, page_shift, page_size};
 use crate::filter::Task;
 use crate::page;
-use crate::table::{self, COVERS, ENTRIES, Walk};
+use crate::table::{self, ENTRIES, Walk};
 
-/// Most page tables (or holes) of one VMA that are looked at: 64 GiB of it, more where there are holes.
+/// Most parts of page tables (or holes) of one VMA that are looked at: 64 GiB of it with pages of 4 KiB, more where there
+/// are holes or larger pages.
 const MOST_TABLES: u32 = 32 << 10;
 
 /// Most restored pages of one copy that are compared.
@@ -84,12 +85,12 @@ struct Scan {
     destination: Walk,
     /// Where the scan is.
     address: u64,
-    /// The number of its entry in the table of pages.
+    /// The number of its entry in that part of the table of pages.
     first: u64,
     /// The thread, as key of [`RESTORED`].
     thread: u64,
     seen: Seen,
-    /// A table of pages.
+    /// A table of pages, or a part of one.
     table: [u64; ENTRIES as usize],
 }
 
@@ -130,7 +131,7 @@ pub fn scan(range: Range, task: Task, restored: u64, copy: u16) -> Seen {
     // SAFETY: the callbacks have the type that the helper wants, and the context outlives the loop.
     unsafe { bpf_loop(MOST_TABLES, look as *mut c_void, context, 0) };
     if scan.address < range.end {
-        scan.seen.unscanned += ((range.end - scan.address).div_ceil(COVERS)) as u32;
+        scan.seen.unscanned += ((range.end - scan.address).div_ceil(table::covers())) as u32;
     }
     if restored != 0 {
         let most = if restored < MOST_RESTORED { restored } else { MOST_RESTORED };
@@ -158,21 +159,24 @@ extern "C" fn look(_number: u32, context: *mut c_void) -> i64 {
         scan.seen.unscanned += 1;
     }
     // Fork copies a VMA, not the rest of its tables.
-    scan.first = scan.address / PAGE_SIZE % ENTRIES;
-    let (to_end, to_next) = ((scan.range.end - scan.address) / PAGE_SIZE, ENTRIES - scan.first);
+    scan.first = (scan.address >> page_shift()) % ENTRIES;
+    let (to_end, to_next) = ((scan.range.end - scan.address) >> page_shift(), ENTRIES - scan.first);
     let count = if to_end < to_next { to_end } else { to_next };
-    let table = scan.source.table();
+    let table = scan.source.part(scan.address);
     if table != 0 && read(scan, table) {
         // SAFETY: the callbacks have the type that the helper wants, and the context outlives the loop.
         unsafe { bpf_loop(count as u32, look_at_parents as *mut c_void, context, 0) };
     }
-    let table = scan.destination.table();
+    let table = scan.destination.part(scan.address);
     if table != 0 && read(scan, table) {
         // SAFETY: as above.
         unsafe { bpf_loop(count as u32, look_at_childs as *mut c_void, context, 0) };
     }
     let (source, destination) = (scan.source.covers(), scan.destination.covers());
-    let covers = if source < destination { source } else { destination };
+    let mut covers = if source < destination { source } else { destination };
+    if scan.source.table() | scan.destination.table() != 0 && covers > table::covers() {
+        covers = table::covers();
+    }
     scan.address = (scan.address | (covers - 1)) + 1;
     GO_ON
 }
@@ -184,7 +188,7 @@ extern "C" fn look_at_parents(number: u32, context: *mut c_void) -> i64 {
     let entry = nth(scan, number);
     if is_exclusive(entry) {
         if scan.seen.left == 0 {
-            scan.seen.first_left = scan.address + u64::from(number) * PAGE_SIZE;
+            scan.seen.first_left = scan.address + u64::from(number) * page_size();
             scan.seen.first_left_flags = page::state_of_any(page_of_swap(entry)).flags;
         }
         scan.seen.left += 1;
@@ -198,7 +202,7 @@ extern "C" fn look_at_childs(number: u32, context: *mut c_void) -> i64 {
     let scan = unsafe { &mut **context.cast::<*mut Scan>() };
     if is_exclusive(nth(scan, number)) {
         if scan.seen.copied == 0 {
-            scan.seen.first_copied = scan.address + u64::from(number) * PAGE_SIZE;
+            scan.seen.first_copied = scan.address + u64::from(number) * page_size();
         }
         scan.seen.copied += 1;
     }
@@ -211,12 +215,17 @@ fn nth(scan: &Scan, number: u32) -> u64 {
     scan.table[((scan.first + u64::from(number)) % ENTRIES) as usize]
 }
 
-/// Reads a whole table of pages.
+/// Reads a table of pages, or a part of one.
 #[inline(always)]
 fn read(scan: &mut Scan, table: u64) -> bool {
     // SAFETY: the helper checks the source, and the destination has that size.
-    let status =
-        unsafe { bpf_probe_read_kernel(scan.table.as_mut_ptr().cast(), PAGE_SIZE as u32, table as *const _) };
+    let status = unsafe {
+        bpf_probe_read_kernel(
+            scan.table.as_mut_ptr().cast(),
+            size_of::<[u64; ENTRIES as usize]>() as u32,
+            table as *const _,
+        )
+    };
     if status != 0 {
         scan.seen.unscanned += 1;
     }

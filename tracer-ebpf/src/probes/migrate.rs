@@ -4,7 +4,7 @@ use tracer_common::event::{
     Kind, MAPCOUNT_UNKNOWN, MigratePages, MigrateRefused, MigrateVmaSetup, MigrationEntry,
     RemoveMigrationPte, UNKNOWN,
 };
-use tracer_common::point::Point;
+use tracer_common::point::{Argument, Point};
 
 use crate::calibrate::vmemmap_base;
 use crate::call::{Call, field};
@@ -21,7 +21,7 @@ use crate::probes::migrate_locks;
 /// to is looked up while the page-table lock is held.
 #[inline(always)]
 pub fn entry<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
-    let order = call.argument(2) as u32;
+    let order = call.argument(Argument::Order) as u32;
     send_entry(call, kind, order);
 }
 
@@ -34,7 +34,7 @@ pub fn huge_entry<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
 
 #[inline(always)]
 fn send_entry<C: Context>(call: &mut Call<'_, C>, kind: Kind, order: u32) {
-    let (address, entry) = (call.argument(0), call.argument(1));
+    let (address, entry) = (call.argument(Argument::Address), call.argument(Argument::Entry));
     let Some(room) = call.reserve(kind) else { return };
     let page = page_of_swap(entry);
     let flags = if page == UNKNOWN { UNKNOWN } else { page::state_of_any(page).flags };
@@ -46,7 +46,7 @@ fn send_entry<C: Context>(call: &mut Call<'_, C>, kind: Kind, order: u32) {
 /// told from an address on the stack by the memory map it lies in.
 #[inline(always)]
 pub fn keep_source<C: Context>(context: &C, begun: &mut EntryState) {
-    let argument = context.argument(Point::RemoveMigrationPte, 3).unwrap_or(0);
+    let argument = context.argument(Point::RemoveMigrationPte, Argument::Old).unwrap_or(0);
     let page = if is_page(argument) { argument } else { Probed::load(argument, 0).unwrap_or(UNKNOWN) };
     begun.kept[0] = page;
     begun.kept[1] = if page == UNKNOWN { UNKNOWN } else { page::state_of_any(page).flags };
@@ -65,8 +65,8 @@ fn is_page(address: u64) -> bool {
 #[inline(always)]
 pub fn removed<C: Context>(call: &mut Call<'_, C>) {
     let Some([old_page, old_flags, ..]) = call.begun.as_ref().map(|begun| begun.kept) else { return };
-    let (new_page, vma, address, duration) =
-        (call.argument(0), call.argument(1), call.argument(2), call.duration);
+    let (new_page, vma) = (call.argument(Argument::Folio), call.argument(Argument::Vma));
+    let (address, duration) = (call.argument(Argument::Address), call.duration);
     let Some(room) = call.reserve(Kind::RemoveMigrationPte) else { return };
     room.send(RemoveMigrationPte {
         mm: field::<C, u64>(vma, global!(layout.vma_mm)),
@@ -82,8 +82,8 @@ pub fn removed<C: Context>(call: &mut Call<'_, C>) {
 /// Tracepoint `migrate:mm_migrate_pages`.
 #[inline(always)]
 pub fn pages<C: Context>(call: &mut Call<'_, C>) {
-    let (succeeded, failed) = (call.argument(0), call.argument(1));
-    let (mode, reason) = (call.argument(2) as u32, call.argument(3) as u32);
+    let (succeeded, failed) = (call.argument(Argument::Succeeded), call.argument(Argument::Failed));
+    let (mode, reason) = (call.argument(Argument::Mode) as u32, call.argument(Argument::Reason) as u32);
     let Some(room) = call.reserve(Kind::MigratePages) else { return };
     room.send(MigratePages { succeeded, failed, mode, reason });
 }
@@ -91,7 +91,7 @@ pub fn pages<C: Context>(call: &mut Call<'_, C>) {
 /// `migrate_vma_setup` at return.
 #[inline(always)]
 pub fn vma_set_up<C: Context>(call: &mut Call<'_, C>) {
-    let (arguments, result, duration) = (call.argument(0), call.result() as i32, call.duration);
+    let (arguments, result, duration) = (call.argument(Argument::Args), call.result() as i32, call.duration);
     if !is_asked(Kind::MigrateVmaSetup) {
         return;
     }
@@ -116,7 +116,8 @@ pub fn vma_set_up<C: Context>(call: &mut Call<'_, C>) {
 /// `move_to_new_folio` (5.18 on) or `move_to_new_page` at return, when it failed.
 #[inline(always)]
 pub fn moved<C: Context>(call: &mut Call<'_, C>) {
-    let (page, mode, result) = (call.argument(0), call.argument(1) as u32, call.result() as i32);
+    let (page, mode) = (call.argument(Argument::Src), call.argument(Argument::Mode) as u32);
+    let result = call.result() as i32;
     if result == 0 {
         return;
     }

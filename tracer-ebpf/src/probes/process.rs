@@ -1,6 +1,7 @@
 //! Life of processes: who is who, and which children are watched with their parents.
 
 use tracer_common::event::{COMM_LEN, Kind, ProcessExec, ProcessExit, ProcessFork, ProcessRename};
+use tracer_common::point::Argument;
 
 use crate::call::{Call, field};
 use crate::context::Context;
@@ -31,7 +32,7 @@ fn comm<C: Context>(task: u64) -> [u8; COMM_LEN] {
 /// Tracepoint `sched:sched_process_fork`; `current` is the parent, and the child does not run yet.
 #[inline(always)]
 pub fn forked<C: Context>(call: &mut Call<'_, C>) {
-    let (parent, child) = (call.argument(0), call.argument(1));
+    let (parent, child) = (call.argument(Argument::Parent), call.argument(Argument::Child));
     let (parent_pid, _) = ids::<C>(parent);
     let (child_pid, child_tid) = ids::<C>(child);
     if global!(options.filter_process) != 0 && child_pid != parent_pid {
@@ -51,7 +52,7 @@ pub fn forked<C: Context>(call: &mut Call<'_, C>) {
 /// Tracepoint `sched:sched_process_exec`; the name is the new one already.
 #[inline(always)]
 pub fn executed<C: Context>(call: &mut Call<'_, C>) {
-    let (task, old_tid) = (call.argument(0), call.argument(1));
+    let (task, old_tid) = (call.argument(Argument::Task), call.argument(Argument::OldPid));
     if global!(options.filter_thread) != 0 {
         watched::renumber_thread(call.task, old_tid as u32);
     }
@@ -65,7 +66,7 @@ pub fn executed<C: Context>(call: &mut Call<'_, C>) {
 /// Tracepoint `sched:sched_process_exit`.
 #[inline(always)]
 pub fn exited<C: Context>(call: &mut Call<'_, C>) {
-    let task = call.argument(0);
+    let task = call.argument(Argument::Task);
     if watches(call.task)
         && let Some(room) = call.reserve(Kind::ProcessExit)
     {
@@ -80,11 +81,11 @@ pub fn exited<C: Context>(call: &mut Call<'_, C>) {
 /// Tracepoint `task:task_rename`: the task still has the old name.
 #[inline(always)]
 pub fn renamed<C: Context>(call: &mut Call<'_, C>) {
-    let (target_pid, target_tid) = ids::<C>(call.argument(0));
+    let (target_pid, target_tid) = ids::<C>(call.argument(Argument::Task));
     if !is_watched(target_pid) {
         return;
     }
-    let name = call.argument(1);
+    let name = call.argument(Argument::Comm);
     let Some(room) = call.reserve(Kind::ProcessRename) else { return };
     room.send(ProcessRename { target_pid, target_tid, comm: name_at(name) });
 }

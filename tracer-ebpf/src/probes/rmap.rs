@@ -2,7 +2,7 @@
 
 use tracer_common::event::{FolioWalk, Kind, UNKNOWN, VmaVisit};
 use tracer_common::globals::VISITS_STEP;
-use tracer_common::point::Point;
+use tracer_common::point::{Argument, Point};
 
 use crate::call::{Call, field};
 use crate::context::Context;
@@ -12,20 +12,30 @@ use crate::pairing::EntryState;
 use crate::spaces;
 use crate::table::{self, Walk};
 
-/// VM_LOCKED (include/linux/mm.h).
+/// VM_LOCKED (include/linux/mm.h), a macro.
 const VM_LOCKED: u64 = 0x2000;
-/// TTU_IGNORE_MLOCK (include/linux/rmap.h).
-const TTU_IGNORE_MLOCK: u64 = 0x8;
 
 /// Of [`EntryState::kept`] of a visit of a locked VMA: the entry before it.
 const ENTRY: usize = 0;
 /// Of [`EntryState::kept`]: 1 when that VMA is locked.
 const LOCKED: usize = 1;
 
-/// `try_to_unmap`, `try_to_migrate`, `page_mlock` at return: the folio and the caller's flags.
+/// `try_to_unmap` and `try_to_migrate` at return: the folio and the caller's flags.
 #[inline(always)]
 pub fn walked<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
-    let (page, ttu_flags, duration) = (call.argument(0), call.find(1).unwrap_or(0), call.duration);
+    let ttu_flags = call.argument(Argument::Flags);
+    send_walk(call, kind, ttu_flags);
+}
+
+/// `page_mlock` at return: the folio.
+#[inline(always)]
+pub fn walked_for_mlock<C: Context>(call: &mut Call<'_, C>) {
+    send_walk(call, Kind::PageMlock, 0);
+}
+
+#[inline(always)]
+fn send_walk<C: Context>(call: &mut Call<'_, C>, kind: Kind, ttu_flags: u64) {
+    let (page, duration) = (call.argument(Argument::Folio), call.duration);
     let Some(room) = call.reserve(kind) else { return };
     let state = page::state::<C::Memory>(page);
     room.send(FolioWalk {
@@ -38,17 +48,20 @@ pub fn walked<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
 }
 
 /// Whether a visit of `try_to_unmap_one` must leave the entry alone, as far as the VMA and the caller say: the
-/// VMA is locked, and the caller does not ignore it.
+/// VMA is locked, and the caller does not ignore it. Where the kernel's value of TTU_IGNORE_MLOCK is not known, nobody
+/// is taken to.
 #[inline(always)]
 fn is_protected(vm_flags: u64, ttu_flags: u64) -> bool {
-    vm_flags != UNKNOWN && vm_flags & VM_LOCKED != 0 && ttu_flags & TTU_IGNORE_MLOCK == 0
+    vm_flags != UNKNOWN
+        && vm_flags & VM_LOCKED != 0
+        && ttu_flags & u64::from(global!(options.ttu_ignore_mlock)) == 0
 }
 
 /// The same at the function's entry.
 #[inline(always)]
 pub fn finds_locked<C: Context>(context: &C) -> bool {
-    let vma = context.argument(Point::TryToUnmapOne, 1).unwrap_or(0);
-    let ttu_flags = context.argument(Point::TryToUnmapOne, 3).unwrap_or(0);
+    let vma = context.argument(Point::TryToUnmapOne, Argument::Vma).unwrap_or(0);
+    let ttu_flags = context.argument(Point::TryToUnmapOne, Argument::Arg).unwrap_or(0);
     is_protected(field::<C, u64>(vma, global!(layout.vma_flags)), ttu_flags)
 }
 
@@ -56,8 +69,8 @@ pub fn finds_locked<C: Context>(context: &C) -> bool {
 #[inline(always)]
 pub fn keep_locked<C: Context>(context: &C, begun: &mut EntryState) {
     if finds_locked(context) {
-        let vma = context.argument(Point::TryToUnmapOne, 1).unwrap_or(0);
-        let address = context.argument(Point::TryToUnmapOne, 2).unwrap_or(0);
+        let vma = context.argument(Point::TryToUnmapOne, Argument::Vma).unwrap_or(0);
+        let address = context.argument(Point::TryToUnmapOne, Argument::Address).unwrap_or(0);
         begun.kept[ENTRY] = entry_at(field::<C, u64>(vma, global!(layout.vma_mm)), address);
         begun.kept[LOCKED] = 1;
     }
@@ -78,40 +91,53 @@ fn entry_at(mm: u64, address: u64) -> u64 {
 /// `try_to_unmap_one` at return.
 #[inline(always)]
 pub fn visited_by_unmap<C: Context>(call: &mut Call<'_, C>) {
+    let ttu_flags = call.argument(Argument::Arg);
     let kept = call.begun.as_ref().map_or([0; 4], |begun| begun.kept);
-    if kept[LOCKED] != 0 {
-        let (vma, address) = (call.argument(1), call.argument(2));
-        let after = entry_at(field::<C, u64>(vma, global!(layout.vma_mm)), address);
-        send_visit(call, Kind::TryToUnmapOne, [kept[ENTRY], after], true);
-    } else {
-        // A VMA that was locked meanwhile was not when the walk looked.
-        send_visit(call, Kind::TryToUnmapOne, [UNKNOWN; 2], false);
+    // A VMA that was locked meanwhile was not when the walk looked.
+    let was_locked = kept[LOCKED] != 0;
+    let mut entries = [UNKNOWN; 2];
+    if was_locked {
+        let (vma, address) = (call.argument(Argument::Vma), call.argument(Argument::Address));
+        entries = [kept[ENTRY], entry_at(field::<C, u64>(vma, global!(layout.vma_mm)), address)];
     }
+    send_visit(call, Kind::TryToUnmapOne, ttu_flags, entries, was_locked);
 }
 
 /// `page_make_device_exclusive_one` at return: the walk reaches address spaces that the caller did not name.
 #[inline(always)]
 pub fn visited_for_exclusive<C: Context>(call: &mut Call<'_, C>) {
-    let mm = field::<C, u64>(call.argument(1), global!(layout.vma_mm));
+    let mm = field::<C, u64>(call.argument(Argument::Vma), global!(layout.vma_mm));
     if mm != UNKNOWN {
         spaces::note(mm);
     }
-    visited(call, Kind::ExclusiveVma);
+    send_visit(call, Kind::ExclusiveVma, 0, [UNKNOWN; 2], true);
 }
 
-/// Another `*_one` callback of a walk at return.
+/// `try_to_migrate_one` at return.
 #[inline(always)]
-pub fn visited<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
-    let is_ruled = !matches!(kind, Kind::TryToMigrateOne);
-    send_visit(call, kind, [UNKNOWN; 2], is_ruled);
+pub fn visited_by_migrate<C: Context>(call: &mut Call<'_, C>) {
+    let ttu_flags = call.argument(Argument::Arg);
+    send_visit(call, Kind::TryToMigrateOne, ttu_flags, [UNKNOWN; 2], false);
+}
+
+/// `page_mlock_one` at return.
+#[inline(always)]
+pub fn visited_for_mlock<C: Context>(call: &mut Call<'_, C>) {
+    send_visit(call, Kind::PageMlockOne, 0, [UNKNOWN; 2], true);
 }
 
 /// Sends a visit: folio, VMA, address, and the walk's argument where it is flags. One that no rule is about is
 /// sent only when all are asked for, or as a sample of a long walk.
 #[inline(always)]
-fn send_visit<C: Context>(call: &mut Call<'_, C>, kind: Kind, entries: [u64; 2], is_ruled: bool) {
-    let (page, vma, address) = (call.argument(0), call.argument(1), call.argument(2));
-    let (ttu_flags, result, duration) = (call.find(3).unwrap_or(0), call.result(), call.duration);
+fn send_visit<C: Context>(
+    call: &mut Call<'_, C>,
+    kind: Kind,
+    ttu_flags: u64,
+    entries: [u64; 2],
+    is_ruled: bool,
+) {
+    let (page, vma) = (call.argument(Argument::Folio), call.argument(Argument::Vma));
+    let (address, result, duration) = (call.argument(Argument::Address), call.result(), call.duration);
     let state = page::state::<C::Memory>(page);
     let is_sample = state.mapcount > 0 && state.mapcount % VISITS_STEP == 0;
     if global!(options.visits_for_rules) != 0 && !is_ruled && !is_sample {

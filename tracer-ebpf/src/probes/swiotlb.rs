@@ -8,7 +8,7 @@ use tracer_common::event::{
     SwiotlbPages, SwiotlbSlotKept, SwiotlbSync, SwiotlbUnmapSingle, UNKNOWN,
 };
 use tracer_common::globals::OFFSET_ABSENT;
-use tracer_common::point::Point;
+use tracer_common::point::{Argument, Point};
 
 use crate::call::{Call, field};
 use crate::context::Context;
@@ -48,10 +48,11 @@ pub fn introduce<C: Context>(call: &mut Call<'_, C>, device: u64) {
 /// `swiotlb_map` at return.
 #[inline(always)]
 pub fn mapped<C: Context>(call: &mut Call<'_, C>) {
-    let device = call.argument(0);
+    let device = call.argument(Argument::Dev);
     introduce(call, device);
-    let (original, size, direction) = (call.argument(1), call.argument(2), call.argument(3));
-    let (attributes, dma_address, duration) = (call.argument(4), call.result(), call.duration);
+    let (original, size) = (call.argument(Argument::Paddr), call.argument(Argument::Size));
+    let (direction, attributes) = (call.argument(Argument::Dir), call.argument(Argument::Attrs));
+    let (dma_address, duration) = (call.result(), call.duration);
     let Some(room) = call.reserve(Kind::SwiotlbMap) else { return };
     room.send(SwiotlbMap {
         device,
@@ -133,9 +134,8 @@ fn used_slots(device: u64) -> u64 {
 /// (kernel/dma/swiotlb.c); they are its caller's, which waits.
 #[inline(always)]
 fn attributes<C: Context>(call: &Call<'_, C>) -> u64 {
-    const ATTRIBUTES: usize = 5;
-    let Some(argument) = call.find(ATTRIBUTES) else { return UNKNOWN };
-    if is_behind(Point::SwiotlbTblMapSingle, ATTRIBUTES) {
+    let Some(argument) = call.find(Argument::Attrs) else { return UNKNOWN };
+    if is_behind(Point::SwiotlbTblMapSingle, Argument::Attrs) {
         Probed::load::<u64>(argument, 0).unwrap_or(UNKNOWN)
     } else {
         argument
@@ -145,11 +145,13 @@ fn attributes<C: Context>(call: &Call<'_, C>) -> u64 {
 /// `swiotlb_tbl_map_single` at return: slots were taken, or there were none.
 #[inline(always)]
 pub fn slots_taken<C: Context>(call: &mut Call<'_, C>) {
-    let device = call.argument(0);
+    let device = call.argument(Argument::Dev);
     introduce(call, device);
-    let (original, size, alloc_size) = (call.argument(1), call.argument(2), call.find(3).unwrap_or(UNKNOWN));
-    let (direction, attributes) = (call.argument(4), attributes(call));
-    let (bounce, align_mask, duration) = (call.result(), call.find(6).unwrap_or(0), call.duration);
+    let (original, size) = (call.argument(Argument::OrigAddr), call.argument(Argument::MappingSize));
+    let alloc_size = call.find(Argument::AllocSize).unwrap_or(UNKNOWN);
+    let (direction, attributes) = (call.argument(Argument::Dir), attributes(call));
+    let (bounce, align_mask) = (call.result(), call.find(Argument::AlignMask).unwrap_or(0));
+    let duration = call.duration;
     let Some(room) = call.reserve(Kind::SwiotlbMapSingle) else { return };
     let pool = pool_of::<C>(device);
     room.send(SwiotlbMapSingle {
@@ -174,10 +176,11 @@ pub fn slots_taken<C: Context>(call: &mut Call<'_, C>) {
 /// `swiotlb_tbl_unmap_single` and its successor at entry: the slot still says what it holds.
 #[inline(always)]
 pub fn slots_released<C: Context>(call: &mut Call<'_, C>) {
-    let device = call.argument(0);
+    let device = call.argument(Argument::Dev);
     introduce(call, device);
-    let (bounce, size, direction) = (call.argument(1), call.argument(2), call.argument(3));
-    let (attributes, argument_pool) = (call.argument(4), call.find(5));
+    let (bounce, size) = (call.argument(Argument::TlbAddr), call.argument(Argument::MappingSize));
+    let (direction, attributes) = (call.argument(Argument::Dir), call.argument(Argument::Attrs));
+    let argument_pool = call.find(Argument::Pool);
     let Some(room) = call.reserve(Kind::SwiotlbUnmapSingle) else { return };
     let (slot_original, slot_size) = slot(device, argument_pool, bounce);
     room.send(SwiotlbUnmapSingle {
@@ -200,8 +203,9 @@ const SLOT_ORIGINAL: usize = 0;
 #[inline(always)]
 pub fn keep_slot<C: Context>(context: &C, begun: &mut EntryState) {
     const POINT: Point = Point::SwiotlbTblUnmapSingle;
-    let (device, bounce) = (context.argument(POINT, 0).unwrap_or(0), context.argument(POINT, 1).unwrap_or(0));
-    begun.kept[SLOT_ORIGINAL] = slot(device, context.argument(POINT, 5), bounce).0;
+    let device = context.argument(POINT, Argument::Dev).unwrap_or(0);
+    let bounce = context.argument(POINT, Argument::TlbAddr).unwrap_or(0);
+    begun.kept[SLOT_ORIGINAL] = slot(device, context.argument(POINT, Argument::Pool), bounce).0;
 }
 
 /// `swiotlb_tbl_unmap_single` at return, when the slot says that it holds what it held: the release was left out.
@@ -210,7 +214,8 @@ pub fn keep_slot<C: Context>(context: &C, begun: &mut EntryState) {
 #[inline(always)]
 pub fn slot_kept<C: Context>(call: &mut Call<'_, C>) {
     let Some(before) = call.begun.as_ref().map(|begun| begun.kept[SLOT_ORIGINAL]) else { return };
-    let (device, bounce, argument_pool) = (call.argument(0), call.argument(1), call.find(5));
+    let (device, bounce) = (call.argument(Argument::Dev), call.argument(Argument::TlbAddr));
+    let argument_pool = call.find(Argument::Pool);
     let (slot_original, slot_size) = slot(device, argument_pool, bounce);
     if before == FREE || before == UNKNOWN || slot_original != before {
         return;
@@ -257,9 +262,10 @@ fn slot(device: u64, argument_pool: Option<u64>, bounce: u64) -> (u64, u64) {
 /// `swiotlb_sync_single_for_cpu` and `_for_device` at entry.
 #[inline(always)]
 pub fn synced<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
-    let device = call.argument(0);
+    let device = call.argument(Argument::Dev);
     introduce(call, device);
-    let (bounce, size, direction) = (call.argument(1), call.argument(2), call.argument(3));
+    let (bounce, size) = (call.argument(Argument::TlbAddr), call.argument(Argument::Size));
+    let direction = call.argument(Argument::Dir);
     let Some(room) = call.reserve(kind) else { return };
     room.send(SwiotlbSync {
         device,
@@ -274,9 +280,9 @@ pub fn synced<C: Context>(call: &mut Call<'_, C>, kind: Kind) {
 /// `swiotlb_alloc` at return: the first page, or none.
 #[inline(always)]
 pub fn pages_taken<C: Context>(call: &mut Call<'_, C>) {
-    let device = call.argument(0);
+    let device = call.argument(Argument::Dev);
     introduce(call, device);
-    let (size, page) = (call.argument(1), call.result());
+    let (size, page) = (call.argument(Argument::Size), call.result());
     let Some(room) = call.reserve(Kind::SwiotlbAlloc) else { return };
     room.send(SwiotlbPages {
         device,
@@ -291,9 +297,10 @@ pub fn pages_taken<C: Context>(call: &mut Call<'_, C>) {
 /// `swiotlb_free` at return: true when the pages were the pool's.
 #[inline(always)]
 pub fn pages_released<C: Context>(call: &mut Call<'_, C>) {
-    let device = call.argument(0);
+    let device = call.argument(Argument::Dev);
     introduce(call, device);
-    let (page, size, result) = (call.argument(1), call.argument(2), call.result() as u32 & 1);
+    let (page, size) = (call.argument(Argument::Page), call.argument(Argument::Size));
+    let result = call.result() as u32 & 1;
     let Some(room) = call.reserve(Kind::SwiotlbFree) else { return };
     room.send(SwiotlbPages { device, pool: pool_or_unknown::<C>(device), page, size, result, reserved: 0 });
 }

@@ -1,11 +1,11 @@
 //! For programs: one object a line, each with a `type`; addresses and page frames are strings in hexadecimal.
 
 use serde::Serializer;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::types::TypeTable;
 use super::view::{Change, Totals, View};
-use crate::output::escape_json;
+use crate::output::json_line as line;
 
 /// Version of the objects; raised when a member is renamed, removed or gets another meaning.
 const SCHEMA: u32 = 1;
@@ -61,17 +61,11 @@ pub fn totals(out: &mut String, totals: &Totals) {
     line(out, "total", &json!(totals));
 }
 
-/// An object with its type in front, as in all of this program's JSON lines.
-fn line(out: &mut String, kind: &str, object: &Value) {
-    let text = object.to_string();
-    out.push_str(&format!("{{\"type\":\"{kind}\","));
-    out.push_str(&escape_json(text.strip_prefix('{').unwrap_or(&text)));
-    out.push('\n');
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::types::tests::table;
+    use serde_json::Value;
+
     use super::*;
 
     #[test]

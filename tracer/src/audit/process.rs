@@ -11,7 +11,7 @@ use super::entry::{Entry, Kind};
 use super::types::TypeTable;
 use super::vma::{Vma, parse_flags, parse_maps};
 use super::{pagemap, scan};
-use crate::kernel::SystemFiles;
+use crate::kernel::{ProcessStat, SystemFiles};
 
 /// A task without an address space of its own (include/linux/sched.h, PF_KTHREAD).
 const PF_KTHREAD: u64 = 0x0020_0000;
@@ -100,18 +100,13 @@ impl Process {
             io::ErrorKind::NotFound => AuditError::NoProcess(pid),
             _ => classify(pid, path, error),
         })?;
-        // The name, which comes first, may have parentheses of its own.
-        let fields: Vec<&str> =
-            stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace().collect();
-        let number =
-            |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
-        // Fields 9 and 22 of proc_pid_stat(5), after the state, which is field 3.
-        if number(6) & PF_KTHREAD != 0 {
+        let stat = ProcessStat::parse(&stat);
+        if stat.flags & PF_KTHREAD != 0 {
             return Err(AuditError::NoAddressSpace(pid));
         }
         let comm = system.text(format!("/proc/{pid}/comm")).unwrap_or_default();
         let comm = comm.strip_suffix('\n').unwrap_or(&comm).to_owned();
-        Ok(Self { pid, start: number(19), comm })
+        Ok(Self { pid, start: stat.start, comm })
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::view::{Change, Totals, View};
-use crate::output::escape;
+use crate::output::escaped;
 
 /// Runs of page frames that a line shows.
 const FRAMES_SHOWN: usize = 4;
@@ -22,7 +22,7 @@ pub fn range(out: &mut String, view: &View<'_>) {
         out,
         "{:7} {:16} {:016x} {:016x} {:6} {:24} {flags:20} ",
         view.process.pid,
-        printable(&view.process.comm),
+        escaped(&view.process.comm),
         range.start,
         view.end,
         range.pages,
@@ -42,7 +42,7 @@ pub fn range(out: &mut String, view: &View<'_>) {
     }
     out.push_str(if range.frames.is_empty() { "-;" } else { ";" });
     if let Some(vma) = view.vma {
-        let path = if vma.path.is_empty() { "anonymous".to_owned() } else { printable(&vma.path) };
+        let path = if vma.path.is_empty() { "anonymous".to_owned() } else { escaped(&vma.path) };
         let _ = write!(out, " {} {path}", vma.permissions);
         if let Some(flags) = &vma.flags {
             let _ = write!(out, " [{flags}]");
@@ -81,12 +81,6 @@ pub fn totals(out: &mut String, totals: &Totals) {
         }
     }
     out.push('\n');
-}
-
-fn printable(text: &str) -> String {
-    let mut out = Vec::new();
-    escape(&mut out, text, false);
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]

@@ -6,42 +6,9 @@ use tracer_common::event::Kind;
 use tracer_common::family::Family;
 
 use super::diagnoses::{DIAGNOSES, Diagnose};
-use super::facts::Facts;
 use super::info::{DiagnosisInfo, Need, RuleInfo};
 use super::options::Selection;
-use super::rules::{self, Rule};
-
-macro_rules! catalogue {
-    ($($rule:ident),* $(,)?) => {
-        /// Number of rules.
-        pub const RULES: usize = [$(stringify!($rule)),*].len();
-
-        static INFOS: [RuleInfo; RULES] = [$(rules::$rule::INFO),*];
-
-        /// The rule at that place of the catalogue, ready to work.
-        pub(super) fn make(place: usize, facts: &Facts) -> Box<dyn Rule> {
-            let makers: [fn(&Facts) -> Box<dyn Rule>; RULES] = [$(rules::$rule::make),*];
-            makers[place](facts)
-        }
-    };
-}
-
-catalogue! {
-    migration_entry_locked,
-    rmap_caller_locked,
-    fork_restores_exclusive,
-    fork_parent_keeps_page,
-    exclusive_anon_only,
-    exclusive_returned_locked,
-    exclusive_ends_once,
-    restore_keeps_bits,
-    restore_remlocks,
-    mlocked_stays_mapped,
-    munlock_walk_complete,
-    swiotlb_paired,
-    swiotlb_in_pool,
-    swiotlb_restricted_bounces,
-}
+use super::rules::INFOS;
 
 /// Every rule, in the order of every output.
 pub fn rules() -> &'static [RuleInfo] {
@@ -59,15 +26,17 @@ pub(super) fn make_diagnoses(limit: usize) -> [Box<dyn Diagnose>; DIAGNOSES] {
     super::diagnoses::make(limit)
 }
 
-/// The events that a live check of these rules must record: those of the rules, those of diagnoses that come
-/// with the same families, and the names of processes and devices.
+/// The events that a live check of these rules must record: those of the rules, those of diagnoses where all rules are
+/// judged, and the names of processes and devices. Who chooses rules pays for nothing else; diagnoses that make do with
+/// the events of these still speak.
 pub fn kinds_for(rules: &Selection) -> BTreeSet<Kind> {
     let kinds = |needs: &'static [Need]| needs.iter().map(|need| need.kind);
     let mut chosen: BTreeSet<Kind> = rules.places().flat_map(|place| kinds(INFOS[place].needs)).collect();
     let families: BTreeSet<Family> = chosen.iter().map(|kind| kind.family()).collect();
-    let diagnosed = diagnoses().iter().flat_map(|diagnosis| diagnosis.needs);
-    let diagnosed = diagnosed.filter(|need| need.is_required()).map(|need| need.kind);
-    chosen.extend(diagnosed.filter(|kind| families.contains(&kind.family())));
+    if *rules == Selection::all() {
+        let diagnosed = diagnoses().iter().flat_map(|diagnosis| diagnosis.needs);
+        chosen.extend(diagnosed.filter(|need| need.is_required()).map(|need| need.kind));
+    }
     chosen.extend(Kind::ALL.iter().filter(|kind| kind.family() == Family::Process));
     if families.contains(&Family::Swiotlb) {
         chosen.insert(Kind::DeviceName);
@@ -102,5 +71,7 @@ mod tests {
         assert!(kinds.contains(&Kind::DmaMapDirect) && kinds.contains(&Kind::DeviceName));
         assert!(kinds.contains(&Kind::ProcessExit) && !kinds.contains(&Kind::TryToUnmap));
         assert!(kinds_for(&Selection::all()).contains(&Kind::MigrateRefused));
+        let kinds = kinds_for(&Selection::only(&["rmap-caller-locked"]).unwrap());
+        assert!(!kinds.contains(&Kind::TryToUnmapOne), "a diagnosis alone would want it");
     }
 }

@@ -3,22 +3,23 @@
 use tracer_common::event::{Header, Kind};
 use tracer_common::family::Family;
 
-use super::catalogue::RULES;
-use super::catalogue::{diagnoses, make, make_diagnoses, rules};
+use super::catalogue::{diagnoses, make_diagnoses, rules};
 use super::diagnoses::{DIAGNOSES, Diagnose};
 use super::facts::Facts;
 use super::findings::{Findings, RuleContext};
 use super::judgement::{Whole, families};
 use super::losses::Losses;
 use super::options::Options;
-use super::rules::Rule;
+use super::rules::{RULES, Rule, make};
 use super::scope::watched;
 use super::silence::Silences;
 use super::state::{Live, State};
 use super::stream_context::StreamContext;
 use super::{Diagnosis, RuleVerdict, Subject, Verdict};
 use crate::Error;
-use crate::event::{Event, Item, Loss, LossCause, Names, ProcessEntry, Sink, StackEntry, Summary, total};
+use crate::event::{
+    Event, Item, Loss, LossCause, Names, ProcessEntry, Sink, StackEntry, Summary, malformed, total,
+};
 use crate::probe::PointReport;
 use crate::trace_file::FileHeader;
 
@@ -108,7 +109,7 @@ impl Checker {
         }
     }
 
-    /// Takes one record as it is in the ring and in a trace file: the fast way.
+    /// Takes one record as it is in a buffer and in a trace file: the fast way.
     #[inline]
     pub fn record(&mut self, record: &[u8]) {
         let Some(header) = Header::decode(record) else { return self.malformed() };
@@ -140,12 +141,15 @@ impl Checker {
 
     #[cold]
     fn malformed(&mut self) {
-        self.loss(&Loss { cause: LossCause::Dropped, family: None, count: 1, after: 0, before: u64::MAX });
+        self.item(&malformed());
     }
 
     /// Takes a loss, in its place among the records.
     pub fn loss(&mut self, loss: &Loss) {
         self.losses.add(loss);
+        if loss.is_of_new_family() {
+            return;
+        }
         let family = loss.family();
         self.state.lost(family);
         let bits = family.map_or(u32::MAX, |family| 1 << family as u32);
@@ -289,6 +293,7 @@ impl Checker {
         self.subject.lost = self.losses.by_name(LossCause::Lost);
         self.subject.missed = self.losses.by_name(LossCause::Missed);
         self.subject.dropped = self.losses.by_name(LossCause::Dropped);
+        self.subject.unknown_kinds = self.losses.unknown_kinds();
         self.subject.unpaired = self.losses.unpaired();
         self.subject.silent = silences.told();
         self.subject.incomplete = incomplete;

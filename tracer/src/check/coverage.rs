@@ -1,6 +1,7 @@
 //! Which events a stream can have, by what became of the probe points.
 
 use tracer_common::event::Kind;
+use tracer_common::point::Point;
 
 use super::facts::Facts;
 use super::info::{Need, Role};
@@ -57,7 +58,9 @@ impl Cause {
 pub fn availability(probes: &[PointReport], kind: Kind) -> Availability {
     let makers = || probes.iter().filter(|report| report.makes(kind));
     let attached = makers().find(|report| report.outcome.is_attached());
-    if let Some(report) = attached {
+    if let Some(report) = attached
+        && !has_blind_spot(probes, kind)
+    {
         let lost = match &report.outcome {
             Outcome::Fallback { lost, .. } => Some(lost.clone()),
             _ => None,
@@ -78,7 +81,8 @@ pub fn availability(probes: &[PointReport], kind: Kind) -> Availability {
         Missing { reason: format!("{}: {reason}", report.point), cause }
     };
     // Of several points the one that the kernel could have counts.
-    match makers().find(|report| !is_impossible(report)).or_else(|| makers().next()) {
+    let open = |report: &&PointReport| !is_impossible(report) && !report.outcome.is_attached();
+    match makers().find(open).or_else(|| makers().next()) {
         Some(report) if is_impossible(report) => Availability::Impossible(gaps::reason(&report.outcome)),
         Some(report) => Availability::Missing(missing(report)),
         None => {
@@ -87,6 +91,19 @@ pub fn availability(probes: &[PointReport], kind: Kind) -> Availability {
         }
     }
 }
+
+/// Whether some of the points that each see a part of these events do not see theirs.
+fn has_blind_spot(probes: &[PointReport], kind: Kind) -> bool {
+    let is_blind = |report: &PointReport| {
+        !report.outcome.is_attached() && !matches!(report.outcome, Outcome::Absent { impossible: true, .. })
+    };
+    let parts = PARTS.iter().filter(|(of, _)| *of == kind).flat_map(|(_, points)| *points);
+    let mut reports = parts.filter_map(|point| probes.iter().find(|report| report.is_of(*point)));
+    reports.any(is_blind)
+}
+
+/// Events of which each of several points makes some: single mappings and lists.
+const PARTS: &[(Kind, &[Point])] = &[(Kind::DmaMapDirect, &[Point::DmaMapPage, Point::DmaDirectMapSg])];
 
 /// What is missing of the events that a rule uses.
 #[derive(Debug, Default)]

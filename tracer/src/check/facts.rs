@@ -7,7 +7,7 @@ use tracer_common::point::Point;
 
 use super::coverage::{Availability, availability};
 use crate::event::{Decoder, Entry, EntryDecoder, EntryState};
-use crate::kernel::{NamedValue, PresentEntryFormat, SwapKind};
+use crate::kernel::{FolioHead, NamedValue, PresentEntryFormat, SwapKind};
 use crate::trace_file::FileHeader;
 
 /// `VM_LOCKED` and what else rules ask of VMAs (5.15 to 7.3, include/linux/mm.h).
@@ -37,9 +37,13 @@ pub struct Facts {
     entries: Option<EntryDecoder>,
     /// Bits of a present entry; `None` on machines where they are not known.
     pub present: Option<PresentEntryFormat>,
+    /// Bytes of a page.
+    pub page_size: u64,
+    /// Pages of the largest folio that page-table entries map: those of a huge page.
+    pub huge_pages: u64,
     locked: u64,
     mlocked: u64,
-    head: u64,
+    head: FolioHead,
     ttu_flags: Vec<NamedValue>,
     /// Whether exclusive entries are of two types, one of them read-only (up to 6.14).
     pub has_read_type: bool,
@@ -59,10 +63,7 @@ impl Facts {
     /// Those of a stream with that header.
     pub fn new(header: &FileHeader) -> Self {
         let kernel = &header.kernel;
-        let mask = |name: &str| {
-            let bit = kernel.page_flags.iter().find(|flag| flag.name == name).map(|flag| flag.value);
-            bit.filter(|bit| (0..64).contains(bit)).map_or(0, |bit| 1 << bit)
-        };
+        let mask = |name: &str| kernel.page_flag(name).unwrap_or_default();
         let has_type = |kind| kernel.swap_types.iter().any(|entry| entry.kind == kind);
         let attached = |point: Point| {
             header.probes.iter().any(|report| report.is_of(point) && report.outcome.is_attached())
@@ -76,9 +77,11 @@ impl Facts {
             decoder: Decoder::new(kernel),
             entries: EntryDecoder::new(kernel),
             present: kernel.entry_format.and_then(|format| format.present),
+            page_size: kernel.page_size.max(1),
+            huge_pages: kernel.huge_pages(),
             locked: mask("PG_locked"),
             mlocked: mask("PG_mlocked"),
-            head: mask("PG_head"),
+            head: FolioHead::new(kernel),
             ttu_flags: kernel.enums.get("ttu_flags").cloned().unwrap_or_default(),
             has_read_type: has_type(SwapKind::DeviceExclusiveRead),
             knows_exclusive_types: has_type(SwapKind::DeviceExclusiveWrite),
@@ -104,13 +107,13 @@ impl Facts {
     /// Whether the flags are those of a large folio's head; so they are taken to be where that is not known.
     #[inline]
     pub fn is_head(&self, flags: u64) -> bool {
-        self.knows_head(flags) != Some(false)
+        self.head.may_be(flags)
     }
 
     /// The same; `None` when it is not known.
     #[inline]
     pub fn knows_head(&self, flags: u64) -> Option<bool> {
-        test(flags, self.head)
+        self.head.knows(flags)
     }
 
     /// The mask of TTU flags of these names; `None` when the kernel's own value of any is not known.

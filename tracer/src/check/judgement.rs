@@ -191,6 +191,26 @@ mod tests {
     }
 
     #[test]
+    fn events_that_this_version_does_not_know_leave_the_rules_of_their_family_open() {
+        let rmap = Family::Rmap as u8;
+        let session = Session::new().event(walked()).unknown("walk_of_the_future", rmap);
+        is_open("rmap-caller-locked", "does not know (walk_of_the_future 3)", &session);
+        let reasons = session.rule("rmap-caller-locked").reasons;
+        assert!(!reasons.iter().any(|reason| reason.contains("damaged")), "{reasons:?}");
+        assert_eq!(session.rule("swiotlb-paired").outcome, Outcome::NotExercised);
+        let subject = session.verdict().subject;
+        assert_eq!(subject.unknown_kinds, [("walk_of_the_future".to_owned(), 3)].into());
+        assert_eq!(subject.dropped, [("rmap".to_owned(), 3)].into());
+    }
+
+    #[test]
+    fn events_of_a_family_that_this_version_does_not_know_leave_no_rule_open() {
+        let session = Session::new().event(walked()).unknown("ksm_merge", 0x70);
+        assert_eq!(session.rule("rmap-caller-locked").outcome, Outcome::Pass);
+        assert_eq!(session.verdict().subject.unknown_kinds, [("ksm_merge".to_owned(), 3)].into());
+    }
+
+    #[test]
     fn probes_that_could_not_fire_are_a_loss_to_ignore_on_request_only() {
         let mut session = Session::new().event(walked()).silenced(&[Kind::TryToUnmap]);
         session.options.on_loss = OnLoss::Ignore;

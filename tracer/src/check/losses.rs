@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use tracer_common::family::Family;
 
+use super::formats::words::plain;
 use super::silence::Silences;
-use crate::event::{Loss, LossCause, Summary};
-use crate::probe::{AttachMethod, Outcome, PointReport, Preference};
+use crate::event::{Loss, LossCause, Summary, UnknownKinds};
+use crate::probe::{AttachMethod, PointReport, Preference};
 use crate::trace_file::FileHeader;
 
 /// Most windows that are kept; more are merged, which makes more doubtful than needs to be.
@@ -26,6 +27,10 @@ struct Window {
 pub struct Losses {
     /// By cause and family, the last column for losses of unknown family.
     counts: [[u64; Family::COUNT + 1]; 3],
+    /// Of the dropped ones, those of kinds that this version does not know.
+    unknown: UnknownKinds,
+    /// The version that recorded.
+    recorder: String,
     unpaired: [u64; Family::COUNT],
     windows: Vec<Window>,
     /// Bits of the families of which events are missing whose number is not known.
@@ -43,11 +48,8 @@ const ALL_FAMILIES: u32 = (1 << Family::COUNT) - 1;
 impl Losses {
     /// None yet, in a session with that header.
     pub fn new(header: &FileHeader) -> Self {
-        let by_kprobe = |report: &&PointReport| match report.outcome {
-            Outcome::Attached { method, .. } | Outcome::Fallback { method, .. } => {
-                method == AttachMethod::Kprobe
-            }
-            _ => false,
+        let by_kprobe = |report: &&PointReport| {
+            report.outcome.attached().is_some_and(|(_, method)| method == AttachMethod::Kprobe)
         };
         let families = header
             .probes
@@ -58,6 +60,7 @@ impl Losses {
             if header.kernel.counts_skipped_kprobes { 0 } else { families.fold(0, |bits, bit| bits | bit) };
         Self {
             uncounted,
+            recorder: header.program_version.clone(),
             kprobes_wanted: header.options.attach == Some(Preference::Kprobe),
             has_command: header.traced_command.is_some(),
             ..Self::default()
@@ -76,6 +79,11 @@ impl Losses {
         let column = family.map_or(Family::COUNT, |family| family as usize);
         let count = &mut self.counts[loss.cause as usize][column];
         *count = count.saturating_add(loss.count);
+        self.unknown.add(loss);
+        // No rule needs what is of a family that this version does not know.
+        if loss.is_of_new_family() {
+            return;
+        }
         let families = family.map_or(ALL_FAMILIES, |family| 1 << family as u32);
         // Why probes could not fire, the session's end says.
         if loss.count == 0 && loss.cause != LossCause::Missed {
@@ -149,6 +157,11 @@ impl Losses {
         named.filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count)).collect()
     }
 
+    /// How many of the dropped ones are of kinds that this version does not know, by their names.
+    pub fn unknown_kinds(&self) -> BTreeMap<String, u64> {
+        self.unknown.by_name()
+    }
+
     /// The same for ends without a beginning and the reverse.
     pub fn unpaired(&self) -> BTreeMap<String, u64> {
         let counts = Family::ALL.into_iter().map(|family| (family, self.unpaired[family as usize]));
@@ -175,7 +188,13 @@ impl Losses {
             ),
             (LossCause::Dropped, "dropped", "the file is damaged or from another version: record again"),
         ] {
-            let counts = &self.counts[cause as usize];
+            let mut counts = self.counts[cause as usize];
+            if cause == LossCause::Dropped {
+                let of_unknown_kinds = Family::ALL.into_iter().map(Some).chain([None]);
+                for (count, family) in counts.iter_mut().zip(of_unknown_kinds) {
+                    *count = count.saturating_sub(self.unknown.of_family(family));
+                }
+            }
             for family in wanted().filter(|family| counts[*family as usize] > 0) {
                 let count = counts[family as usize];
                 sentences.push(format!("{count} {} events were {verb}; {why}", family.name()));
@@ -189,6 +208,7 @@ impl Losses {
                 sentences.push(format!("{unknown} events of unknown kind were {verb}; {why}"));
             }
         }
+        sentences.extend(self.unknown.sentence(families, &self.recorder).map(|sentence| plain(&sentence)));
         for family in wanted().filter(|family| self.unpaired[*family as usize] > 0) {
             let count = self.unpaired[family as usize];
             sentences.push(format!(
@@ -213,7 +233,14 @@ mod tests {
     use super::*;
 
     fn loss(family: Option<Family>, count: u64, after: u64, before: u64) -> Loss {
-        Loss { cause: LossCause::Lost, family: family.map(|family| family as u8), count, after, before }
+        Loss {
+            cause: LossCause::Lost,
+            family: family.map(|family| family as u8),
+            count,
+            after,
+            before,
+            kind: None,
+        }
     }
 
     #[test]

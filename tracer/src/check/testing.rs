@@ -219,6 +219,8 @@ impl Session {
         if let Some(format) = &mut header.kernel.entry_format {
             format.present = Some(PresentEntryFormat {
                 pfn_mask: 0x000f_ffff_ffff_f000,
+                high_mask: 0,
+                high_shift: 0,
                 inverted_without: 1,
                 writable_mask: PRESENT_WRITABLE,
                 soft_dirty_mask: PRESENT_SOFT_DIRTY,
@@ -313,7 +315,17 @@ impl Session {
     /// Events of the family were lost since the last event.
     pub fn loss(mut self, family: Option<Family>) -> Self {
         let (family, time) = (family.map(|family| family as u8), self.time);
-        let loss = Loss { cause: LossCause::Lost, family, count: 3, after: time, before: time + STEP };
+        let loss =
+            Loss { cause: LossCause::Lost, family, count: 3, after: time, before: time + STEP, kind: None };
+        self.time += STEP;
+        self.items.push(Item::Loss(loss));
+        self
+    }
+
+    /// The file has events of a kind with that name and number of its family, which this version does not know.
+    pub fn unknown(mut self, kind: &str, family: u8) -> Self {
+        let (cause, time, kind) = (LossCause::Dropped, self.time, Some(kind.into()));
+        let loss = Loss { cause, family: Some(family), count: 3, after: time, before: time + STEP, kind };
         self.time += STEP;
         self.items.push(Item::Loss(loss));
         self
@@ -327,6 +339,7 @@ impl Session {
             count: 1,
             after: START,
             before: self.time + STEP,
+            kind: None,
         };
         self.items.push(Item::Loss(loss));
         self

@@ -235,6 +235,9 @@ pub struct Subject {
     pub missed: BTreeMap<String, u64>,
     /// Events that user space or a damaged file dropped, by family; `unknown` where that is not known.
     pub dropped: BTreeMap<String, u64>,
+    /// Of these, those of kinds that this version does not know, by the kind's name in the file: raw, to be escaped.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unknown_kinds: BTreeMap<String, u64>,
     /// Function ends without a beginning and the reverse, by family.
     pub unpaired: BTreeMap<String, u64>,
     /// Probes that were attached and could not fire, or did not when they had to.

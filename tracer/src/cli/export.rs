@@ -8,7 +8,6 @@ use rmapscope::event::LossCause;
 use rmapscope::export::{Destination, Export, Exporter, Format, Partitioned};
 use rmapscope::output::{PrintError, Tally};
 use rmapscope::suggest::unknown;
-use rmapscope::trace_file::Ending;
 
 use super::GlobalArgs;
 use super::choice::event_list;
@@ -109,22 +108,12 @@ pub fn run(args: &ExportArgs, global: &GlobalArgs) -> Result<u8, Error> {
     let incomplete = reader.drive(&mut exporter)?;
     let tally = exporter.finish(incomplete.as_deref())?;
     destination.map_or(Ok(()), Destination::commit)?;
-    report(global.status(), &tally);
-    match (reader.ending(), incomplete) {
-        (_, None) => Ok(0),
-        (Some(Ending::NoSummary), Some(incomplete)) => {
-            global.status().important(&incomplete);
-            Ok(0)
-        }
-        (_, Some(incomplete)) => Err(Error::failure(
-            incomplete,
-            "use what was exported, it is good; for the rest get an undamaged copy or record again",
-        )),
-    }
+    report(global.status(), &tally, &reader.header().program_version);
+    global.status().whole(reader.ending(), incomplete.as_deref(), "exported")
 }
 
 /// Says what was exported and what is missing.
-fn report(status: Status, tally: &Tally) {
+fn report(status: Status, tally: &Tally, recorder: &str) {
     let [lost, missed, dropped] =
         [LossCause::Lost, LossCause::Missed, LossCause::Dropped].map(|cause| tally.missing(cause));
     let line = format!(
@@ -132,5 +121,10 @@ fn report(status: Status, tally: &Tally) {
         tally.total(),
         tally.read,
     );
-    if tally.has_gap || lost + missed + dropped > 0 { status.important(&line) } else { status.note(&line) }
+    if tally.has_gap || lost + missed + dropped > 0 {
+        status.important(&line)
+    } else {
+        status.note(&line)
+    }
+    status.unknown_kinds(&tally.unknown, recorder);
 }

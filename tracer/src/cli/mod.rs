@@ -8,6 +8,7 @@
 mod audit;
 mod check;
 mod choice;
+mod clients;
 mod completions;
 #[cfg(feature = "reports")]
 mod diff;
@@ -31,10 +32,13 @@ mod report;
 mod script;
 mod session_args;
 mod standard_output;
+mod stat;
 mod status;
 mod summary;
-#[cfg(feature = "reports")]
+#[cfg(any(feature = "reports", feature = "top"))]
 mod terminal;
+#[cfg(feature = "top")]
+mod top;
 mod values;
 
 use std::io::IsTerminal;
@@ -63,12 +67,15 @@ Examples:
   rmapscope record -e exclusive,fork -- ./job  trace a command into rmapscope.data
   rmapscope script -e try_to_unmap             print the events of one kind
   rmapscope script -j | jq .pfn                the same for programs
+  rmapscope stat --by process -- ./job         count in the kernel, without a trace
+  rmapscope top                                the same as a live screen
   rmapscope report                             the trace, summed up
   rmapscope check -- ./hmm-tests               does the kernel keep its own rules?
   rmapscope report --html report.html          what is in a file, summed up, as a page to open
   rmapscope report --page 0x21d00              the story of one page
   rmapscope diff before.data after.data        which differences are beyond noise?
   rmapscope export -o trace.parquet            for other programs: Perfetto, DuckDB, speedscope, …
+  rmapscope clients                            who uses a GPU, and how much
   rmapscope explain fork-restores-exclusive    what a rule, an event or a field means
 
 Exit codes:
@@ -116,6 +123,9 @@ enum Command {
     Record(record::RecordArgs),
     Check(check::CheckArgs),
     Script(script::ScriptArgs),
+    Stat(stat::StatArgs),
+    #[cfg(feature = "top")]
+    Top(top::TopArgs),
     #[cfg(feature = "reports")]
     #[command(flatten)]
     Recordings(recordings::Command),
@@ -123,6 +133,7 @@ enum Command {
     Explain(explain::ExplainArgs),
     Doctor(doctor::DoctorArgs),
     Audit(audit::AuditArgs),
+    Clients(clients::ClientsArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -134,9 +145,13 @@ fn run(cli: &Cli) -> Result<u8, Error> {
         Command::Explain(args) => explain::run(args),
         Command::Probes(args) => probes::run(args, &cli.global).map(|()| 0),
         Command::Script(args) => script::run(args, &cli.global),
+        Command::Stat(args) => stat::run(args, &cli.global),
+        #[cfg(feature = "top")]
+        Command::Top(args) => top::run(args, &cli.global),
         #[cfg(feature = "reports")]
         Command::Recordings(command) => recordings::run(command, &cli.global),
         Command::Audit(args) => audit::run(args, &cli.global),
+        Command::Clients(args) => clients::run(args, &cli.global),
         Command::Doctor(args) => doctor::run(args).map(|()| 0),
         Command::Completions(args) => completions::run(args),
     }
@@ -219,7 +234,7 @@ mod tests {
         for option in tasks.iter().chain(&session).chain(&kernel) {
             conflict(&["rmapscope", "check", "-i", "file", option]);
         }
-        for command in ["check", "script"] {
+        for command in ["check", "script", "stat"] {
             conflict(&["rmapscope", command, "-i", "file", "--", "true"]);
         }
         conflict(&["rmapscope", "script", "-i", "file", "--live"]);

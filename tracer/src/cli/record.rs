@@ -36,11 +36,12 @@ pub fn run(args: &RecordArgs, global: &GlobalArgs) -> Result<u8, Error> {
     let Some(events) = args.choice.events.chosen()? else {
         return print(&event_list());
     };
-    let session = live::open(&args.session, &args.choice.choice(events), Purpose::Show, global)?;
+    let mut session = live::open(&args.session, &args.choice.choice(events), Purpose::Show, global)?;
     let mut writer = Writer::create(&args.output, &session.header)?;
     session.announce("recording");
     let ended = session.run(&mut writer, Some(&args.output))?;
     let file = summary::file(&args.output, writer.bytes_written());
+    summary::overhead(&ended, global.status());
     summary::print(&ended, Some(&file), global.status());
     Ok(live::exit_code(&ended))
 }

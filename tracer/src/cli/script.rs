@@ -13,7 +13,7 @@ use rmapscope::output::{
 use rmapscope::probe::Outcome;
 use rmapscope::session::gaps;
 use rmapscope::suggest::unknown;
-use rmapscope::trace_file::{Ending, FileHeader, Reader};
+use rmapscope::trace_file::{FileHeader, Reader};
 
 use super::GlobalArgs;
 use super::choice::event_list;
@@ -78,7 +78,7 @@ pub struct FormatArgs {
 
 /// A notation's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FormatName {
+pub enum FormatName {
     /// Aligned columns for people.
     Text,
     /// One object a line.
@@ -87,7 +87,7 @@ enum FormatName {
     Csv,
 }
 
-fn separator(text: &str) -> Result<u8, &'static str> {
+pub fn separator(text: &str) -> Result<u8, &'static str> {
     match text.as_bytes() {
         b"tab" | b"\\t" => Ok(b'\t'),
         [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r' | 0) => Ok(*byte),
@@ -95,17 +95,25 @@ fn separator(text: &str) -> Result<u8, &'static str> {
     }
 }
 
+/// The notation that these options name together.
+///
+/// # Errors
+/// When they contradict each other.
+pub fn notation(format: Option<FormatName>, json: bool, separator: Option<u8>) -> Result<FormatName, Error> {
+    match (format, json, separator) {
+        (Some(FormatName::Csv) | None, false, Some(_)) => Ok(FormatName::Csv),
+        (Some(name), _, None) => Ok(name),
+        (None, true, _) => Ok(FormatName::Json),
+        (None, false, None) => Ok(FormatName::Text),
+        (Some(_), _, Some(_)) => {
+            Err(Error::failure("only CSV has a separator", "use --format csv, or drop -x"))
+        }
+    }
+}
+
 impl FormatArgs {
     fn name(&self) -> Result<FormatName, Error> {
-        match (self.format, self.json, self.separator) {
-            (Some(FormatName::Csv) | None, false, Some(_)) => Ok(FormatName::Csv),
-            (Some(name), _, None) => Ok(name),
-            (None, true, _) => Ok(FormatName::Json),
-            (None, false, None) => Ok(FormatName::Text),
-            (Some(_), _, Some(_)) => {
-                Err(Error::failure("only CSV has a separator", "use --format csv, or drop -x"))
-            }
-        }
+        notation(self.format, self.json, self.separator)
     }
 
     fn columns(&self) -> Result<Option<Vec<Column>>, Error> {
@@ -184,18 +192,8 @@ pub fn run(args: &ScriptArgs, global: &GlobalArgs) -> Result<u8, Error> {
     // What was read before a fault is printed.
     let tally = printer.finish()?;
     let incomplete = read?;
-    report(global.status(), &tally, &filter);
-    match (reader.ending(), incomplete) {
-        (_, None) => Ok(0),
-        (Some(Ending::NoSummary), Some(incomplete)) => {
-            global.status().important(&incomplete);
-            Ok(0)
-        }
-        (_, Some(incomplete)) => Err(Error::failure(
-            incomplete,
-            "use what was printed, it is good; for the rest get an undamaged copy or record again",
-        )),
-    }
+    report(global.status(), &tally, &filter, &header.program_version);
+    global.status().whole(reader.ending(), incomplete.as_deref(), "printed")
 }
 
 /// Prints the events of a live session as they come.
@@ -214,7 +212,7 @@ fn live(args: &ScriptArgs, events: Vec<EventName>, global: &GlobalArgs) -> Resul
 }
 
 /// Says what was printed and what is missing.
-fn report(status: Status, tally: &Tally, filter: &Filter) {
+fn report(status: Status, tally: &Tally, filter: &Filter, recorder: &str) {
     let mut line = format!("{} of {} events printed", tally.total(), tally.read);
     let mut separator = " (";
     for family in Family::ALL {
@@ -236,6 +234,7 @@ fn report(status: Status, tally: &Tally, filter: &Filter) {
     } else {
         status.note(&line);
     }
+    status.unknown_kinds(&tally.unknown, recorder);
     if filter.min_latency > 0 && tally.read > 0 && !tally.measured {
         status.important("no call in this file was measured; record it with latency to use --min-latency");
     }
@@ -266,12 +265,17 @@ fn header_text(header: &FileHeader) -> String {
     }
     for point in &header.probes {
         let state = match &point.outcome {
-            Outcome::Attached { symbol, .. } => format!("attached to {symbol}"),
-            Outcome::Fallback { symbol, lost, .. } => format!("attached to {symbol}, without {lost}"),
+            Outcome::Attached { symbol, method } => format!("attached to {symbol} by {}", method.name()),
+            Outcome::Fallback { symbol, method, lost } => {
+                format!("attached to {symbol} by {}, without {lost}", method.name())
+            }
             Outcome::NotAsked => "not asked for".to_owned(),
             missing => format!("not attached: {}", gaps::reason(missing)),
         };
         line("probe", &format!("{} {state}", point.point));
+    }
+    for choice in gaps::second_choices(&header.probes) {
+        line("second choice", &choice);
     }
     text
 }

@@ -8,8 +8,9 @@ use clap::{Args, ValueEnum};
 use rmapscope::Error;
 use rmapscope::kernel::FactsOptions;
 use rmapscope::probe::{Preference, Request, select};
-use rmapscope::session::{Command, Filters, Live, Options};
+use rmapscope::session::{self, Command, Filters, Live, Options};
 use rmapscope::trace_file::{FileHeader, SessionOptions};
+use tracer_common::buffer::{SMALLEST, value_size};
 
 use super::choice::Choice;
 use super::values;
@@ -82,10 +83,13 @@ pub struct SessionArgs {
     /// End after this time, for example 10, 500ms or 2m.
     #[arg(short, long, value_name = "TIME", value_parser = values::duration, group = "SessionArgs")]
     pub duration: Option<Duration>,
-    /// Size of the ring between kernel and reader; rounded up to a power of two.
-    #[arg(short = 'm', long, value_name = "SIZE", value_parser = values::size, default_value = "8M",
-          group = "SessionArgs")]
-    pub buffer: u64,
+    /// Memory for events on their way from the kernel, all CPUs together; each CPU has a ring of its own, whose
+    /// size is rounded up to a power of two. Without it 2M a CPU, less where that would be over 64M.
+    #[arg(short = 'm', long, value_name = "SIZE", value_parser = values::size, group = "SessionArgs")]
+    pub buffer: Option<u64>,
+    /// Let the kernel measure what the probes cost, and tell it at the end.
+    #[arg(long, group = "SessionArgs")]
+    pub overhead: bool,
     #[command(flatten)]
     pub kernel: KernelArgs,
     /// Take this function, tracepoint or field to be missing, to try out what that means.
@@ -95,11 +99,6 @@ pub struct SessionArgs {
     #[arg(last = true, value_name = "COMMAND", group = "SessionArgs")]
     pub command: Vec<OsString>,
 }
-
-/// The smallest ring: one page.
-const SMALLEST_RING: u64 = 4096;
-/// The largest ring that the kernel can number.
-const LARGEST_RING: u64 = 1 << 31;
 
 impl SessionArgs {
     /// Where the kernel's facts come from.
@@ -115,7 +114,7 @@ impl SessionArgs {
     /// What the session is asked for; `command` is watched with its children.
     ///
     /// # Errors
-    /// A ring that cannot be.
+    /// Rings that cannot be.
     pub fn options(&self, choice: &Choice, command: Option<&Command>, verbose: u8) -> Result<Options, Error> {
         let min_latency = choice.min_latency.map_or(0, values::nanoseconds);
         Ok(Options {
@@ -124,6 +123,7 @@ impl SessionArgs {
                 kinds: select(&choice.events, self.request.per_vma),
                 latency: self.request.latency || min_latency > 0,
                 visits_for_rules: false,
+                entries_only: false,
                 attach: self.request.attach.into(),
                 probe_read: true,
             },
@@ -133,12 +133,15 @@ impl SessionArgs {
                 names: choice.names.clone(),
                 cgroup: self.cgroup.clone(),
                 follow_children: !self.no_inherit,
+                living_children: false,
                 min_latency,
             },
             stacks: self.stacks,
-            ring_bytes: ring_bytes(self.buffer)?,
+            buffer_bytes: buffer_bytes(self.buffer)?,
             duration: self.duration,
             log_level: if verbose >= 2 { DEBUG } else { 0 },
+            counting: None,
+            overhead: self.overhead,
         })
     }
 
@@ -152,7 +155,7 @@ impl SessionArgs {
         header.options = SessionOptions {
             all: self.all,
             attach: Some(attach.into()),
-            buffer: self.buffer,
+            buffer: live.buffer_bytes(),
             cgroup: self.cgroup.as_ref().map(|path| path.to_string_lossy().into_owned()),
             comm: choice.names.clone(),
             event: choice.events.iter().map(|event| event.name().to_owned()).collect(),
@@ -171,30 +174,48 @@ impl SessionArgs {
 /// `aya_log_ebpf`'s number of the level `debug`.
 const DEBUG: u8 = 4;
 
-/// The ring's real size, if this machine can have it.
-fn ring_bytes(asked: u64) -> Result<u32, Error> {
-    let remedy = "ask for less with --buffer; 8M is the default";
-    let bytes = asked.max(SMALLEST_RING).checked_next_power_of_two().filter(|bytes| *bytes <= LARGEST_RING);
-    let Some(bytes) = bytes else {
-        return Err(Error::failure(
-            format!("a ring of {} MiB is more than the kernel can make", asked >> 20),
-            remedy,
-        ));
-    };
+/// Bytes of each CPU's buffer, if this machine can have them.
+fn buffer_bytes(asked: Option<u64>) -> Result<u32, Error> {
+    let cpus = session::cpus()?;
+    let bytes = each_cpus(asked, cpus)?;
+    let total = u64::from(cpus) * u64::from(value_size(bytes));
     // The kernel takes the pages at once, and would reclaim everybody else's for them.
     if let Some(available) = available_memory()
-        && bytes > available / 2
+        && total > available / 2
     {
         return Err(Error::failure(
             format!(
-                "a ring of {} MiB is more than half of the {} MiB that are free",
-                bytes >> 20,
+                "rings of {} MiB for {cpus} CPUs are more than half of the {} MiB that are free",
+                total >> 20,
                 available >> 20
             ),
-            remedy,
+            "ask for less with --buffer",
         ));
     }
-    u32::try_from(bytes).map_err(|_| Error::failure("the ring is too large", remedy))
+    Ok(bytes)
+}
+
+/// What each of so many CPUs gets.
+fn each_cpus(asked: Option<u64>, cpus: u32) -> Result<u32, Error> {
+    /// What the verifier takes for the size of an object (include/linux/bpf_verifier.h, BPF_MAX_VAR_SIZ).
+    const LARGEST: u64 = 1 << 28;
+    const DEFAULT: u64 = 2 << 20;
+    const DEFAULT_TOTAL: u64 = 64 << 20;
+    const DEFAULT_SMALLEST: u64 = 64 << 10;
+    let cpus = u64::from(cpus.max(1));
+    let bytes = match asked {
+        None => (DEFAULT_TOTAL / cpus.next_power_of_two()).clamp(DEFAULT_SMALLEST, DEFAULT),
+        Some(asked) => {
+            asked.div_ceil(cpus).max(u64::from(SMALLEST)).checked_next_power_of_two().unwrap_or(u64::MAX)
+        }
+    };
+    match u32::try_from(bytes) {
+        Ok(each) if bytes <= LARGEST => Ok(each),
+        _ => Err(Error::failure(
+            format!("a ring of {} MiB for each CPU is more than the kernel can make", bytes >> 20),
+            "ask for less with --buffer",
+        )),
+    }
 }
 
 /// Bytes that can be had without swapping (`MemAvailable`).
@@ -209,11 +230,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rings_are_powers_of_two_that_fit() {
-        assert_eq!(ring_bytes(1).unwrap(), 4096);
-        assert_eq!(ring_bytes(5000).unwrap(), 8192);
-        assert_eq!(ring_bytes(8 << 20).unwrap(), 8 << 20);
-        assert!(ring_bytes(u64::MAX).is_err());
-        assert!(ring_bytes(1 << 40).is_err());
+    fn buffers_are_powers_of_two() {
+        let each = |asked, cpus| each_cpus(asked, cpus).map_err(|error| error.cause);
+        assert_eq!(each(Some(1), 1), Ok(4096));
+        assert_eq!(each(Some(5000), 1), Ok(8192));
+        assert_eq!(each(Some(8 << 20), 3), Ok(4 << 20));
+        assert_eq!(each(None, 2), Ok(2 << 20));
+        assert_eq!(each(None, 48), Ok(1 << 20));
+        assert_eq!(each(None, 8192), Ok(64 << 10));
+        assert!(each(Some(u64::MAX), 1).is_err());
+        assert!(each(Some(1 << 40), 64).is_err());
     }
 }

@@ -4,12 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rmapscope::event::{Family, Kind, Summary};
+use rmapscope::overhead::by_program;
 use rmapscope::session::{Ended, Live, gaps};
 
 use super::status::Status;
 
-/// Says what a session that begins now cannot see although it is attached.
+/// Says what of a session that begins now is attached in another way than planned, and what it cannot see although it is
+/// attached.
 pub fn begun(live: &Live, status: Status) {
+    for line in gaps::second_choices(&live.reports()) {
+        status.note(&line);
+    }
     for silence in live.silences() {
         let count = silence.points.len();
         let probes = if count == 1 { "1 probe".to_owned() } else { format!("{count} probes") };
@@ -17,6 +22,13 @@ pub fn begun(live: &Live, status: Status) {
             "{probes} cannot fire: {} when they were attached; try: {}",
             silence.reason, silence.remedy
         ));
+    }
+}
+
+/// Says what the programs cost, where the kernel measured it.
+pub fn overhead(ended: &Ended, status: Status) {
+    if !ended.costs.is_empty() {
+        by_program(&ended.costs, ended.summary.watched()).iter().for_each(|line| status.important(line));
     }
 }
 

@@ -1,13 +1,17 @@
 //! What standard output can show.
 
+#[cfg(feature = "reports")]
 use std::io::{self, IsTerminal};
 
+#[cfg(feature = "reports")]
 use rmapscope::report::text::Layout;
 
 /// Fewest characters of a line that a text can be made for.
+#[cfg(feature = "reports")]
 const NARROWEST: usize = 40;
 
 /// How a text is to look on standard output: 80 characters of ASCII where it is no terminal.
+#[cfg(feature = "reports")]
 pub fn layout(color: bool) -> Layout {
     let output = io::stdout();
     let layout = Layout { color, ..Layout::default() };
@@ -17,9 +21,14 @@ pub fn layout(color: bool) -> Layout {
     let width = terminal_size::terminal_size_of(&output).map(|(width, _)| usize::from(width.0));
     Layout {
         width: width.filter(|width| *width > 0).unwrap_or(layout.width).max(NARROWEST),
-        unicode: is_utf8(|name| std::env::var(name).ok()),
+        unicode: takes_unicode(),
         ..layout
     }
+}
+
+/// Whether characters beyond ASCII are shown.
+pub fn takes_unicode() -> bool {
+    is_utf8(|name| std::env::var(name).ok())
 }
 
 /// Whether the locale's characters are UTF-8: the first variable that is set decides (setlocale(3)).

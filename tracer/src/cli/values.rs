@@ -42,6 +42,18 @@ fn scaled(whole: u64, billionths: u64, scale: u64) -> Result<u64, InvalidValue> 
     u64::try_from(value).map_err(|_| InvalidValue::TooLarge)
 }
 
+/// How often something is printed or drawn: a time that is not too short.
+///
+/// # Errors
+/// When it is none, or shorter than `shortest`, whole milliseconds.
+pub fn interval(text: &str, shortest: Duration) -> Result<Duration, String> {
+    let interval = duration(text).map_err(|error| error.to_string())?;
+    if interval < shortest {
+        return Err(format!("an interval has {} ms or more", shortest.as_millis()));
+    }
+    Ok(interval)
+}
+
 /// A time such as `500ms`, `2m` or `1.5` (seconds).
 ///
 /// # Errors

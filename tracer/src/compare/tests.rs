@@ -179,7 +179,8 @@ fn steady(calls: u64, lost: u64, incomplete: Option<&str>) -> Run {
     (0..calls).for_each(|call| self::call(&mut sample, 1_000_000 + call * 20_000, 9_000 + call % 1000));
     let family = Some(Family::Rmap as u8);
     if lost > 0 {
-        let loss = Loss { cause: LossCause::Lost, family, count: lost, after: 0, before: u64::MAX };
+        let loss =
+            Loss { cause: LossCause::Lost, family, count: lost, after: 0, before: u64::MAX, kind: None };
         sample.item(&Item::Loss(loss)).unwrap();
     }
     sample

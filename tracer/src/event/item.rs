@@ -1,6 +1,7 @@
 //! What a stream is made of.
 
 use std::borrow::Borrow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tracer_common::event::{Body, Header, Kind};
@@ -39,7 +40,7 @@ pub enum MalformedRecord {
 }
 
 impl Event {
-    /// Decodes one record as it came from the ring or from a trace file.
+    /// Decodes one record as it came from a buffer or from a trace file.
     ///
     /// # Errors
     /// When the bytes are not exactly one record of a known kind.
@@ -66,7 +67,7 @@ impl Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LossCause {
-    /// The ring was full.
+    /// The ring of its CPU was full.
     Lost,
     /// The kernel skipped the program: recursion, or no free return-probe instance.
     Missed,
@@ -75,7 +76,7 @@ pub enum LossCause {
 }
 
 /// Events that are missing from the stream at this place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
     /// How they were lost.
     pub cause: LossCause,
@@ -87,9 +88,17 @@ pub struct Loss {
     pub after: u64,
     /// They are missing before this time.
     pub before: u64,
+    /// The kind's name in the file's header, of events that are in the file and that this version cannot read.
+    #[serde(skip)]
+    pub kind: Option<Arc<str>>,
 }
 
 impl Loss {
+    /// Whether they are of a family that this version does not know: nothing that it follows is missing then.
+    pub fn is_of_new_family(&self) -> bool {
+        self.kind.is_some() && self.family().is_none()
+    }
+
     /// The family they belong to, where that is known.
     pub fn family(&self) -> Option<Family> {
         Family::ALL.into_iter().find(|family| Some(*family as u8) == self.family)

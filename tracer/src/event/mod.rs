@@ -20,6 +20,7 @@ mod sink;
 mod subject;
 #[cfg(test)]
 pub(crate) mod synthetic;
+mod unknown;
 mod value;
 mod weight;
 
@@ -33,11 +34,13 @@ pub use item::{
 };
 pub use names::{Comm, Names, text_of};
 pub use roles::{Range, duration_field};
+pub(crate) use roles::{Weighing, weighing};
 pub use selection::{EventName, Selection, place};
 pub use silence::Silence;
-pub use sink::{Sink, Tolerated, decoded, malformed};
+pub use sink::{Run, Sink, Tolerated, decoded, malformed};
 pub use subject::{Frames, Subject, held};
 pub use tracer_common::event::{Body, Field, Header, Kind, Role, Type};
 pub use tracer_common::family::Family;
+pub use unknown::{UnknownKinds, unknown_kinds};
 pub use value::{Decoder, Value};
 pub use weight::{Weight, Weights};

@@ -156,6 +156,11 @@ impl Names {
         }
     }
 
+    /// The name of the thread with that id; of none for the idle threads, which share theirs.
+    pub fn thread(&self, tid: u32) -> Option<&Comm> {
+        self.comms.get(&tid)
+    }
+
     /// The name of a device by the address of its `struct device`.
     pub fn device(&self, address: u64) -> Option<&str> {
         self.devices.get(&address).map(|name| &**name)

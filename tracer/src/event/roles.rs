@@ -4,9 +4,9 @@ use tracer_common::event::{Field, Kind, Role, Type};
 
 use super::{Event, place};
 
-/// Where the number of a field is: all roles of a kind fit into a cache line, because a report reads them of each event.
+/// Where the number of a field is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Number {
+pub struct Number {
     offset: u16,
     /// Bytes; 0 where there is no such field.
     size: u8,
@@ -15,14 +15,13 @@ pub(super) struct Number {
 impl Number {
     const NONE: Self = Self { offset: 0, size: 0 };
 
-    /// Of a field whose type is unsigned, as those of all roles are.
+    /// Of a field. The number of one whose type is signed has the bits of the member.
     const fn of(field: &Field) -> Self {
-        assert!(!matches!(field.ty, Type::References | Type::Result), "a role's number is unsigned");
         Self { offset: field.member.offset as u16, size: field.member.size as u8 }
     }
 
     /// The number in the bytes of its event's body; 0 where there is none.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(self, body: &[u8]) -> u64 {
         let bytes = body.get(usize::from(self.offset)..).unwrap_or_default();
         match self.size {
@@ -32,14 +31,20 @@ impl Number {
         }
     }
 
-    const fn is_there(self) -> bool {
+    /// Whether there is such a field.
+    pub const fn is_there(self) -> bool {
         self.size != 0
+    }
+
+    /// Where it is, as the programs are told.
+    pub const fn place(self) -> tracer_common::counting::Number {
+        tracer_common::counting::Number { offset: self.offset as u8, size: self.size }
     }
 }
 
 /// What an event weighs in pages or bytes, by the fields that its kind has.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Weighing {
+pub enum Weighing {
     /// It is about no pages.
     Nothing,
     /// One page, or one folio whose size the event does not give.
@@ -56,12 +61,15 @@ pub(super) enum Weighing {
     Length(Number),
 }
 
-/// The numbers of a kind by role.
+/// The numbers of a kind by role. A [`Question`](tracer_common::event::Question) has them as constants, so that what
+/// is asked of each event costs no more than a match by kind.
 #[derive(Clone, Copy)]
-struct Roles {
+pub(super) struct Roles {
     numbers: [Number; Role::COUNT],
-    weighing: Weighing,
-    duration: Number,
+    /// What an event weighs.
+    pub weighing: Weighing,
+    /// How long a call took, where it is measured at all.
+    pub duration: Number,
     duration_field: Option<&'static Field>,
 }
 
@@ -77,6 +85,21 @@ static ROLES: [Roles; Kind::ALL.len()] = {
 };
 
 impl Roles {
+    /// Those of the kind with that number.
+    pub const fn of_number(number: u16) -> Self {
+        match Kind::from_number(number) {
+            Some(kind) => Self::of(kind),
+            None => panic!("no kind's number"),
+        }
+    }
+
+    /// The number of that role in the bytes of a body.
+    #[inline(always)]
+    pub fn get(&self, role: Role, body: &[u8]) -> Option<u64> {
+        let number = self.numbers[role as usize];
+        number.is_there().then(|| number.read(body))
+    }
+
     const fn of(kind: Kind) -> Self {
         let mut roles = Self {
             numbers: [Number::NONE; Role::COUNT],
@@ -143,15 +166,9 @@ pub fn duration_field(kind: Kind) -> Option<&'static Field> {
     ROLES[place(kind)].duration_field
 }
 
-/// The same as a number: 0 where it is not measured.
-#[inline]
-pub(super) fn duration(kind: Kind, body: &[u8]) -> u64 {
-    ROLES[place(kind)].duration.read(body)
-}
-
-#[inline]
-pub(super) fn weighing(kind: Kind) -> &'static Weighing {
-    &ROLES[place(kind)].weighing
+/// What events of that kind weigh.
+pub const fn weighing(kind: Kind) -> Weighing {
+    ROLES[place(kind)].weighing
 }
 
 /// User addresses of an address space.
@@ -165,32 +182,11 @@ pub struct Range {
     pub end: u64,
 }
 
-/// An event's numbers by role.
-#[derive(Clone, Copy)]
-pub(super) struct Numbers<'a> {
-    places: &'static [Number; Role::COUNT],
-    body: &'a [u8],
-}
-
-impl Numbers<'_> {
-    #[inline]
-    pub(super) fn get(self, role: Role) -> Option<u64> {
-        let number = self.places[role as usize];
-        number.is_there().then(|| number.read(self.body))
-    }
-}
-
 impl Event {
     /// The number in the field of that role.
     #[inline]
     pub fn number(&self, role: Role) -> Option<u64> {
-        self.numbers().get(role)
-    }
-
-    /// The numbers in the fields that have roles, for who needs several.
-    #[inline]
-    pub(super) fn numbers(&self) -> Numbers<'_> {
-        Numbers { places: &ROLES[place(self.kind())].numbers, body: self.body.bytes() }
+        ROLES[place(self.kind())].get(role, self.body.bytes())
     }
 
     /// The addresses that a call on a range is about; all of an address space where the event is about that alone.

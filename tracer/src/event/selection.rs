@@ -4,13 +4,16 @@ use super::{Family, Kind};
 
 /// A set of [`Kind`]s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Selection(u64);
+pub struct Selection(u128);
 
-const _: () = assert!(Kind::ALL.len() <= 64);
+const _: () = assert!(Kind::ALL.len() <= u128::BITS as usize);
+
+/// Kinds that a family may have; the constants below do not compile with more.
+const OF_A_FAMILY: usize = 32;
 
 /// Places in [`Kind::ALL`] by family and the low byte of the number.
-const PLACES: [[u8; 16]; Family::COUNT] = {
-    let mut places = [[0; 16]; Family::COUNT];
+const PLACES: [[u8; OF_A_FAMILY]; Family::COUNT] = {
+    let mut places = [[0; OF_A_FAMILY]; Family::COUNT];
     let mut place = 0;
     while place < Kind::ALL.len() {
         let number = Kind::ALL[place] as u16;
@@ -31,7 +34,7 @@ impl Selection {
     pub const NONE: Self = Self(0);
 
     /// Every kind.
-    pub const ALL: Self = Self(u64::MAX >> (64 - Kind::ALL.len()));
+    pub const ALL: Self = Self(u128::MAX >> (u128::BITS as usize - Kind::ALL.len()));
 
     /// Adds a kind.
     pub const fn insert(&mut self, kind: Kind) {

@@ -2,6 +2,7 @@
 
 use super::{Event, Item, Loss, LossCause};
 use crate::Error;
+use crate::stat::Reading;
 
 /// Takes a stream as it is stored, records undecoded: who needs few kinds decodes few, and a file holds the bytes.
 pub trait Sink {
@@ -11,12 +12,30 @@ pub trait Sink {
     /// When it cannot be kept or printed; the stream ends then.
     fn record(&mut self, record: &[u8]) -> Result<(), Error>;
 
+    /// Takes several at once, as [`Sink::record`] would one by one. The programs' buffers hold long runs, and what is
+    /// done once for a run need not be done for each record.
+    ///
+    /// # Errors
+    /// As [`Sink::record`].
+    #[inline]
+    fn run(&mut self, run: Run<'_>) -> Result<(), Error> {
+        run.records().try_for_each(|record| self.record(record))
+    }
+
     /// Takes anything else, in its place among the records; the summary is the last. An event that is decoded already is
     /// taken as its record.
     ///
     /// # Errors
     /// As [`Sink::record`].
     fn item(&mut self, item: &Item) -> Result<(), Error>;
+
+    /// Takes what the programs of a session that [counts](crate::stat) counted so far.
+    ///
+    /// # Errors
+    /// As [`Sink::record`].
+    fn counts(&mut self, _reading: &Reading) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Lets what was taken so far out of this process. A live session calls it about once a second.
     ///
@@ -31,11 +50,64 @@ pub trait Sink {
     fn enough(&self) -> Option<&'static str> {
         None
     }
+
+    /// Whether the command of a live session that ends goes on: another session takes it over.
+    fn leaves_command(&self) -> bool {
+        false
+    }
+}
+
+/// Records of one kind, one after the other without a gap.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    kind: u16,
+    size: usize,
+    bytes: &'a [u8],
+}
+
+impl<'a> Run<'a> {
+    /// Whole records of `size` bytes, which is not 0, with that number of their kind.
+    pub fn new(kind: u16, size: usize, bytes: &'a [u8]) -> Self {
+        debug_assert!(size > 0 && bytes.len().is_multiple_of(size));
+        Self { kind, size, bytes }
+    }
+
+    /// The number of their kind, as in their headers.
+    pub const fn kind(&self) -> u16 {
+        self.kind
+    }
+
+    /// Bytes of each.
+    pub const fn size(&self) -> usize {
+        self.size
+    }
+
+    /// All of them.
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// How many there are.
+    pub const fn count(&self) -> usize {
+        self.bytes.len() / self.size
+    }
+
+    /// One by one.
+    pub fn records(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.bytes.chunks_exact(self.size)
+    }
 }
 
 /// What stands for a record that cannot be decoded; our own programs send none.
 pub const fn malformed() -> Item {
-    Item::Loss(Loss { cause: LossCause::Dropped, family: None, count: 1, after: 0, before: u64::MAX })
+    Item::Loss(Loss {
+        cause: LossCause::Dropped,
+        family: None,
+        count: 1,
+        after: 0,
+        before: u64::MAX,
+        kind: None,
+    })
 }
 
 /// A record as the item that it is; one that cannot be decoded is lost.
@@ -52,9 +124,20 @@ impl<A: Sink, B: Sink> Sink for (A, B) {
         self.1.record(record)
     }
 
+    #[inline]
+    fn run(&mut self, run: Run<'_>) -> Result<(), Error> {
+        self.0.run(run)?;
+        self.1.run(run)
+    }
+
     fn item(&mut self, item: &Item) -> Result<(), Error> {
         self.0.item(item)?;
         self.1.item(item)
+    }
+
+    fn counts(&mut self, reading: &Reading) -> Result<(), Error> {
+        self.0.counts(reading)?;
+        self.1.counts(reading)
     }
 
     fn flush(&mut self) -> Result<(), Error> {
@@ -74,8 +157,17 @@ impl<S: Sink> Sink for Option<S> {
         self.as_mut().map_or(Ok(()), |sink| sink.record(record))
     }
 
+    #[inline]
+    fn run(&mut self, run: Run<'_>) -> Result<(), Error> {
+        self.as_mut().map_or(Ok(()), |sink| sink.run(run))
+    }
+
     fn item(&mut self, item: &Item) -> Result<(), Error> {
         self.as_mut().map_or(Ok(()), |sink| sink.item(item))
+    }
+
+    fn counts(&mut self, reading: &Reading) -> Result<(), Error> {
+        self.as_mut().map_or(Ok(()), |sink| sink.counts(reading))
     }
 
     fn flush(&mut self) -> Result<(), Error> {
@@ -124,8 +216,16 @@ impl<S: Sink> Sink for Tolerated<S> {
         self.attempt(|sink| sink.record(record))
     }
 
+    fn run(&mut self, run: Run<'_>) -> Result<(), Error> {
+        self.attempt(|sink| sink.run(run))
+    }
+
     fn item(&mut self, item: &Item) -> Result<(), Error> {
         self.attempt(|sink| sink.item(item))
+    }
+
+    fn counts(&mut self, reading: &Reading) -> Result<(), Error> {
+        self.attempt(|sink| sink.counts(reading))
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -1,7 +1,8 @@
 //! What an event is about: which pages, and where they are mapped.
 
-use tracer_common::event::{Role, UNKNOWN};
+use tracer_common::event::{Question, Role, UNKNOWN};
 
+use super::roles::Roles;
 use super::{Decoder, EntryState, Event};
 
 /// Pages from a page frame number on.
@@ -33,32 +34,45 @@ pub struct Subject {
 
 impl Subject {
     /// Of an event whose numbers `decoder` knows. Events of whole ranges are about no single page.
+    #[inline]
     pub fn of(event: &Event, decoder: &Decoder) -> Self {
-        let numbers = event.numbers();
-        let named = numbers.get(Role::Page).or_else(|| numbers.get(Role::VisitedPage));
-        let entry = numbers.get(Role::HeldPage);
+        event.body.ask(SubjectOf(decoder))
+    }
+
+    /// Whether one of its pages is that one.
+    pub fn is_about(&self, pfn: u64) -> bool {
+        self.frames.iter().flatten().any(|frames| frames.contains(pfn))
+    }
+}
+
+struct SubjectOf<'a>(&'a Decoder);
+
+impl Question for SubjectOf<'_> {
+    type Answer = Subject;
+
+    #[inline(always)]
+    fn ask<const KIND: u16>(self, body: &[u8]) -> Subject {
+        let number = |role| const { Roles::of_number(KIND) }.get(role, body);
+        let Self(decoder) = self;
+        let named = number(Role::Page).or_else(|| number(Role::VisitedPage));
+        let entry = number(Role::HeldPage);
         // 0 is no page, where that can be.
         if named == Some(0) || named.is_none() && entry.is_none() {
-            return Self::default();
+            return Subject::default();
         }
         // The page of an entry that was removed is not named, but the entry that took its place holds it.
         let pfn = named
             .filter(|page| *page != UNKNOWN)
             .and_then(|page| decoder.pfn(page))
             .or_else(|| held(entry?, decoder));
-        let order = numbers.get(Role::Order).and_then(|order| u32::try_from(order).ok());
+        let order = number(Role::Order).and_then(|order| u32::try_from(order).ok());
         let count = order.map_or(1, |order| 1_u64.checked_shl(order).unwrap_or(1));
-        let new = numbers.get(Role::NewPage).and_then(|page| decoder.pfn(page));
-        Self {
+        let new = number(Role::NewPage).and_then(|page| decoder.pfn(page));
+        Subject {
             frames: [pfn.map(|pfn| Frames { pfn, count }), new.map(|pfn| Frames { pfn, count: 1 })],
-            mm: numbers.get(Role::Mm),
-            address: numbers.get(Role::Address),
+            mm: number(Role::Mm),
+            address: number(Role::Address),
         }
-    }
-
-    /// Whether one of its pages is that one.
-    pub fn is_about(&self, pfn: u64) -> bool {
-        self.frames.iter().flatten().any(|frames| frames.contains(pfn))
     }
 }
 

@@ -108,6 +108,8 @@ pub fn description() -> Description {
             uffd_wp_mask: 4,
             present: Some(PresentEntryFormat {
                 pfn_mask: 0x000f_ffff_ffff_f000,
+                high_mask: 0,
+                high_shift: 0,
                 inverted_without: 1,
                 writable_mask: 2,
                 soft_dirty_mask: 0x800,
@@ -438,8 +440,9 @@ pub fn stream() -> Vec<Item> {
         };
         let header = Header { time, tid, pid, kind: body.kind() as u16, cpu: (index % 3) as u16, stack };
         items.push(Item::Event(Event { header, body }));
-        let loss =
-            |cause, family, count| Item::Loss(Loss { cause, family, count, after: START, before: time });
+        let loss = |cause, family, count| {
+            Item::Loss(Loss { cause, family, count, after: START, before: time, kind: None })
+        };
         match index {
             12 => items.push(loss(LossCause::Lost, Some(2), 14)),
             13 => items.push(loss(LossCause::Missed, None, 1)),
@@ -449,6 +452,7 @@ pub fn stream() -> Vec<Item> {
                 count: 0,
                 after: 0,
                 before: u64::MAX,
+                kind: None,
             })),
             _ => {}
         }

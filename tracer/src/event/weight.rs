@@ -3,9 +3,10 @@
 //! Tables, flame graphs and comparisons can all be asked to weigh events by any of these.
 
 use serde::Serialize;
+use tracer_common::event::Question;
 
 use super::Event;
-use super::roles::{Weighing, duration, weighing};
+use super::roles::{Roles, Weighing};
 
 /// What events are summed up by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
@@ -64,23 +65,7 @@ impl Weights {
     /// Those of one event. A folio counts as one page where the event does not tell its size.
     #[inline]
     pub fn of(event: &Event, page_size: u64) -> Self {
-        let (kind, body) = (event.kind(), event.body.bytes());
-        let time = duration(kind, body);
-        let pages_of = |bytes: u64| bytes.checked_div(page_size).unwrap_or_default();
-        let pages = match weighing(kind) {
-            Weighing::Bytes(bytes) => return Self { count: 1, time, pages: 0, bytes: bytes.read(body) },
-            Weighing::Nothing => 0,
-            Weighing::Page => 1,
-            Weighing::Pages(pages, more) => pages.read(body).saturating_add(more.read(body)),
-            Weighing::Order(number) => u32::try_from(number.read(body))
-                .ok()
-                .and_then(|order| 1_u64.checked_shl(order))
-                .unwrap_or_default(),
-            Weighing::Range(start, end) => pages_of(end.read(body).saturating_sub(start.read(body))),
-            Weighing::Length(number) => pages_of(number.read(body)),
-        };
-        let bytes = pages.saturating_mul(page_size);
-        Self { count: 1, time, pages, bytes }
+        event.body.ask(WeightsOf { page_size })
     }
 
     /// Adds another sum.
@@ -100,5 +85,33 @@ impl Weights {
             Weight::Pages => self.pages,
             Weight::Bytes => self.bytes,
         }
+    }
+}
+
+struct WeightsOf {
+    page_size: u64,
+}
+
+impl Question for WeightsOf {
+    type Answer = Weights;
+
+    #[inline(always)]
+    fn ask<const KIND: u16>(self, body: &[u8]) -> Weights {
+        let roles = const { Roles::of_number(KIND) };
+        let time = roles.duration.read(body);
+        let pages_of = |bytes: u64| bytes.checked_div(self.page_size).unwrap_or_default();
+        let pages = match roles.weighing {
+            Weighing::Bytes(bytes) => return Weights { count: 1, time, pages: 0, bytes: bytes.read(body) },
+            Weighing::Nothing => 0,
+            Weighing::Page => 1,
+            Weighing::Pages(pages, more) => pages.read(body).saturating_add(more.read(body)),
+            Weighing::Order(number) => u32::try_from(number.read(body))
+                .ok()
+                .and_then(|order| 1_u64.checked_shl(order))
+                .unwrap_or_default(),
+            Weighing::Range(start, end) => pages_of(end.read(body).saturating_sub(start.read(body))),
+            Weighing::Length(number) => pages_of(number.read(body)),
+        };
+        Weights { count: 1, time, pages, bytes: pages.saturating_mul(self.page_size) }
     }
 }

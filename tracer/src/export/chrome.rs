@@ -15,7 +15,7 @@ use super::states::{Change, End, Place, State, States};
 use super::threads::{Named, Threads};
 use super::{Export, Out};
 use crate::event::{Loss, Names, Summary, duration_field};
-use crate::output::{Line, decimal, escape_json, member};
+use crate::output::{Line, decimal, escape_json, json_text, member};
 use crate::report::stack::{frame_name, kernel_frames};
 use crate::trace_file::FileHeader;
 
@@ -103,7 +103,7 @@ impl Chrome {
     }
 
     fn text(&mut self, text: &str) {
-        self.line.extend_from_slice(escape_json(&json!(text).to_string()).as_bytes());
+        json_text(&mut self.line, text);
     }
 
     fn args(&mut self, args: &serde_json::Value) {
@@ -285,7 +285,7 @@ impl Export for Chrome {
         self.losses += 1;
         let known = loss.before != u64::MAX;
         let (after, before) = if known { (loss.after, loss.before) } else { (self.latest, self.latest) };
-        self.states.lost(loss.family(), after.max(self.latest), &mut self.changes);
+        self.states.lost(loss, after.max(self.latest), &mut self.changes);
         self.write_changes(None)?;
         self.tell_pseudo(LOST_PID, "lost events")?;
         let family = loss.family();

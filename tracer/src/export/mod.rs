@@ -262,6 +262,7 @@ impl Exporter {
         let count = &mut self.tally.losses[loss.cause as usize];
         *count = count.saturating_add(loss.count);
         self.tally.has_gap |= loss.count == 0;
+        self.tally.unknown.add(loss);
         let start = self.start.unwrap_or(loss.after);
         let before = if loss.before == u64::MAX { u64::MAX } else { loss.before.saturating_sub(start) };
         if self.filter.admits_loss(loss, loss.after.saturating_sub(start), before) {
@@ -300,8 +301,12 @@ impl Exporter {
 
 impl Sink for Exporter {
     fn record(&mut self, record: &[u8]) -> Result<(), Error> {
-        match Event::decode(record) {
-            Ok(event) => self.item(&Item::Event(event)),
+        // Not by way of an item: the event would be copied once more.
+        match &Event::decode(record) {
+            Ok(event) => {
+                self.names.follow_event(event);
+                Ok(self.event(event).map_err(PrintError)?)
+            }
             Err(_) => Ok(()),
         }
     }

@@ -3,15 +3,16 @@
 //! Here the question is only from when to when, so an end that is uncertain is still taken for one, and what missing
 //! events make doubtful ends as [`End::Lost`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 use tracer_common::event::{Body, Header, Kind, MAPPING_ERROR, SwiotlbMapSingle, UNKNOWN};
 use tracer_common::family::Family;
 
-use crate::event::Event;
+use crate::event::{Event, Loss};
 use crate::follow::bounces::{self, Bounces};
 use crate::follow::exclusive::ExclusivePages;
+use crate::follow::migrations::{self, Migrations};
 use crate::kernel::Description;
 
 /// Most states of a kind that are followed at a time.
@@ -150,11 +151,9 @@ pub struct States {
     pages: ExclusivePages,
     /// Of these, those whose beginning was admitted, by `struct page`.
     exclusive: FxHashMap<u64, State>,
-    /// By thread and address: the thread that sets migration entries removes them (6.12 mm/migrate.c,
-    /// migrate_folio_unmap and remove_migration_ptes in one migrate_pages_batch). Several address spaces may have
-    /// the page at the same address.
-    migrating: BTreeMap<(u32, u64), Vec<State>>,
-    migrations: usize,
+    migrations: Migrations,
+    /// Of these, those whose beginning was admitted, by number.
+    migrating: FxHashMap<u64, State>,
     /// By the physical address of the bounce buffer.
     bounces: FxHashMap<u64, State>,
     bounce_ends: Bounces,
@@ -171,8 +170,8 @@ impl States {
             page_size: description.page_size.max(1),
             pages: ExclusivePages::new(description).keeping_ended(),
             exclusive: FxHashMap::default(),
-            migrating: BTreeMap::new(),
-            migrations: 0,
+            migrations: Migrations::default(),
+            migrating: FxHashMap::default(),
             bounces: FxHashMap::default(),
             bounce_ends: Bounces::default(),
             levels: FxHashMap::default(),
@@ -192,6 +191,12 @@ impl States {
         let header = &event.header;
         if let Some(bounces::Change::End(bounce)) = self.bounce_ends.follow(event) {
             self.end_bounce(bounce, header.time, End::Event(event.kind()), changes);
+        }
+        let migration = self.migrations.follow(event);
+        if let Some(migrations::Change::End(number)) = migration
+            && let Some(state) = self.migrating.remove(&number)
+        {
+            self.end(state, header.time, End::Event(event.kind()), changes);
         }
         let unfollowed = self.pages.unfollowed();
         self.pages.follow(event);
@@ -214,10 +219,10 @@ impl States {
                 changes.push(Change::Begin(state));
             }
             Body::MigrationEntrySet(entry) if admitted => {
-                if self.migrations >= MOST {
+                let Some(migrations::Change::Begin(number)) = migration else {
                     self.left_out += 1;
                     return;
-                }
+                };
                 let (place, size) = (Place::Process(header.pid), self.page_size << entry.order.min(20));
                 let state = self.begin(What::MigrationEntry, place, *header, |state| State {
                     address: entry.address,
@@ -225,20 +230,8 @@ impl States {
                     size,
                     ..state
                 });
-                self.migrating.entry((header.tid, entry.address)).or_default().push(state);
-                self.migrations += 1;
+                self.migrating.insert(number, state);
                 changes.push(Change::Begin(state));
-            }
-            Body::MigrationEntryRemoved(entry) => {
-                let key = (header.tid, entry.address);
-                if let Some(states) = self.migrating.get_mut(&key) {
-                    let state = states.remove(0);
-                    if states.is_empty() {
-                        self.migrating.remove(&key);
-                    }
-                    self.migrations -= 1;
-                    self.end(state, header.time, End::Event(Kind::MigrationEntryRemoved), changes);
-                }
             }
             Body::SwiotlbMapSingle(map) if admitted && map.bounce != MAPPING_ERROR => {
                 self.bounced(header, map, changes);
@@ -247,12 +240,16 @@ impl States {
         }
     }
 
-    /// Ends what missing events of a family make doubtful; of any family for `None`.
-    pub fn lost(&mut self, family: Option<Family>, time: u64, changes: &mut Vec<Change>) {
+    /// Ends what missing events make doubtful.
+    pub fn lost(&mut self, loss: &Loss, time: u64, changes: &mut Vec<Change>) {
+        if loss.is_of_new_family() {
+            return;
+        }
+        let family = loss.family();
         if matches!(family, None | Some(Family::Exclusive | Family::Rmap)) {
             self.end_all_exclusive(time, End::Lost, changes);
         }
-        if matches!(family, None | Some(Family::Migrate)) {
+        if self.migrations.lost(family) {
             self.end_all_migrations(time, End::Lost, changes);
         }
         if matches!(family, None | Some(Family::Swiotlb)) {
@@ -333,8 +330,9 @@ impl States {
     }
 
     fn end_all_migrations(&mut self, time: u64, end: End, changes: &mut Vec<Change>) {
-        self.migrations = 0;
-        for state in std::mem::take(&mut self.migrating).into_values().flatten() {
+        let mut states: Vec<State> = self.migrating.drain().map(|(_, state)| state).collect();
+        states.sort_unstable_by_key(|state| (state.begun.tid, state.address, state.id));
+        for state in states {
             self.end(state, time, end, changes);
         }
     }
@@ -424,9 +422,13 @@ mod tests {
         let mut states = States::new(&synthetic::description());
         let mut changes = Vec::new();
         states.follow(&of(Kind::ExclusivePage), true, &mut changes);
-        states.lost(Some(Family::Swiotlb), 5, &mut changes);
+        let cause = crate::event::LossCause::Lost;
+        let mut loss = Loss { cause, family: None, count: 1, after: 5, before: 5, kind: Some("new".into()) };
+        states.lost(&Loss { family: Some(0xff), ..loss.clone() }, 5, &mut changes);
+        loss.kind = None;
+        states.lost(&Loss { family: Some(Family::Swiotlb as u8), ..loss.clone() }, 5, &mut changes);
         assert_eq!(ends(&changes), []);
-        states.lost(None, 5, &mut changes);
+        states.lost(&loss, 5, &mut changes);
         assert_eq!(ends(&changes), [(What::Exclusive, End::Lost)]);
     }
 

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::FxHashMap;
-use tracer_common::event::{Body, ExclusiveMove, ExclusivePage, ExclusiveZap, Header, Kind, UNKNOWN};
+use tracer_common::event::{Body, ExclusiveMove, ExclusivePage, ExclusiveZap, Header, Kind};
 
 use crate::event::Event;
-use crate::kernel::Description;
+use crate::kernel::{Description, FolioHead};
 
 /// Most entries that are followed.
 const MOST: usize = 1 << 18;
@@ -16,9 +16,6 @@ const MOST_ZAPS: usize = 64;
 
 /// How long a zap may take. It is known when it began, not when it ended.
 const ZAP_TIME: u64 = 10_000_000_000;
-
-/// Pages of the largest folio that may be made exclusive: a transparent huge page.
-const FOLIO_PAGES: u64 = 512;
 
 /// Bytes of `struct page` where the kernel's types are not known, as on every 64-bit machine with exclusive entries.
 const STRUCT_PAGE: u64 = 64;
@@ -40,8 +37,9 @@ pub struct ExclusivePages {
     page_size: u64,
     /// Bytes of `struct page`.
     struct_page: u64,
-    /// Flag of a large folio's head, where it is known.
-    head: Option<u64>,
+    head: FolioHead,
+    /// Pages of the largest folio that may be made exclusive: a transparent huge page.
+    folio_pages: u64,
     /// By `mm_struct` and address.
     entries: BTreeMap<(u64, u64), ExclusiveEntry>,
     places: FxHashMap<u64, (u64, u64)>,
@@ -54,11 +52,11 @@ pub struct ExclusivePages {
 impl ExclusivePages {
     /// None yet, on the kernel described.
     pub fn new(kernel: &Description) -> Self {
-        let head = kernel.page_flags.iter().find(|flag| flag.name == "PG_head").map(|flag| flag.value);
         Self {
             page_size: kernel.page_size.max(1),
             struct_page: kernel.struct_page_size.unwrap_or(STRUCT_PAGE),
-            head: head.filter(|bit| (0..64).contains(bit)).map(|bit| 1 << bit),
+            head: FolioHead::new(kernel),
+            folio_pages: kernel.huge_pages(),
             entries: BTreeMap::new(),
             places: FxHashMap::default(),
             zaps: VecDeque::new(),
@@ -197,8 +195,7 @@ impl ExclusivePages {
         if self.entries.is_empty() {
             return;
         }
-        let is_head = flags == UNKNOWN || self.head.is_none_or(|head| flags & head != 0);
-        let pages = if is_head { FOLIO_PAGES } else { 1 };
+        let pages = if self.head.may_be(flags) { self.folio_pages } else { 1 };
         let struct_page = self.struct_page;
         for page in (0..pages).map(|index| page.wrapping_add(index.wrapping_mul(struct_page))) {
             if let Some(place) = self.places.get(&page).copied() {

@@ -3,4 +3,7 @@
 
 pub mod bounces;
 pub mod exclusive;
+#[cfg(test)]
+mod histories;
+pub mod migrations;
 pub mod spaces;

@@ -48,6 +48,8 @@ pub struct Spaces {
     since: FxHashMap<u32, u64>,
     /// Time of the event that is looked at.
     now: u64,
+    /// What was told last of an owner, as long as nothing has changed since: a driver goes through many pages.
+    told: Option<(u64, u32, bool)>,
 }
 
 impl Spaces {
@@ -78,7 +80,15 @@ impl Spaces {
         (mm, owner)
     }
 
+    #[inline]
     fn owned(&mut self, mm: u64, pid: u32, is_certain: bool) {
+        if self.told != Some((mm, pid, is_certain)) {
+            self.owned_anew(mm, pid, is_certain);
+            self.told = Some((mm, pid, is_certain));
+        }
+    }
+
+    fn owned_anew(&mut self, mm: u64, pid: u32, is_certain: bool) {
         let Some(id) = self.id(mm) else { return };
         let Space { owner: known, first, .. } = self.all[id as usize];
         let is_older = self.since.get(&pid).is_some_and(|since| first < *since);
@@ -101,6 +111,7 @@ impl Spaces {
 
     /// A process has a new address space.
     fn begun(&mut self, pid: u32, time: u64) {
+        self.told = None;
         if self.since.len() < MOST || self.since.contains_key(&pid) {
             self.since.insert(pid, time);
         }
@@ -108,6 +119,7 @@ impl Spaces {
 
     /// The address spaces of a process are gone.
     fn left(&mut self, pid: u32) {
+        self.told = None;
         for mm in self.owned.remove(&pid).unwrap_or_default() {
             if self.pid(mm) == Some(pid) {
                 self.living.remove(&mm);
@@ -126,6 +138,7 @@ impl Spaces {
                 self.owned(copy.source_mm, header.pid, true);
                 let child = self.children.get(&header.tid).filter(|(mm, _)| *mm == copy.destination_mm);
                 if child.is_none() {
+                    self.told = None;
                     self.children.insert(header.tid, (copy.destination_mm, header.time));
                     self.living.remove(&copy.destination_mm);
                 }
@@ -157,6 +170,7 @@ impl Spaces {
     pub fn after(&mut self, event: &Event) {
         match &event.body {
             Body::ExclusiveExit(exit) => {
+                self.told = None;
                 self.living.remove(&exit.mm);
             }
             Body::ProcessExit(_) if event.header.tid == event.header.pid => self.left(event.header.pid),

@@ -154,6 +154,12 @@ pub struct EntryFormatRecord {
 pub struct PresentEntryFormat {
     /// Masks the page frame number where it stands; its lowest bit is the shift.
     pub pfn_mask: u64,
+    /// Masks its highest bits where they stand elsewhere; 0 where they do not.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub high_mask: u64,
+    /// How far those are shifted up to be bits of the physical address.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub high_shift: u32,
     /// Mask of a bit without which the page frame number is stored inverted; 0 where it never is.
     #[serde(default)]
     pub inverted_without: u64,
@@ -170,8 +176,14 @@ impl PresentEntryFormat {
     pub const fn pfn(&self, entry: u64) -> u64 {
         let inverted = self.inverted_without != 0 && entry & self.inverted_without == 0;
         let stored = if inverted { !entry } else { entry };
-        (stored & self.pfn_mask) >> (self.pfn_mask.trailing_zeros() & 63)
+        let address = stored & self.pfn_mask | (stored & self.high_mask) << (self.high_shift & 63);
+        address >> (self.pfn_mask.trailing_zeros() & 63)
     }
+}
+
+/// Whether a member says nothing.
+fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Description {
@@ -181,6 +193,17 @@ impl Description {
         let (base, size) = (self.vmemmap_base?, self.struct_page_size?);
         let distance = page.checked_sub(base)?;
         (size != 0 && distance % size == 0).then(|| distance / size)
+    }
+
+    /// Pages of a huge page that one entry of a directory maps: a directory is a page of entries of eight bytes.
+    pub fn huge_pages(&self) -> u64 {
+        (self.page_size / 8).max(1)
+    }
+
+    /// The mask of a page flag; `None` when the kernel's flags are not known or have no such one.
+    pub fn page_flag(&self, name: &str) -> Option<u64> {
+        let bit = self.page_flags.iter().find(|flag| flag.name == name)?.value;
+        (0..64).contains(&bit).then(|| 1 << bit)
     }
 
     /// The special swap kind of a swap type number.

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use tracer_common::globals::{EntryFormat, Globals, Layout, WalkFormat};
+use tracer_common::globals::{EntryFormat, Globals, Layout, MemoryMap, WalkFormat};
 
+use super::arch::Paging;
 use super::btf::RUNNING_KERNEL_BTF;
-use super::entry::Paging;
 use super::layout::{MissingField, hide, resolve_layout};
 use super::preemption::preempts;
 use super::swap_types::{KernelEvidence, SwapTypes};
@@ -43,8 +43,10 @@ pub struct Facts {
     pub missing: Vec<MissingField>,
     /// How its swap entries look, as the programs take it.
     pub entry: EntryFormat,
-    /// How the page tables of processes are walked.
-    pub walk: WalkFormat,
+    /// Where the `struct page` of a page frame is, or what is missing to find that out.
+    pub memory_map: Result<MemoryMap, String>,
+    /// How the page tables of processes are walked, or what is missing for that.
+    pub walk: Result<WalkFormat, String>,
     /// Functions and tracepoints that are taken to be missing.
     pub hidden: Vec<String>,
     /// What a reader of its events must know; goes into the trace file.
@@ -105,16 +107,16 @@ impl Facts {
             }
             bit
         });
-        let entry = format.map_or(Globals::EMPTY.entry, |format| {
-            format.for_programs(swap_types.exclusive(), bits, page_size, symbols.address("vmemmap_base"))
-        });
-        let walk = paging.map_or(WalkFormat::NONE, |paging| {
-            let mut walk = paging.walk_format(&symbols);
-            walk.loops = u32::from(btf.enumerator("BPF_FUNC_loop").is_some());
-            walk
-        });
+        let unknown = EntryFormat { page_shift: page_size.trailing_zeros(), ..Globals::EMPTY.entry };
+        let entry =
+            format.map_or(unknown, |format| format.for_programs(swap_types.exclusive(), bits, page_size));
+        let memory_map = super::memory_map::find(&symbols, &btf, page_size);
+        let walk = paging
+            .ok_or_else(|| "how this kernel's page-table entries are laid out is not known".to_owned())
+            .and_then(|paging| paging.walk_format(&symbols));
         Ok(Self {
             preempts: preempts(system, &symbols, configuration.as_ref()),
+            memory_map,
             walk,
             hidden: options.hidden.clone(),
             description: Description::of_kernel(system, &btf, &layout, swap_types, format, page_size),
@@ -128,6 +130,11 @@ impl Facts {
             traceable: options.function_lists.then(|| traceable_functions(system)).flatten(),
             kprobe_blacklist: options.function_lists.then(|| kprobe_blacklist(system)).flatten(),
         })
+    }
+
+    /// Whether programs can loop with `bpf_loop` (5.17 on).
+    pub fn has_loops(&self) -> bool {
+        self.btf.enumerator("BPF_FUNC_loop").is_some()
     }
 }
 
@@ -227,8 +234,7 @@ fn kprobe_blacklist(system: &SystemFiles) -> Option<NameSet> {
 pub(crate) fn page_size() -> u64 {
     // SAFETY: sysconf has no preconditions and changes nothing.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    // It cannot fail for this name; 4096 is right on every machine but some 64-bit Arm ones.
-    u64::try_from(size).unwrap_or(4096)
+    u64::try_from(size).expect("the kernel tells every process the size of a page")
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! Instead of events, how many of each there are.
 
+use super::csv::quote;
+use super::escape::escape;
+use super::json::escape_json;
 use super::write::{decimal, left, right, seconds};
 use super::{Format, Line, Span};
-use crate::event::{Kind, Loss, LossCause, place};
+use crate::event::{Kind, Loss, LossCause, UnknownKinds, place};
 
 /// Notation of the counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,12 +31,18 @@ pub struct Counts {
     notation: Notation,
     kinds: [Count; Kind::ALL.len()],
     losses: [u64; 3],
+    unknown: UnknownKinds,
 }
 
 impl Counts {
     /// Nothing counted yet.
     pub fn new(notation: Notation) -> Self {
-        Self { notation, kinds: [Count::default(); Kind::ALL.len()], losses: [0; 3] }
+        Self {
+            notation,
+            kinds: [Count::default(); Kind::ALL.len()],
+            losses: [0; 3],
+            unknown: UnknownKinds::default(),
+        }
     }
 }
 
@@ -52,6 +61,7 @@ impl Format for Counts {
     fn loss(&mut self, loss: &Loss, _span: Span, _out: &mut Vec<u8>) {
         let count = &mut self.losses[loss.cause as usize];
         *count = count.saturating_add(loss.count);
+        self.unknown.add(loss);
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
@@ -86,6 +96,9 @@ impl Format for Counts {
                 self.line(out, super::text::loss_reason(cause).0, count, false);
             }
         }
+        for (name, number) in self.unknown.by_name() {
+            self.line(out, &format!("unknown kind {name}"), Count { number, first: 0, last: 0 }, false);
+        }
     }
 }
 
@@ -93,7 +106,7 @@ impl Counts {
     fn line(&self, out: &mut Vec<u8>, name: &str, count: Count, times: bool) {
         match self.notation {
             Notation::Text => {
-                left(out, 23, |out| out.extend_from_slice(name.as_bytes()));
+                left(out, 23, |out| escape(out, name, false));
                 right(out, 13, |out| decimal(out, count.number));
                 if times {
                     right(out, 15, |out| seconds(out, count.first));
@@ -101,7 +114,9 @@ impl Counts {
                 }
             }
             Notation::Csv(separator) => {
-                out.extend_from_slice(name.as_bytes());
+                let mut cell = Vec::new();
+                escape(&mut cell, name, false);
+                quote(out, &cell, separator, true);
                 out.push(separator);
                 decimal(out, count.number);
                 out.push(separator);
@@ -120,7 +135,7 @@ impl Counts {
                 } else {
                     serde_json::json!({ "type": "count", "event": name, "count": count.number })
                 };
-                out.extend_from_slice(object.to_string().as_bytes());
+                out.extend_from_slice(escape_json(&object.to_string()).as_bytes());
             }
         }
         out.push(b'\n');

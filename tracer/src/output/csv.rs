@@ -47,7 +47,7 @@ fn is_name(column: &Column) -> bool {
 }
 
 /// Appends a cell. A name that a spreadsheet would take for a formula gets a `'` in front of it.
-fn quote(out: &mut Vec<u8>, cell: &[u8], separator: u8, name: bool) {
+pub(crate) fn quote(out: &mut Vec<u8>, cell: &[u8], separator: u8, name: bool) {
     let formula = name && matches!(cell.first(), Some(b'=' | b'+' | b'-' | b'@'));
     let plain = |byte: &u8| !matches!(byte, b'"' | b'\n' | b'\r') && *byte != separator;
     if !formula && cell.iter().all(plain) {

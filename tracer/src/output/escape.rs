@@ -20,6 +20,13 @@ pub fn escape(out: &mut Vec<u8>, text: &str, spaces: bool) {
     }
 }
 
+/// The text with everything escaped but spaces.
+pub fn escaped(text: &str) -> String {
+    let mut out = Vec::new();
+    escape(&mut out, text, false);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 fn escape_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in bytes {
@@ -42,7 +49,7 @@ pub fn is_unsafe(character: char) -> bool {
 mod tests {
     use super::*;
 
-    fn escaped(text: &str, spaces: bool) -> String {
+    fn with(text: &str, spaces: bool) -> String {
         let mut out = Vec::new();
         escape(&mut out, text, spaces);
         String::from_utf8(out).unwrap()
@@ -50,13 +57,14 @@ mod tests {
 
     #[test]
     fn what_changes_a_terminal_is_escaped() {
-        assert_eq!(escaped("kworker/0:1-ev", true), "kworker/0:1-ev");
-        assert_eq!(escaped("Web Content", false), "Web Content");
-        assert_eq!(escaped("Web Content", true), "Web\\x20Content");
-        assert_eq!(escaped("\x1b[31mred\n", false), "\\x1b[31mred\\x0a");
-        assert_eq!(escaped("a\\x41", false), "a\\\\x41");
-        assert_eq!(escaped("ä\u{202e}", false), "ä\\xe2\\x80\\xae");
-        assert_eq!(escaped("\u{9b}1m", false), "\\xc2\\x9b1m");
-        assert_eq!(escaped("\u{fffd}", false), "\u{fffd}");
+        assert_eq!(with("kworker/0:1-ev", true), "kworker/0:1-ev");
+        assert_eq!(with("Web Content", false), "Web Content");
+        assert_eq!(with("Web Content", true), "Web\\x20Content");
+        assert_eq!(with("\x1b[31mred\n", false), "\\x1b[31mred\\x0a");
+        assert_eq!(with("a\\x41", false), "a\\\\x41");
+        assert_eq!(with("ä\u{202e}", false), "ä\\xe2\\x80\\xae");
+        assert_eq!(with("\u{9b}1m", false), "\\xc2\\x9b1m");
+        assert_eq!(with("\u{fffd}", false), "\u{fffd}");
+        assert_eq!(escaped("a b\n"), "a b\\x0a");
     }
 }

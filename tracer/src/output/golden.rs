@@ -187,6 +187,8 @@ fn any_description() -> impl Strategy<Value = Description> {
                     uffd_wp_mask: 4,
                     present: Some(PresentEntryFormat {
                         pfn_mask: 0x000f_ffff_ffff_f000,
+                        high_mask: 0,
+                        high_shift: 0,
                         inverted_without: 1,
                         writable_mask: 2,
                         soft_dirty_mask: 0x800,

@@ -57,7 +57,8 @@ fn key(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(b"\":");
 }
 
-fn text(out: &mut Vec<u8>, text: &str) {
+/// Appends a text as a string of JSON.
+pub fn text(out: &mut Vec<u8>, text: &str) {
     let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
     if text.as_bytes().iter().all(is_plain) {
         word(out, text);
@@ -74,7 +75,9 @@ fn serialized(out: &mut Vec<u8>, json: &str) {
 /// What serde wrote, with characters that change a terminal, which serde leaves as they are, as `\uNNNN`. They
 /// can only be inside of strings.
 pub fn escape_json(json: &str) -> Cow<'_, str> {
-    if !json.contains(is_unsafe) {
+    // Nearly all are, and by bytes it is soon known.
+    let is_printable = json.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_printable || !json.contains(is_unsafe) {
         return Cow::Borrowed(json);
     }
     let mut out = String::with_capacity(json.len() + 16);
@@ -259,13 +262,16 @@ impl Format for Json {
     fn loss(&mut self, loss: &Loss, _span: Span, out: &mut Vec<u8>) {
         let family = loss.family().map(|family| family.name());
         let known = loss.before != u64::MAX;
-        let value = json!({
+        let mut value = json!({
             "cause": loss.cause,
             "family": family,
             "count": loss.count,
             "after": known.then_some(loss.after),
             "before": known.then_some(loss.before),
         });
+        if let Some(kind) = &loss.kind {
+            value["kind"] = json!(&**kind);
+        }
         object(out, "loss", &value);
     }
 
@@ -292,4 +298,12 @@ impl Format for Json {
     fn summary(&mut self, summary: &Summary, out: &mut Vec<u8>) {
         object(out, "summary", &json!(summary));
     }
+}
+
+/// An object as one line, with its type in front.
+pub(crate) fn line(out: &mut String, kind: &str, object: &serde_json::Value) {
+    let text = object.to_string();
+    out.push_str(&format!("{{\"type\":\"{kind}\","));
+    out.push_str(&escape_json(text.strip_prefix('{').unwrap_or(&text)));
+    out.push('\n');
 }

@@ -9,6 +9,7 @@ mod csv;
 mod escape;
 mod json;
 mod printer;
+mod scaled;
 mod text;
 mod write;
 
@@ -18,13 +19,15 @@ mod golden;
 pub use columns::{Column, column_names};
 pub use counts::{Counts, Notation};
 pub use csv::Csv;
-pub use escape::{escape, is_unsafe};
-pub(crate) use json::member;
-pub use json::{Json, SCHEMA, escape_json};
+pub(crate) use csv::quote;
+pub use escape::{escape, escaped, is_unsafe};
+pub use json::{Json, SCHEMA, escape_json, text as json_text};
+pub(crate) use json::{line as json_line, member};
 pub use printer::{PrintError, Printer, Tally};
+pub use scaled::{scaled, three_digits};
 pub use text::Text;
 pub(crate) use text::write_value;
-pub(crate) use write::decimal;
+pub(crate) use write::{decimal, left, right, seconds};
 
 use crate::event::{Decoder, Event, Loss, Names, ProcessEntry, StackEntry, Summary};
 use crate::kernel::Description;

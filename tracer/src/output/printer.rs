@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use super::{Format, Line, Origin, Span};
-use crate::event::{Decoder, Event, Family, Filter, Item, Loss, LossCause, Names, Sink, malformed, total};
+use crate::event::{
+    Decoder, Event, Family, Filter, Item, Loss, LossCause, Names, Sink, UnknownKinds, malformed, total,
+};
 use crate::{Error, ExitCode};
 
 /// Bytes of lines that are collected before they are written.
@@ -32,7 +34,7 @@ impl From<PrintError> for Error {
 }
 
 /// What went through a [`Printer`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Events read.
     pub read: u64,
@@ -42,6 +44,8 @@ pub struct Tally {
     pub losses: [u64; 3],
     /// Whether events are missing whose number is not known.
     pub has_gap: bool,
+    /// Of these, those of kinds that this version does not know.
+    pub unknown: UnknownKinds,
     /// Whether any event read has a measured duration.
     pub measured: bool,
 }
@@ -126,6 +130,7 @@ impl<W: Write> Printer<W> {
         let count = &mut self.tally.losses[loss.cause as usize];
         *count = count.saturating_add(loss.count);
         self.tally.has_gap |= loss.count == 0;
+        self.tally.unknown.add(loss);
         if self.filter.admits_loss(loss, span.after, span.before) {
             self.format.loss(loss, span, &mut self.buffer);
         }

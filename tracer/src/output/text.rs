@@ -273,7 +273,14 @@ impl Format for Text {
                 out.extend_from_slice(family.name().as_bytes());
             }
             let plural = if loss.count == 1 { "" } else { "s" };
-            out.extend_from_slice(format!(" event{plural} {verb} ({reason})").as_bytes());
+            out.extend_from_slice(format!(" event{plural} {verb} (").as_bytes());
+            match &loss.kind {
+                Some(kind) => {
+                    escape(out, kind, false);
+                    out.extend_from_slice(b": this version does not know it)");
+                }
+                None => out.extend_from_slice(format!("{reason})").as_bytes()),
+            }
             if span.before == u64::MAX {
                 out.extend_from_slice(b" at an unknown time ---");
                 return;

@@ -3,7 +3,7 @@
 use tracer_common::globals::Layout;
 use tracer_common::point::Point;
 
-use super::catalogue::{AttachPhase, Candidate, Entry};
+use super::catalogue::{Candidate, Entry};
 use super::program::{self, Program, ProgramKind};
 use super::request::{Preference, Request};
 use super::signature::{self, Positions};
@@ -209,7 +209,12 @@ impl Choices {
     }
 
     fn pass_over(&mut self, symbol: &str, method: AttachMethod, reason: &str) {
-        self.attempts.push(Attempt { symbol: symbol.to_owned(), method, reason: reason.to_owned() });
+        self.attempts.push(Attempt {
+            symbol: symbol.to_owned(),
+            method,
+            reason: reason.to_owned(),
+            is_refusal: false,
+        });
     }
 }
 
@@ -247,10 +252,12 @@ fn attempt(
     let resolved = signature::resolve(entry, known, method).map_err(Obstacle::Unresolved)?;
     let mut missing = without(view, candidate.fields);
     missing.extend(without(view, &resolved.fields));
+    let no_pages = unfound_pages(view, request);
+    missing.extend(no_pages.iter().filter(|_| candidate.only_with_pages).map(|why| unfound(why)));
     if !missing.is_empty() {
         return Err(Obstacle::Unresolved(missing));
     }
-    let (on_entry, on_exit) = program::needed(entry.phase, method, request);
+    let (on_entry, on_exit) = program::needed(entry.point, method, request);
     let mut lost: Vec<String> = candidate.lost.map(str::to_owned).into_iter().collect();
     if !resolved.unreached.is_empty() {
         lost.push(format!("argument {} (on the stack)", resolved.unreached.join(", ")));
@@ -259,15 +266,31 @@ fn attempt(
         lost.extend(entry.lost_without_probe_read.map(|what| format!("{what} (lockdown)")));
     }
     lost.extend(unread_tables(view, request, entry));
+    lost.extend(no_pages.filter(|_| request.probe_read).and_then(|why| unread_pages(entry, &why)));
     Ok(ChosenCandidate {
         symbol: symbol.to_owned(),
         method,
         entry: on_entry,
-        exit: on_exit && entry.phase != AttachPhase::Entry,
+        exit: on_exit,
         positions: resolved.positions,
         lost: (!lost.is_empty()).then(|| lost.join("; ")),
         unfamiliar: signature.and_then(|found| unfamiliar(candidate, found)),
     })
+}
+
+/// Why programs cannot find the `struct page` of a page frame; `None` when they can.
+fn unfound_pages(view: &dyn KernelView, request: &Request) -> Option<String> {
+    if request.probe_read { view.no_memory_map() } else { Some("lockdown".to_owned()) }
+}
+
+/// What a candidate misses that needs it.
+pub(super) fn unfound(why: &str) -> String {
+    format!("the struct page of a page frame ({why})")
+}
+
+/// What is lost without it, where something is.
+pub(super) fn unread_pages(entry: &Entry, why: &str) -> Option<String> {
+    entry.pages.map(|lost| format!("{lost} ({why})"))
 }
 
 /// What is lost because page tables cannot be read; `None` when they can, or there is nothing to read in them.
@@ -279,6 +302,8 @@ fn unread_tables(view: &dyn KernelView, request: &Request, entry: &Entry) -> Opt
     let why = if !request.probe_read {
         "lockdown".to_owned()
     } else if let Some(why) = view.no_page_tables() {
+        why
+    } else if let Some(why) = view.no_memory_map().filter(|_| tables.range) {
         why
     } else if tables.range && !view.has_helper(LOOP) {
         "this kernel has no bpf_loop, which came with 5.17".to_owned()

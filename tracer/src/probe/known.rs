@@ -1,12 +1,16 @@
 //! The plan's view of a kernel that is there: the running one, or one described by files.
 
-use tracer_common::globals::{Layout, OFFSET_ABSENT, WalkFormat};
+use tracer_common::globals::{Layout, OFFSET_ABSENT};
 
 use super::view::{KernelView, Presence};
 use crate::kernel::{Btf, Configuration, Facts, FunctionSignature, NameSet, Symbols};
 
-/// Arguments that x86 passes in registers: all that a trampoline took before 6.6.
-const REGISTER_ARGUMENTS: usize = 6;
+/// Arguments that are passed in registers: all that a trampoline took before 6.6, on 64-bit Arm before 6.16.
+const REGISTER_ARGUMENTS: usize = if cfg!(target_arch = "aarch64") { 8 } else { 6 };
+
+/// The function that came with more of them: save_regs was renamed (6.12 arch/x86/net/bpf_jit_comp.c), and Arm counts
+/// those on the stack (6.16 arch/arm64/net/bpf_jit_comp.c).
+const MORE_ARGUMENTS: &str = if cfg!(target_arch = "aarch64") { "calc_arg_aux" } else { "save_args" };
 
 /// MAX_BPF_FUNC_ARGS (6.12 include/linux/bpf.h): all that a trampoline takes since.
 const MAX_ARGUMENTS: usize = 12;
@@ -17,7 +21,10 @@ pub struct KnownKernel<'a> {
     btf: &'a Btf,
     symbols: Option<&'a Symbols>,
     layout: &'a Layout,
-    walk: Option<&'a WalkFormat>,
+    /// What is missing to read page tables.
+    no_walk: Option<&'a str>,
+    /// What is missing to find the memory map.
+    no_memory_map: Option<&'a str>,
     hidden: &'a [String],
     configuration: Option<&'a Configuration>,
     traceable: Option<&'a NameSet>,
@@ -31,7 +38,8 @@ impl<'a> KnownKernel<'a> {
             btf: &facts.btf,
             symbols: Some(&facts.symbols).filter(|symbols| !symbols.is_empty()),
             layout: &facts.layout,
-            walk: Some(&facts.walk),
+            no_walk: facts.walk.as_ref().err().map(String::as_str),
+            no_memory_map: facts.memory_map.as_ref().err().map(String::as_str),
             hidden: &facts.hidden,
             configuration: facts.configuration.as_ref(),
             traceable: facts.traceable.as_ref(),
@@ -45,7 +53,8 @@ impl<'a> KnownKernel<'a> {
             btf,
             symbols,
             layout,
-            walk: None,
+            no_walk: None,
+            no_memory_map: None,
             hidden: &[],
             configuration: None,
             traceable: None,
@@ -112,14 +121,19 @@ impl KernelView for KnownKernel<'_> {
         if self.layout.mm_pgd == OFFSET_ABSENT {
             return Some("mm_struct.pgd is not in BTF".to_owned());
         }
-        let walks = self.walk.is_none_or(|walk| walk.levels != 0);
-        (!walks).then(|| "page tables are read on x86-64 with visible symbols only".to_owned())
+        self.no_walk.map(str::to_owned)
+    }
+
+    fn no_memory_map(&self) -> Option<String> {
+        if self.layout.page_size == OFFSET_ABSENT {
+            return Some("sizeof(page) is not in BTF".to_owned());
+        }
+        self.no_memory_map.map(str::to_owned)
     }
 
     fn trampoline_arguments(&self) -> usize {
-        // The change to twelve (6.6) made this function of save_regs (arch/x86/net/bpf_jit_comp.c); where it
-        // was inlined, six is the safe answer.
-        if self.btf.function("save_args").is_some() { MAX_ARGUMENTS } else { REGISTER_ARGUMENTS }
+        // Where it was inlined, fewer are the safe answer.
+        if self.btf.function(MORE_ARGUMENTS).is_some() { MAX_ARGUMENTS } else { REGISTER_ARGUMENTS }
     }
 
     fn no_trampolines(&self) -> Option<String> {
@@ -180,6 +194,10 @@ impl KernelView for Facts {
 
     fn no_page_tables(&self) -> Option<String> {
         KnownKernel::of(self).no_page_tables()
+    }
+
+    fn no_memory_map(&self) -> Option<String> {
+        KnownKernel::of(self).no_memory_map()
     }
 
     fn trampoline_arguments(&self) -> usize {

@@ -113,6 +113,14 @@ impl Plan {
         self.points[point as usize].fall_back(errno, reason)
     }
 
+    /// Takes the plan's points for what they are without the `struct page` of a page frame, which the kernel turned out not
+    /// to tell: some tell less, some nothing. No choice of them does better.
+    pub fn without_pages(&mut self, why: &str) {
+        for planned in &mut self.points {
+            planned.without_pages(why);
+        }
+    }
+
     /// What became of every point.
     pub fn reports(&self) -> Vec<PointReport> {
         self.points.iter().map(|planned| planned.report.clone()).collect()
@@ -169,10 +177,35 @@ impl PlannedPoint {
         self.candidate.is_some()
     }
 
+    fn without_pages(&mut self, why: &str) {
+        let entry = self.entry();
+        let needs_pages = |chosen: &ChosenCandidate| {
+            entry
+                .candidates
+                .iter()
+                .any(|candidate| candidate.only_with_pages && candidate.symbol == chosen.symbol)
+        };
+        self.next.retain(|chosen| !needs_pages(chosen));
+        if let Some(lost) = choice::unread_pages(entry, why) {
+            for chosen in self.candidate.iter_mut().chain(&mut self.next) {
+                let before = chosen.lost.take().filter(|before| !before.contains(&lost));
+                chosen.lost = Some(before.map_or(lost.clone(), |before| format!("{before}; {lost}")));
+                self.report.outcome = chosen.outcome();
+            }
+        }
+        if self.candidate.as_ref().is_some_and(needs_pages) && !self.advance() {
+            self.report.outcome = Outcome::Unresolved { missing: vec![choice::unfound(why)] };
+        }
+    }
+
     fn fall_back(&mut self, errno: i32, reason: &str) -> FallBack {
         let Some(refused) = self.candidate.take() else { return FallBack::Exhausted };
-        let attempt =
-            Attempt { symbol: refused.symbol.clone(), method: refused.method, reason: reason.to_owned() };
+        let attempt = Attempt {
+            symbol: refused.symbol.clone(),
+            method: refused.method,
+            reason: reason.to_owned(),
+            is_refusal: true,
+        };
         self.report.attempts.push(attempt);
         if !self.advance() {
             self.report.outcome = Outcome::Refused { errno, reason: format!("{}: {reason}", refused.symbol) };

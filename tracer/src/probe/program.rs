@@ -1,11 +1,10 @@
 //! Which eBPF programs serve a choice, and what they are called.
 
 use tracer_common::copies::COPIES;
-use tracer_common::point::Point;
+use tracer_common::point::{AttachPhase, Point};
 use tracer_common::self_test::Way;
 
 use super::AttachMethod;
-use super::catalogue::AttachPhase;
 use super::request::Request;
 
 /// Kind of a program, and so the call that loads and attaches it.
@@ -84,15 +83,18 @@ impl Program {
 }
 
 /// Programs at the entry and at the return that a point needs.
-pub(super) fn needed(phase: AttachPhase, method: AttachMethod, request: &Request) -> (bool, bool) {
+pub(super) fn needed(point: Point, method: AttachMethod, request: &Request) -> (bool, bool) {
+    if request.entries_only && point.counted_at_entry().is_some() {
+        return (true, false);
+    }
     let keeps_arguments = method == AttachMethod::Fentry;
-    match phase {
+    match point.phase() {
         AttachPhase::Entry => (true, false),
         AttachPhase::Result => (false, true),
-        AttachPhase::Both => (true, true),
+        AttachPhase::Both | AttachPhase::BothWhere => (true, true),
         // A kretprobe has no arguments: its kprobe keeps them.
         AttachPhase::Return => (request.latency || !keeps_arguments, true),
-        AttachPhase::Untimed => (!keeps_arguments, true),
+        AttachPhase::Untimed | AttachPhase::UntimedWhere => (!keeps_arguments, true),
         AttachPhase::EntryAnd(kind) => (true, request.kinds.contains(&kind)),
     }
 }
@@ -114,50 +116,36 @@ mod tests {
     use super::*;
     use crate::probe::catalogue;
 
-    /// The object's source: what it calls its programs, and which ends need their beginning.
-    const SOURCE: &str = include_str!("../../../tracer-ebpf/src/programs.rs");
-
     /// The object.
     const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tracer-ebpf.o"));
 
+    /// Whether the object has a program. The table of names keeps one that is the end of another only once.
     fn has(name: &str) -> bool {
-        SOURCE.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').any(|word| word == name)
+        OBJECT.split(|byte| *byte == 0).any(|found| found.ends_with(name.as_bytes()))
     }
 
-    #[test]
-    fn names_are_the_objects() {
-        for entry in catalogue::entries() {
-            let kinds: &[ProgramKind] = match (entry.candidates[0].tracepoint(), entry.phase) {
-                (Some(_), _) => &[ProgramKind::BtfTracepoint, ProgramKind::RawTracepoint],
-                (None, AttachPhase::Entry) => &[ProgramKind::Fentry, ProgramKind::Kprobe],
-                (None, AttachPhase::Result) => &[ProgramKind::Fexit, ProgramKind::Kretprobe],
-                (None, AttachPhase::Untimed) => {
-                    &[ProgramKind::Fexit, ProgramKind::Kprobe, ProgramKind::Kretprobe]
-                }
-                (None, _) => {
-                    &[ProgramKind::Fentry, ProgramKind::Fexit, ProgramKind::Kprobe, ProgramKind::Kretprobe]
-                }
-            };
-            for kind in kinds {
-                let program = Program::new(*kind, entry.point, "");
-                assert!(has(&program.name), "the object has no {}", program.name);
-            }
+    /// Programs that some session attaches to the point.
+    fn kinds_of(entry: &catalogue::Entry) -> Vec<ProgramKind> {
+        use ProgramKind::{BtfTracepoint, Fentry, Fexit, Kprobe, Kretprobe, RawTracepoint};
+        if entry.candidates[0].tracepoint().is_some() {
+            return vec![BtfTracepoint, RawTracepoint];
         }
+        let request = Request { latency: true, kinds: entry.all_kinds().collect(), ..Request::default() };
+        let ways = [(AttachMethod::Fentry, Fentry, Fexit), (AttachMethod::Kprobe, Kprobe, Kretprobe)];
+        let attached = |(method, at_entry, at_return)| {
+            let (entered, left) = needed(entry.point, method, &request);
+            [entered.then_some(at_entry), left.then_some(at_return)].into_iter().flatten()
+        };
+        ways.into_iter().flat_map(attached).collect()
     }
 
     #[test]
-    fn every_program_that_can_be_preempted_has_its_copies() {
+    fn every_program_is_in_the_object_and_has_its_copies() {
         for entry in catalogue::entries() {
-            let kinds: &[ProgramKind] = match (entry.candidates[0].tracepoint(), entry.phase) {
-                (Some(_), _) => &[ProgramKind::BtfTracepoint, ProgramKind::RawTracepoint],
-                (None, AttachPhase::Entry) => &[ProgramKind::Fentry],
-                (None, AttachPhase::Result | AttachPhase::Untimed) => &[ProgramKind::Fexit],
-                (None, _) => &[ProgramKind::Fentry, ProgramKind::Fexit],
-            };
-            for copy in kinds.iter().flat_map(|kind| Program::new(*kind, entry.point, "").with_copies()) {
-                // The table of names keeps one that is the end of another only once.
-                let found = OBJECT.split(|byte| *byte == 0).any(|name| name.ends_with(copy.name.as_bytes()));
-                assert!(found, "the object has no {}", copy.name);
+            for program in kinds_of(entry).into_iter().map(|kind| Program::new(kind, entry.point, "")) {
+                for copy in program.with_copies() {
+                    assert!(has(&copy.name), "the object has no {}", copy.name);
+                }
             }
         }
     }
@@ -177,25 +165,15 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_the_objects() {
-        for entry in catalogue::entries().filter(|entry| entry.candidates[0].tracepoint().is_none()) {
-            let point = format!("{:?}", entry.point);
-            let expected = match entry.phase {
-                AttachPhase::Entry => vec![format!("at_entry!({point}:")],
-                AttachPhase::EntryAnd(kind) => vec![format!("at_entry_and_return!({point}, {kind:?}")],
-                AttachPhase::Return => vec![format!("at_return!({point}, ForLatency")],
-                AttachPhase::Untimed => {
-                    vec![
-                        format!("at_return!({point}, ForArguments"),
-                        format!("at_return_if!(dma::must_bounce, {point}"),
-                    ]
-                }
-                AttachPhase::Both => {
-                    vec![format!("at_return!({point}, Always"), format!("at_return!({point}, WhereNoted")]
-                }
-                AttachPhase::Result => vec![format!("Point::{point}, Pairs::Never")],
-            };
-            assert!(expected.iter().any(|text| SOURCE.contains(text)), "the object has none of {expected:?}");
+    fn calls_that_are_counted_where_they_begin_have_no_program_at_their_end() {
+        let needed = |entries_only, point| {
+            needed(point, AttachMethod::Fentry, &Request { entries_only, ..Request::default() })
+        };
+        assert_eq!(needed(false, Point::TryToUnmap), (false, true));
+        assert_eq!(needed(true, Point::TryToUnmap), (true, false));
+        assert_eq!(needed(true, Point::SwiotlbMap), (false, true));
+        for point in Point::ALL {
+            assert!(point.counted_at_entry().is_none_or(|kind| point.kinds() == [kind]), "{point:?}");
         }
     }
 

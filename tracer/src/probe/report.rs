@@ -93,6 +93,16 @@ impl Outcome {
     pub const fn is_attached(&self) -> bool {
         matches!(self, Self::Attached { .. } | Self::Fallback { .. })
     }
+
+    /// The kernel symbol or tracepoint that it is attached to, and how.
+    pub fn attached(&self) -> Option<(&str, AttachMethod)> {
+        match self {
+            Self::Attached { symbol, method } | Self::Fallback { symbol, method, .. } => {
+                Some((symbol, *method))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// One candidate that was looked at and not taken.
@@ -104,6 +114,9 @@ pub struct Attempt {
     pub method: AttachMethod,
     /// Why it was not.
     pub reason: String,
+    /// It was tried, and the kernel refused it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_refusal: bool,
 }
 
 /// One probe point and what became of it.

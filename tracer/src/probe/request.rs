@@ -32,6 +32,9 @@ pub struct Request {
     pub latency: bool,
     /// Of the visits of rmap walks send only those that the rules are about, and samples of very long walks.
     pub visits_for_rules: bool,
+    /// Calls are counted where they begin, at the points where [that is the same](tracer_common::point::Point::counted_at_entry): nothing of
+    /// their end is asked.
+    pub entries_only: bool,
     /// Ways to attach.
     pub attach: Preference,
     /// Whether `bpf_probe_read_kernel` works. It does not under lockdown=confidentiality, where kprobes
@@ -52,6 +55,7 @@ impl Default for Request {
             kinds,
             latency: false,
             visits_for_rules: false,
+            entries_only: false,
             attach: Preference::Auto,
             probe_read: true,
             off: Vec::new(),

@@ -4,12 +4,11 @@ use tracer_common::globals::Globals;
 use tracer_common::point::{ARGUMENT_ABSENT, BEHIND, MAX_ARGUMENTS, Point};
 
 use super::AttachMethod;
-use super::catalogue::{Argument, Entry, Holds, Place};
+use super::catalogue::{Entry, Holds, Place, Wanted};
 use crate::kernel::{FunctionSignature, Parameter};
 
-/// Arguments that a kprobe sees: those in registers. x86-64 has six for integers and pointers, and the
-/// programs know no more on arm64 either.
-const REGISTERS: usize = 6;
+/// Arguments that a kprobe sees: those in registers for integers and pointers.
+const REGISTERS: usize = if cfg!(target_arch = "aarch64") { 8 } else { 6 };
 
 /// Words that trampoline and tracepoint programs can read: the arguments and the result.
 const CONTEXT_WORDS: usize = 9;
@@ -75,22 +74,22 @@ pub fn resolve(
         missing.push(format!("the result after {} arguments", parameters.len()));
     }
     positions.arity = u8::try_from(parameters.len()).unwrap_or(u8::MAX);
-    let wanted = entry.arguments.iter().zip(entry.point.arguments());
-    for ((argument, name), slot) in wanted.zip(&mut positions.arguments) {
-        match find(argument, parameters) {
+    for (wanted, slot) in entry.arguments.iter().zip(&mut positions.arguments) {
+        let name = wanted.argument.name();
+        match find(wanted, parameters) {
             Found::At(position) if position < reach => *slot = position as u8,
             Found::Behind(position, field) if position < reach => {
                 *slot = position as u8 | BEHIND;
                 fields.extend(field);
             }
-            Found::At(_) | Found::Behind(..) if argument.needed => {
+            Found::At(_) | Found::Behind(..) if wanted.needed => {
                 missing.push(format!("argument {name} (beyond the registers)"))
             }
-            Found::At(_) | Found::Behind(..) => unreached.push(*name),
-            Found::OfType(actual) if argument.needed => {
+            Found::At(_) | Found::Behind(..) => unreached.push(name),
+            Found::OfType(actual) if wanted.needed => {
                 missing.push(format!("argument {name} (it is `{actual}` in this kernel)"));
             }
-            Found::Nowhere if argument.needed => missing.push(format!("argument {name}")),
+            Found::Nowhere if wanted.needed => missing.push(format!("argument {name}")),
             Found::OfType(_) | Found::Nowhere => {}
         }
     }
@@ -110,20 +109,20 @@ fn named(names: &[&str], parameters: &[Parameter]) -> Option<usize> {
     names.iter().find_map(|name| parameters.iter().position(|parameter| parameter.name == *name))
 }
 
-fn find<'a>(argument: &Argument, parameters: &'a [Parameter]) -> Found<'a> {
-    if let Some(behind) = argument.behind
+fn find<'a>(wanted: &Wanted, parameters: &'a [Parameter]) -> Found<'a> {
+    if let Some(behind) = wanted.behind
         && let Some(position) = named(behind.names, parameters)
         && fits(Holds::Pointer(behind.types), &parameters[position].type_name)
     {
         return Found::Behind(position, behind.field);
     }
-    let position = match argument.place {
+    let position = match wanted.place {
         Place::Named(names) => named(names, parameters),
         Place::FromStart(before) => (before < parameters.len()).then_some(before),
         Place::FromEnd(after) => parameters.len().checked_sub(after + 1),
     };
     match position.and_then(|position| Some((position, parameters.get(position)?))) {
-        Some((position, parameter)) if fits(argument.holds, &parameter.type_name) => Found::At(position),
+        Some((position, parameter)) if fits(wanted.holds, &parameter.type_name) => Found::At(position),
         Some((_, parameter)) => Found::OfType(&parameter.type_name),
         None => Found::Nowhere,
     }

@@ -49,10 +49,12 @@ pub fn text(plan: &Plan, detail: Detail) -> String {
 
 /// Lines of the events that no point makes on its own: any of several points makes them along with its own.
 fn shared_rows(plan: &Plan, detail: Detail) -> Vec<[String; 5]> {
-    let is_shared = |kind: &&Kind| !catalogue::entries().any(|entry| entry.kinds.contains(kind));
+    let is_shared = |kind: &&Kind| !catalogue::entries().any(|entry| entry.point.kinds().contains(kind));
     let with = |kind: &Kind| {
         let makers: Vec<&PlannedPoint> = shown(plan, detail)
-            .filter(|planned| !planned.entry().kinds.is_empty() && planned.entry().also.contains(kind))
+            .filter(|planned| {
+                !planned.entry().point.kinds().is_empty() && planned.entry().also.contains(kind)
+            })
             .collect();
         let family = kind.family().name();
         let ready = makers.iter().filter(|planned| planned.candidate.is_some()).count();
@@ -90,7 +92,8 @@ fn line(cells: &[String; 5], widths: &[usize; 5]) -> String {
 /// The lines of a point: one for each event of its own, or for what it adds to.
 fn rows(planned: &PlannedPoint) -> Vec<[String; 5]> {
     let entry = planned.entry();
-    let kinds: &[Kind] = if entry.kinds.is_empty() { entry.also } else { entry.kinds };
+    let own = entry.point.kinds();
+    let kinds: &[Kind] = if own.is_empty() { entry.also } else { own };
     let cells = |kind: &Kind| {
         [
             kind.name().to_owned(),

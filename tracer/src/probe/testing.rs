@@ -22,6 +22,7 @@ pub(crate) struct TestKernel {
     pub(crate) no_trampolines: Option<String>,
     pub(crate) no_kprobes: Option<String>,
     pub(crate) no_page_tables: Option<String>,
+    pub(crate) no_memory_map: Option<String>,
 }
 
 /// A signature from C: `type name, type *name`; without names for tracepoints.
@@ -230,6 +231,10 @@ impl KernelView for TestKernel {
 
     fn no_page_tables(&self) -> Option<String> {
         self.no_page_tables.clone()
+    }
+
+    fn no_memory_map(&self) -> Option<String> {
+        self.no_memory_map.clone()
     }
 
     fn trampoline_arguments(&self) -> usize {

@@ -47,6 +47,9 @@ pub trait KernelView {
     /// Why the page tables of processes cannot be read by programs, lockdown aside; `None` when they can.
     fn no_page_tables(&self) -> Option<String>;
 
+    /// Why programs cannot find the `struct page` of a page frame, lockdown aside; `None` when they can.
+    fn no_memory_map(&self) -> Option<String>;
+
     /// Most arguments of a function that can have a trampoline.
     fn trampoline_arguments(&self) -> usize;
 

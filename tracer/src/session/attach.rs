@@ -18,6 +18,7 @@ use super::self_test::SelfTest;
 use super::targets::Targets;
 use super::{calibrate, gaps, missed, object};
 use crate::kernel::Facts;
+use crate::overhead::ProgramCost;
 use crate::probe::{FallBack, Plan, Program, ProgramKind};
 use crate::{Error, open_files};
 
@@ -30,6 +31,9 @@ pub struct Probes {
     /// Tells whether the attached programs can fire, until it is taken.
     pub self_test: Option<SelfTest>,
     links: Vec<Link>,
+    /// Hits of kprobes that the kernel skips are read from its memory: it counts them there, and shows them of links only
+    /// since 6.7.
+    reads_skipped: bool,
     /// The families whose programs are attached with their copies ([`copies::families`]).
     copies: u32,
 }
@@ -45,8 +49,6 @@ struct Link {
 
 /// How the object is to be made.
 pub struct ObjectOptions {
-    /// Bytes of the ring.
-    pub ring_bytes: u32,
     /// Level of the programs' own log, 0 for none.
     pub log_level: u8,
 }
@@ -64,17 +66,38 @@ pub fn attach(
     facts: &Facts,
 ) -> Result<Probes, Error> {
     let mut targets = Targets::of(facts, plan);
+    let cpus = object::cpus()?;
     loop {
         plan.write_arguments(globals);
-        let ebpf = object::load(globals, options.ring_bytes, options.log_level)
-            .map_err(|error| object_error(&error, options.ring_bytes))?;
+        let ebpf = match object::load(globals, cpus, options.log_level) {
+            Err(error) if globals.options.buffer_mask >= LARGEST_OLD && is_too_large(&error) => {
+                globals.options.buffer_mask = LARGEST_OLD - 1;
+                continue;
+            }
+            result => result.map_err(|error| object_error(&error, cpus, globals.options.buffer_mask + 1))?,
+        };
         let copies = globals.options.copies;
-        let mut probes = Probes { ebpf, vmemmap_base: None, self_test: None, links: Vec::new(), copies };
+        let mut probes = Probes {
+            ebpf,
+            vmemmap_base: None,
+            self_test: None,
+            links: Vec::new(),
+            reads_skipped: false,
+            copies,
+        };
         if filters.settle(&mut probes.ebpf, ids, &mut globals.options)? {
             continue;
         }
         probes.vmemmap_base = calibrate::run(&mut probes.ebpf);
+        if probes.vmemmap_base.is_none() && globals.options.read_kernel != 0 && globals.memory_map.is_known()
+        {
+            plan.without_pages("the kernel's memory does not tell where its memory map begins");
+        }
         if attach_points(&mut probes, plan, &mut targets)? == Done::Attached {
+            // Where it is not loaded, those hits go uncounted, which rules know of such a kernel.
+            probes.reads_skipped = !facts.description.counts_skipped_kprobes
+                && !probes.links.is_empty()
+                && missed::prepare(&mut probes.ebpf).is_ok();
             probes.self_test = Some(SelfTest::attach(&mut probes.ebpf, plan, &mut targets));
             if filters.name_tasks() {
                 sees_forks(plan)?;
@@ -83,6 +106,18 @@ pub fn attach(
             return Ok(probes);
         }
     }
+}
+
+/// The largest buffer of a CPU where values of a map are no larger than what kmalloc() gives, 4 MiB (5.15
+/// kernel/bpf/arraymap.c, array_map_alloc_check).
+const LARGEST_OLD: u32 = 2 << 20;
+
+/// Whether the kernel makes no values of such a size.
+fn is_too_large(error: &aya::EbpfError) -> bool {
+    let aya::EbpfError::MapError(aya::maps::MapError::CreateError { name, io_error }) = error else {
+        return false;
+    };
+    name == "BUFFERS" && io_error.raw_os_error() == Some(libc::E2BIG)
 }
 
 /// Tasks can be named only where forks are seen: children would be missing, and an id with a new owner would stay
@@ -203,8 +238,10 @@ impl Probes {
         for (point, program) in plan.programs() {
             missed[point.family() as usize] += self.missed_by(&program);
         }
-        for link in &self.links {
-            missed[link.family as usize] += link.fd.as_ref().map_or(0, |fd| missed::by_link(fd.as_fd()));
+        for Link { family, fd, .. } in &self.links {
+            let Some(fd) = fd.as_ref().map(AsFd::as_fd) else { continue };
+            missed[*family as usize] +=
+                if self.reads_skipped { missed::by_kprobe(&self.ebpf, fd) } else { missed::by_link(fd) };
         }
         missed
     }
@@ -214,6 +251,21 @@ impl Probes {
     pub fn skipped_forks(&self, plan: &Plan) -> u64 {
         let forks = plan.programs().filter(|(point, _)| *point == Point::ProcessFork);
         forks.map(|(_, program)| self.missed_by(&program)).sum()
+    }
+
+    /// What each program has cost since it was loaded.
+    pub fn costs(&self, plan: &Plan) -> Vec<ProgramCost> {
+        let cost = |program: &Program| {
+            let fd = self.ebpf.program(&program.name).and_then(|program| program.fd().ok());
+            fd.map_or((0, 0), |fd| missed::cost(fd.as_fd()))
+        };
+        let of_program = |(point, program): (Point, Program)| {
+            let instances = self.instances(point, &program);
+            let (time, runs) =
+                instances.iter().map(cost).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+            ProgramCost { name: program.name, point, runs, time }
+        };
+        plan.programs().map(of_program).collect()
     }
 
     fn missed_by(&self, program: &Program) -> u64 {
@@ -329,7 +381,7 @@ fn without_log(error: &impl std::fmt::Display) -> String {
 }
 
 /// Why the object could not be made at all.
-fn object_error(error: &aya::EbpfError, ring_bytes: u32) -> Error {
+fn object_error(error: &aya::EbpfError, cpus: u32, buffer_bytes: u32) -> Error {
     if let Some(remedy) = exhaustion(error).and_then(open_files::remedy_of) {
         let cause = format!("no file descriptor is left for the eBPF object: {}", without_log(error));
         return Error::prerequisite(cause, remedy);
@@ -345,9 +397,9 @@ fn object_error(error: &aya::EbpfError, ring_bytes: u32) -> Error {
             "not permitted to make eBPF maps",
             "run as root, or with CAP_BPF and CAP_PERFMON; see `rmapscope doctor`",
         ),
-        Some(libc::ENOMEM | libc::E2BIG | libc::EINVAL) if name == "EVENTS" => Error::failure(
-            format!("the kernel has no room for a ring of {} KiB: {io_error}", ring_bytes >> 10),
-            "ask for a smaller one with --buffer",
+        Some(libc::ENOMEM | libc::E2BIG | libc::EINVAL) if name == "BUFFERS" => Error::failure(
+            format!("the kernel has no room for {cpus} rings of {} KiB: {io_error}", buffer_bytes >> 10),
+            "ask for less with --buffer",
         ),
         _ => Error::prerequisite(
             format!("the kernel refuses the eBPF map {name}: {io_error}"),

@@ -1,8 +1,9 @@
 //! The traced command: forked before everything else, released when every probe is attached.
 
 use std::ffi::{CString, OsString};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -15,9 +16,9 @@ pub struct Command {
     name: OsString,
     pid: u32,
     /// One byte through here lets the child go on.
-    release: Option<std::fs::File>,
+    release: Option<File>,
     /// The child's errno when it could not run the command; nothing when it could.
-    failure: std::fs::File,
+    failure: File,
     ended: Option<ExitStatus>,
 }
 
@@ -37,6 +38,14 @@ impl Command {
     /// # Errors
     /// When the command is empty or holds a NUL, or the kernel refuses a process or a pipe.
     pub fn fork(words: &[OsString]) -> Result<Self, Error> {
+        Self::fork_with(words, None)
+    }
+
+    /// The same, with other standard streams than this program's: an input, and one for both outputs.
+    ///
+    /// # Errors
+    /// As [`Command::fork`].
+    pub fn fork_with(words: &[OsString], streams: Option<(&File, &File)>) -> Result<Self, Error> {
         let nul = || Error::failure("the command contains a NUL byte", "remove it");
         let arguments: Vec<CString> = words
             .iter()
@@ -60,7 +69,10 @@ impl Command {
             -1 => Err(failed(io::Error::last_os_error())),
             0 => {
                 drop((release, failure));
-                wait_and_exec(std::fs::File::from(gate), std::fs::File::from(report), &pointers)
+                if let Some((input, output)) = streams {
+                    redirect(input, output);
+                }
+                wait_and_exec(File::from(gate), File::from(report), &pointers)
             }
             pid => Ok(Self {
                 name,
@@ -160,8 +172,17 @@ pub fn exit_code(status: ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
 }
 
+/// Puts other files in the place of the standard streams, in the child.
+fn redirect(input: &File, output: &File) {
+    let streams = [(input, libc::STDIN_FILENO), (output, libc::STDOUT_FILENO), (output, libc::STDERR_FILENO)];
+    for (file, number) in streams {
+        // SAFETY: the file is open; that it takes the place of a standard stream is what is wanted.
+        unsafe { libc::dup2(file.as_raw_fd(), number) };
+    }
+}
+
 /// Waits in the child for the release and runs the command there.
-fn wait_and_exec(mut gate: std::fs::File, mut report: std::fs::File, arguments: &[*const libc::c_char]) -> ! {
+fn wait_and_exec(mut gate: File, mut report: File, arguments: &[*const libc::c_char]) -> ! {
     let mut byte = [0];
     let released = gate.read_exact(&mut byte).is_ok();
     if !released {
@@ -199,6 +220,20 @@ mod tests {
         assert_eq!(run(&["true"]), 0);
         assert_eq!(run(&["sh", "-c", "exit 7"]), 7);
         assert_eq!(run(&["sh", "-c", "kill -KILL $$"]), 128 + libc::SIGKILL);
+    }
+
+    #[test]
+    fn a_command_writes_where_it_is_told() {
+        let (input, output) = (File::open("/dev/null").unwrap(), tempfile::tempfile().unwrap());
+        let script = words(&["sh", "-c", "cat; echo out; echo err >&2"]);
+        let mut command =
+            Command::fork_with(&script, Some((&input, &output))).expect("a process can be made");
+        command.release().expect("it can be run");
+        command.wait().expect("it can be waited for");
+        let mut text = String::new();
+        io::Seek::rewind(&mut &output).unwrap();
+        (&output).read_to_string(&mut text).unwrap();
+        assert_eq!(text, "out\nerr\n");
     }
 
     #[test]

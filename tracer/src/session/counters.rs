@@ -2,24 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use aya::maps::{MapData, PerCpuArray};
 use tracer_common::counters::Counters;
 use tracer_common::family::Family;
 use tracer_common::point::Point;
 
 use crate::event::{Loss, LossCause};
 
-/// `Counters` as a map value.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-struct Value(Counters);
-
-// SAFETY: a structure of 64-bit integers: no padding, every bit pattern is a value.
-unsafe impl aya::Pod for Value {}
-
-/// Reads the programs' counters and tells what is new.
+/// Says of the programs' counters what is new.
 pub struct CounterReader {
-    map: PerCpuArray<MapData, Value>,
     last: Counters,
     /// What was counted while the probes were being attached. Calls that were seen at one end only began before,
     /// and their ends are no loss; a point that was attached early has hits that one attached late cannot have.
@@ -29,33 +19,14 @@ pub struct CounterReader {
 }
 
 impl CounterReader {
-    /// Starts from what the map holds now.
-    ///
-    /// # Errors
-    /// When the map has another shape.
-    pub fn new(map: aya::maps::Map, now: u64) -> Result<Self, aya::maps::MapError> {
-        Ok(Self {
-            map: PerCpuArray::try_from(map)?,
-            last: Counters::ZERO,
-            before: Counters::ZERO,
-            read_at: now,
-        })
+    /// Nothing is counted yet.
+    pub const fn new(now: u64) -> Self {
+        Self { last: Counters::ZERO, before: Counters::ZERO, read_at: now }
     }
 
-    /// The sums over all CPUs.
-    pub fn totals(&self) -> Counters {
-        let mut sum = Counters::ZERO;
-        if let Ok(values) = self.map.get(&0, 0) {
-            for value in values.iter() {
-                sum.add(&value.0);
-            }
-        }
-        sum
-    }
-
-    /// Every probe is attached, and what is to be watched begins now.
-    pub fn begin(&mut self) {
-        self.before = self.totals();
+    /// Every probe is attached, and what is to be watched begins now, with these sums.
+    pub const fn begin(&mut self, totals: Counters) {
+        self.before = totals;
     }
 
     /// Calls since then that were seen at one end only, of these sums.
@@ -68,9 +39,8 @@ impl CounterReader {
         totals.hits[point as usize].saturating_sub(self.before.hits[point as usize])
     }
 
-    /// Reads the counters and returns what was lost since the last time, by family.
-    pub fn losses(&mut self, now: u64) -> Vec<Loss> {
-        let totals = self.totals();
+    /// What was lost since the last time, by family, of these sums.
+    pub fn losses(&mut self, totals: Counters, now: u64) -> Vec<Loss> {
         let losses = Family::ALL
             .into_iter()
             .filter_map(|family| {
@@ -81,6 +51,7 @@ impl CounterReader {
                     count,
                     after: self.read_at,
                     before: now,
+                    kind: None,
                 })
             })
             .collect();

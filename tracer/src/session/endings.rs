@@ -8,7 +8,7 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::inherited;
+use crate::{Error, inherited, open_files};
 
 /// Whether somebody wants that a signal ends nothing.
 fn is_unwanted(signal: libc::c_int) -> bool {
@@ -16,8 +16,8 @@ fn is_unwanted(signal: libc::c_int) -> bool {
     is_ignored && (signal != libc::SIGINT || !inherited::is_ignored(libc::SIGQUIT))
 }
 
-/// Signals that are waited for.
-#[derive(Debug)]
+/// Signals that are waited for; by default none.
+#[derive(Debug, Default)]
 pub struct Endings {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
@@ -56,6 +56,12 @@ impl Endings {
             }
         }
     }
+}
+
+/// Why whoever waits for signals or events cannot.
+pub fn cannot_wait(error: io::Error) -> Error {
+    let remedy = open_files::remedy(&error, "this should not happen; report it");
+    Error::failure(format!("cannot wait for events: {error}"), remedy)
 }
 
 async fn come(signal: &mut Option<Signal>) {

@@ -1,5 +1,6 @@
 //! Who is watched, as the programs want to be told.
 
+use std::collections::HashSet;
 use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
@@ -13,8 +14,9 @@ use tracer_common::globals::{MAX_PATTERNS, Options, WATCH_PROCESS, WATCH_THREAD}
 
 use super::ask::ask;
 use super::namespaces::Ids;
-use super::{named_tasks, watched};
+use super::{named_tasks, processes, watched};
 use crate::Error;
+use crate::event::ProcessEntry;
 
 /// Which tasks are watched. Those that are named in several ways must fit all of them. The swiotlb family is
 /// never filtered: device I/O has no process.
@@ -30,6 +32,8 @@ pub struct Filters {
     pub cgroup: Option<PathBuf>,
     /// Children of watched processes are watched too.
     pub follow_children: bool,
+    /// And those that they have already.
+    pub living_children: bool,
     /// Functions that took less nanoseconds are not reported.
     pub min_latency: u64,
 }
@@ -40,7 +44,7 @@ impl Filters {
     /// # Errors
     /// When a process or thread does not exist, a pattern is too long, or the directory is no cgroup.
     pub fn write(&self, options: &mut Options) -> Result<(), Error> {
-        let Self { pids, tids, names, cgroup, follow_children, min_latency } = self;
+        let Self { pids, tids, names, cgroup, follow_children, living_children: _, min_latency } = self;
         named_tasks::check(pids, tids)?;
         if names.len() > MAX_PATTERNS {
             return Err(Error::failure(
@@ -65,6 +69,7 @@ impl Filters {
         }
         options.filter_process = u8::from(!pids.is_empty());
         options.filter_thread = u8::from(!tids.is_empty());
+        options.filter_more = u8::from(!tids.is_empty() || !names.is_empty() || cgroup.is_some());
         options.follow_children = u8::from(*follow_children);
         options.min_latency = *min_latency;
         Ok(())
@@ -101,7 +106,33 @@ impl Filters {
         for (what, id) in processes.chain(threads) {
             watched::watch(ebpf, ids, what, id)?;
         }
+        if self.living_children {
+            self.watch_children(ebpf, ids);
+        }
         Ok(())
+    }
+
+    /// Watches the living descendants of the processes that are watched. The children that these have from then on are
+    /// seen; so it is done until nobody new is found.
+    fn watch_children(&self, ebpf: &mut Ebpf, ids: &Ids) {
+        let mut watched: HashSet<u32> = self.pids.iter().copied().collect();
+        loop {
+            let is_new = |watched: &HashSet<u32>, entry: &ProcessEntry| {
+                watched.contains(&entry.parent) && !watched.contains(&entry.pid)
+            };
+            let living = processes::living();
+            let children: Vec<u32> =
+                living.iter().filter(|entry| is_new(&watched, entry)).map(|entry| entry.pid).collect();
+            if children.is_empty() {
+                return;
+            }
+            for child in children {
+                // One that has ended meanwhile has nothing more to be seen.
+                if watched.insert(child) {
+                    let _ = watched::watch(ebpf, ids, WATCH_PROCESS, child);
+                }
+            }
+        }
     }
 }
 

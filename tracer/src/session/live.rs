@@ -2,40 +2,46 @@
 
 use std::mem::offset_of;
 use std::ops::Range;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
-use aya::maps::{RingBuf, StackTraceMap};
+use aya::maps::{Map, RingBuf, StackTraceMap};
 use aya_log::EbpfLogger;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until};
 use tracer_common::copies;
 use tracer_common::counters::Counters;
 use tracer_common::event::Header;
 use tracer_common::family::Family;
-use tracer_common::globals::Globals;
+use tracer_common::globals::{Globals, MemoryMap, WalkFormat};
 use tracer_common::point::Point;
 
 use super::attach::{self, ObjectOptions, Probes};
+use super::bell::Bell;
+use super::buffers::{Buffers, Round};
 use super::command::{Command, exit_code};
+use super::costs::Costs;
 use super::counters::{CounterReader, by_family};
-use super::endings::Endings;
+use super::counting::{self, CountReader, CountingOptions};
+use super::endings::{Endings, cannot_wait};
 use super::filters::Filters;
 use super::namespaces::Ids;
 use super::object::STACKS;
 use super::program_log::ToStderr;
-use super::ring::{ROUND, Ring};
 use super::silence::Monitor;
 use super::stacks::Stacks;
 use super::switches::Switches;
 use super::tally::Tally;
-use super::{clock, least_privilege};
+use super::{clock, least_privilege, object};
+use crate::Error;
 use crate::check::{Silences, SilentProbes};
 use crate::event::{Item, Loss, LossCause, Silence, Sink, Summary};
 use crate::kernel::{Description, Facts, SystemFiles};
+use crate::overhead::ProgramCost;
 use crate::probe::{Plan, PointReport, Request};
-use crate::{Error, open_files};
+use crate::stat::{By, GroupKey, Missing, Reading};
 
 /// What a session is asked for.
 #[derive(Clone, Debug)]
@@ -46,15 +52,30 @@ pub struct Options {
     pub filters: Filters,
     /// Take kernel stacks.
     pub stacks: bool,
-    /// Bytes of the ring; rounded up to a power of two of pages.
-    pub ring_bytes: u32,
+    /// Bytes of records in each CPU's buffer; a power of two.
+    pub buffer_bytes: u32,
     /// How long at most.
     pub duration: Option<Duration>,
     /// Level of the programs' own log, 0 for none.
     pub log_level: u8,
+    /// Count events instead of sending them.
+    pub counting: Option<CountingOptions>,
+    /// Let the kernel measure what the programs cost.
+    pub overhead: bool,
 }
 
-/// The ring is looked at so often when nothing wakes its reader.
+impl Options {
+    /// Count events instead of sending them, and attach what that needs.
+    pub fn count(&mut self, counting: CountingOptions) {
+        let question = counting.question;
+        self.request.latency |= question.needs_latency();
+        self.stacks |= question.by == By::Stack;
+        self.request.entries_only = question.is_early() && !self.request.latency;
+        self.counting = Some(counting);
+    }
+}
+
+/// The buffers are looked at so often when nothing wakes their reader.
 const LOOK: Duration = Duration::from_millis(50);
 /// Whether attached programs can fire is looked at so often.
 const SELF_TEST: Duration = Duration::from_millis(100);
@@ -64,6 +85,8 @@ const FLUSH: Duration = Duration::from_secs(1);
 const LOOKS_AT_MISSED: usize = 10;
 /// And so long apart.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+/// Records that are not committed are waited for so long at the end.
+const LAST_RECORDS: Duration = Duration::from_secs(2);
 /// A command that was asked to end has so long before the session ends without it.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -72,12 +95,19 @@ pub struct Live {
     facts: Facts,
     plan: Plan,
     probes: Probes,
-    ring: Ring,
+    buffers: Buffers,
+    bell: Bell,
     meter: CounterReader,
     /// Calls that nobody saw before what is to be watched began, by family. Negative where copies of programs were
     /// attached before the programs themselves.
     unseen_before: [i64; Family::COUNT],
-    stacks: Stacks,
+    /// `None` when none are taken.
+    stacks: Option<Stacks>,
+    counts: Option<CountReader>,
+    counting: Option<CountingOptions>,
+    overhead: bool,
+    /// Measures what the programs cost, while it is there.
+    costs: Option<Costs>,
     tally: Tally,
     monitor: Monitor,
     /// Stretches of silence that are still to be put into the stream.
@@ -99,22 +129,29 @@ impl Live {
         globals.layout = facts.layout;
         globals.entry = facts.entry;
         if options.request.probe_read {
-            globals.walk = facts.walk;
+            globals.memory_map = facts.memory_map.clone().unwrap_or(MemoryMap::UNKNOWN);
+            globals.walk = facts.walk.clone().unwrap_or(WalkFormat::NONE);
+            globals.walk.loops = u32::from(facts.has_loops());
         }
         globals.options.tracer_pid = std::process::id();
-        globals.options.wakeup_bytes = options.ring_bytes / 4;
+        globals.options.buffer_mask = options.buffer_bytes - 1;
         globals.options.latency = u8::from(options.request.latency);
         globals.options.visits_for_rules = u8::from(options.request.visits_for_rules);
         globals.options.copies = copies::families(facts.preempts);
+        globals.options.ttu_ignore_mlock = ttu_ignore_mlock(&facts);
         globals.options.stacks = u8::from(options.stacks);
         globals.options.read_kernel = u8::from(options.request.probe_read);
         for kind in &options.request.kinds {
             globals.options.ask_for(*kind);
         }
         options.filters.write(&mut globals.options)?;
+        if let Some(CountingOptions { question, .. }) = options.counting {
+            question.write(&mut globals, facts.description.page_size, options.request.latency);
+            counting::write(&mut globals.options)?;
+        }
         clock::check()?;
         let ids = Ids::find(&facts.btf)?;
-        let object = ObjectOptions { ring_bytes: options.ring_bytes, log_level: options.log_level };
+        let object = ObjectOptions { log_level: options.log_level };
         let begin = clock::now();
         // Before anything is attached: what is written from now on is noticed.
         let switches = Switches::open(&SystemFiles::live());
@@ -136,19 +173,40 @@ impl Live {
                 "build rmapscope and its object together",
             )
         };
-        let ring = Ring::new(RingBuf::try_from(take("EVENTS")?).map_err(shape)?);
-        let meter = CounterReader::new(take("COUNTERS")?, begin).map_err(shape)?;
-        let stacks = Stacks::new(StackTraceMap::try_from(take("STACKS")?).map_err(shape)?, STACKS);
+        let bell = Bell::new(RingBuf::try_from(take("BELL")?).map_err(shape)?);
+        let buffers = match take("BUFFERS")? {
+            Map::Array(map) => {
+                Buffers::new(map.fd().as_fd(), object::cpus()?, globals.options.buffer_mask + 1)
+            }
+            _ => Err(std::io::Error::other("not an array")),
+        };
+        let buffers = buffers.map_err(|error| {
+            Error::failure(
+                format!("the buffers cannot be mapped into this process's memory: {error}"),
+                "ask for less with --buffer, or raise the limit of address space (ulimit -v)",
+            )
+        })?;
+        let counts = options
+            .counting
+            .map(|counting| CountReader::new(counting.question, &globals.options, &mut take))
+            .transpose()?;
+        let stacks = StackTraceMap::try_from(take("STACKS")?).map_err(shape)?;
+        let stacks = options.stacks.then(|| Stacks::new(stacks, STACKS));
         let mut facts = facts;
         facts.description.vmemmap_base = probes.vmemmap_base;
         Ok(Self {
             facts,
             plan,
             probes,
-            ring,
-            meter,
+            buffers,
+            bell,
+            meter: CounterReader::new(begin),
             unseen_before: [0; Family::COUNT],
             stacks,
+            counts,
+            counting: options.counting,
+            overhead: options.overhead,
+            costs: None,
             tally: Tally::new(),
             monitor,
             silent,
@@ -165,6 +223,11 @@ impl Live {
         &self.facts.description
     }
 
+    /// Bytes of the buffers of all CPUs.
+    pub fn buffer_bytes(&self) -> u64 {
+        self.buffers.bytes()
+    }
+
     /// What became of every point.
     pub fn reports(&self) -> Vec<PointReport> {
         self.plan.reports()
@@ -176,7 +239,7 @@ impl Live {
     }
 
     /// Releases the command, hands everything to `sink` until the session ends, and ends it in order:
-    /// probes detached, ring emptied, losses counted.
+    /// probes detached, buffers emptied, losses counted. Signals end it where `endings` listens to them.
     ///
     /// # Errors
     /// When the sink takes no more; what it has is whole.
@@ -184,21 +247,20 @@ impl Live {
         mut self,
         mut command: Option<&mut Command>,
         sink: &mut S,
+        mut endings: Endings,
     ) -> Result<Ended, Error> {
-        let setup = |error: std::io::Error| {
-            let remedy = open_files::remedy(&error, "this should not happen; report it");
-            Error::failure(format!("cannot wait for events: {error}"), remedy)
-        };
-        let mut endings = Endings::listen().map_err(setup)?;
-        let mut child = signal(SignalKind::child()).map_err(setup)?;
+        let mut child = signal(SignalKind::child()).map_err(cannot_wait)?;
         let mut log = self.logger()?;
         for process in self.ids.living(&mut self.probes.ebpf) {
             sink.item(&Item::Process(process))?;
         }
         self.look_for_silence(sink)?;
-        self.meter.begin();
+        self.meter.begin(self.buffers.counters());
         self.unseen_before = self.unseen();
         let attached = clock::now();
+        if self.overhead {
+            self.costs = Some(Costs::begin(&self.probes, &self.plan)?);
+        }
         if let Some(command) = command.as_deref_mut() {
             command.release()?;
         }
@@ -207,23 +269,36 @@ impl Live {
         })?;
 
         let deadline = self.duration.map(|duration| Instant::now() + duration);
+        let mut ticks = self.counting.and_then(|counting| counting.interval).map(|length| {
+            let mut ticks = interval_at(Instant::now() + length, length);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            ticks
+        });
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut flushed, mut tested) = (Instant::now(), Instant::now());
-        let descriptor = self.ring.descriptor().map_err(setup)?;
+        let descriptor = self.bell.descriptor().map_err(cannot_wait)?;
         // SAFETY: the descriptor belongs to `ready`, which keeps it open as long as it is registered.
         let ready = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }
-            .map_err(|error| setup(error.into()))?;
+            .map_err(|error| cannot_wait(error.into()))?;
         let reason = loop {
+            let mut ends_interval = false;
             tokio::select! {
-                guard = ready.readable() => guard.map_err(setup)?.clear_ready(),
+                guard = ready.readable() => {
+                    guard.map_err(cannot_wait)?.clear_ready();
+                    self.bell.silence();
+                }
                 _ = look.tick() => {}
                 _ = child.recv() => {}
                 signal = endings.next() => break signal.to_owned(),
                 () = until(deadline) => break "duration".to_owned(),
+                () = tick(&mut ticks) => ends_interval = true,
             }
-            if self.drain(sink)? {
+            if self.drain(sink)? == Round::More {
                 look.reset_immediately();
+            }
+            if ends_interval {
+                self.report_counts(sink, attached, true)?;
             }
             if let Some(reason) = sink.enough() {
                 break reason.to_owned();
@@ -238,6 +313,7 @@ impl Live {
             if flushed.elapsed() >= FLUSH {
                 flushed = Instant::now();
                 self.report_losses(sink)?;
+                self.report_counts(sink, attached, false)?;
                 sink.flush()?;
                 if let Some(log) = log.as_mut() {
                     log.flush();
@@ -247,7 +323,9 @@ impl Live {
         let decided = clock::now();
         // A second signal ends the program at once, also while a command that was asked to end does not.
         endings.give_up();
-        if let Some(command) = command.as_deref_mut() {
+        if let Some(command) = command.as_deref_mut()
+            && !sink.leaves_command()
+        {
             self.end_command(command, sink).await?;
         }
         self.look_for_silence(sink)?;
@@ -264,20 +342,24 @@ impl Live {
                 count: missed_forks,
                 after: self.begin,
                 before,
+                kind: None,
             }))?;
         }
         // Counted before: while the programs are detached one after the other, calls lose one of their ends, and
         // those that are detached last are hit alone.
-        let watched = self.meter.totals();
+        let watched = self.buffers.counters();
+        let costs = self.costs.take().map(|costs| costs.end(&self.probes, &self.plan)).unwrap_or_default();
         self.probes.detach(&self.plan);
         drop(ready);
-        while self.drain(sink)? {}
+        self.empty(sink).await?;
         self.report_losses(sink)?;
+        self.report_counts(sink, attached, false)?;
         let command_status = match command {
             Some(command) => command.try_wait().ok().flatten().map(exit_code),
             None => None,
         };
-        self.finish(reason, command_status, missed, &watched, attached..decided, sink)
+        let ended = self.finish(reason, command_status, missed, &watched, attached..decided, sink)?;
+        Ok(Ended { costs, ..ended })
     }
 
     /// The programs' own log, when it was asked for.
@@ -294,20 +376,71 @@ impl Live {
         }
     }
 
-    /// Hands on what waits in the ring, up to one round; whether there may be more.
-    fn drain<S: Sink>(&mut self, sink: &mut S) -> Result<bool, Error> {
-        let Self { ring, tally, stacks, facts, .. } = self;
-        let taken = ring.drain(|record| {
-            let Some((kind, stack)) = kind_and_stack(record) else { return Ok(()) };
-            tally.count(kind);
-            if stack >= 0
-                && let Some(stack) = stacks.first_seen(stack, &facts.symbols)
-            {
-                sink.item(&Item::Stack(stack))?;
+    /// Hands on what waits in the buffers, up to one round.
+    fn drain<S: Sink>(&mut self, sink: &mut S) -> Result<Round, Error> {
+        let Self { buffers, tally, stacks, facts, .. } = self;
+        buffers.drain(clock::now(), |run| {
+            tally.count(run.kind(), run.count());
+            if let Some(stacks) = stacks {
+                for id in run.records().filter_map(stack_of) {
+                    if let Some(stack) = stacks.first_seen(id, &facts.symbols) {
+                        sink.item(&Item::Stack(stack))?;
+                    }
+                }
             }
-            sink.record(record)
-        })?;
-        Ok(taken == ROUND)
+            sink.run(run)
+        })
+    }
+
+    /// Hands on the rest, when the programs are detached: one that still runs gets some time to commit its record.
+    async fn empty<S: Sink>(&mut self, sink: &mut S) -> Result<(), Error> {
+        let deadline = Instant::now() + LAST_RECORDS;
+        loop {
+            match self.drain(sink)? {
+                Round::Done => return Ok(()),
+                Round::Waiting if Instant::now() >= deadline => return Ok(()),
+                Round::Waiting => tokio::time::sleep(BETWEEN_LOOKS).await,
+                Round::More => {}
+            }
+        }
+    }
+
+    /// Tells the sink what the programs counted, with the stacks that they named.
+    fn report_counts<S: Sink>(
+        &mut self,
+        sink: &mut S,
+        attached: u64,
+        ends_interval: bool,
+    ) -> Result<(), Error> {
+        let Self { counts: Some(counts), stacks, facts, tally, .. } = self else { return Ok(()) };
+        let at = clock::now().saturating_sub(attached);
+        let counted = counts.read();
+        tally.set_counted(counted.iter().map(|(key, cell)| (key.kind, cell.count)));
+        if self.counting.is_some_and(|counting| counting.question.by == By::Stack)
+            && let Some(stacks) = stacks
+        {
+            for (key, _) in &counted {
+                if let GroupKey::Number(id) = key.group
+                    && let Some(stack) = stacks.first_seen((id as u32).cast_signed(), &facts.symbols)
+                {
+                    sink.item(&Item::Stack(stack))?;
+                }
+            }
+        }
+        let missing = ends_interval.then(|| self.missing());
+        sink.counts(&Reading { at, ends_interval, counted, missing })
+    }
+
+    /// What is missing so far.
+    fn missing(&self) -> Missing {
+        let totals = self.buffers.counters();
+        let unseen = self.unseen();
+        let missed = (0..Family::COUNT).map(|family| (unseen[family] - self.unseen_before[family]).max(0));
+        Missing {
+            missed: missed.sum::<i64>().unsigned_abs(),
+            unpaired: self.meter.unpaired(&totals).iter().sum(),
+            stacks: totals.stacks_lost,
+        }
     }
 
     /// Looks whether the attached programs can fire, and puts into the stream what came of it.
@@ -323,7 +456,7 @@ impl Live {
     /// the skipped programs saw.
     fn unseen(&self) -> [i64; Family::COUNT] {
         // In this order a call that is skipped in between counts as unseen, and none that was is left out.
-        let rescued = self.meter.totals().rescued;
+        let rescued = self.buffers.counters().rescued;
         let skipped = self.probes.skipped(&self.plan);
         std::array::from_fn(|family| skipped[family].wrapping_sub(rescued[family]).cast_signed())
     }
@@ -349,7 +482,7 @@ impl Live {
     }
 
     fn report_losses<S: Sink>(&mut self, sink: &mut S) -> Result<(), Error> {
-        for loss in self.meter.losses(clock::now()) {
+        for loss in self.meter.losses(self.buffers.counters(), clock::now()) {
             sink.item(&Item::Loss(loss))?;
         }
         Ok(())
@@ -375,16 +508,24 @@ impl Live {
         while_watched: Range<u64>,
         sink: &mut S,
     ) -> Result<Ended, Error> {
-        let totals = self.meter.totals();
+        let totals = self.buffers.counters();
         let end = clock::now();
-        for family in Family::ALL.into_iter().filter(|family| missed[*family as usize] > 0) {
-            sink.item(&Item::Loss(Loss {
-                cause: LossCause::Missed,
-                family: Some(family as u8),
-                count: missed[family as usize],
-                after: self.begin,
-                before: end,
-            }))?;
+        // Behind a record that its program never committed.
+        let dropped: [u64; Family::COUNT] = std::array::from_fn(|family| {
+            let sent = totals.emitted[family] - totals.lost[family];
+            sent.saturating_sub(self.tally.of(Family::ALL[family]))
+        });
+        for (cause, counts) in [(LossCause::Missed, &missed), (LossCause::Dropped, &dropped)] {
+            for family in Family::ALL.into_iter().filter(|family| counts[*family as usize] > 0) {
+                sink.item(&Item::Loss(Loss {
+                    cause,
+                    family: Some(family as u8),
+                    kind: None,
+                    count: counts[family as usize],
+                    after: self.begin,
+                    before: end,
+                }))?;
+            }
         }
         let attached = |point: &&Point| self.plan.point(**point).report.outcome.is_attached();
         let by_point = |hits: &dyn Fn(Point) -> u64| {
@@ -396,7 +537,7 @@ impl Live {
             emitted: by_family(&totals.emitted),
             lost: by_family(&totals.lost),
             missed: by_family(&missed),
-            dropped: Default::default(),
+            dropped: by_family(&dropped),
             unpaired: by_family(&self.meter.unpaired(watched)),
             stacks_lost: totals.stacks_lost,
             hits: by_point(&|point| totals.hits[point as usize]),
@@ -412,7 +553,7 @@ impl Live {
         sink.item(&Item::Summary(summary.clone()))?;
         let reports = self.plan.reports();
         let silences = Silences::new(&reports, self.facts.description.possible_cpus, &summary);
-        Ok(Ended { silent: silences.told(), reports, summary })
+        Ok(Ended { silent: silences.told(), reports, summary, costs: Vec::new() })
     }
 }
 
@@ -424,14 +565,27 @@ pub struct Ended {
     pub reports: Vec<PointReport>,
     /// Points that were attached and could not fire, or did not when they had to.
     pub silent: Vec<SilentProbes>,
+    /// What the programs themselves cost, where that was asked for.
+    pub costs: Vec<ProgramCost>,
 }
 
-/// Number of the kind, and stack, of a record: all that this end must know of it. `None` for what is shorter than
-/// a header, which no program sends.
-fn kind_and_stack(record: &[u8]) -> Option<(u16, i32)> {
-    let kind = record.get(offset_of!(Header, kind)..)?.first_chunk()?;
-    let stack = record.get(offset_of!(Header, stack)..)?.first_chunk()?;
-    Some((u16::from_ne_bytes(*kind), i32::from_ne_bytes(*stack)))
+/// The kernel's value of TTU_IGNORE_MLOCK; 0 when unknown.
+fn ttu_ignore_mlock(facts: &Facts) -> u32 {
+    let flags = facts.btf.enumeration("ttu_flags");
+    flags.iter().find(|flag| flag.name == "TTU_IGNORE_MLOCK").map_or(0, |flag| flag.value as u32)
+}
+
+/// The stack that a record names; `None` for what is shorter than a header, which no program sends.
+fn stack_of(record: &[u8]) -> Option<i32> {
+    Some(i32::from_ne_bytes(*record.get(offset_of!(Header, stack)..)?.first_chunk()?))
+}
+
+/// The next tick; never where there are none.
+async fn tick(ticks: &mut Option<tokio::time::Interval>) {
+    match ticks {
+        Some(ticks) => drop(ticks.tick().await),
+        None => std::future::pending().await,
+    }
 }
 
 async fn until(deadline: Option<Instant>) {

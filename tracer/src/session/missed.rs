@@ -5,6 +5,10 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use aya::Ebpf;
+use tracer_common::globals::SKIPPED_UNKNOWN;
+
+use super::ask;
 use crate::open_files;
 
 /// `BPF_LINK_GET_FD_BY_ID` (include/uapi/linux/bpf.h, `enum bpf_cmd`).
@@ -21,6 +25,8 @@ struct InfoAttribute {
     info: u64,
 }
 
+/// Byte offset of `struct bpf_prog_info.run_time_ns` and, behind it, `run_cnt` (since 5.1).
+const RUN_TIME: usize = 192;
 /// Byte offset of `struct bpf_prog_info.recursion_misses` (since 5.12).
 const RECURSION_MISSES: usize = 208;
 /// Bytes of `struct bpf_prog_info` up to there.
@@ -86,7 +92,31 @@ pub fn by_program(program: BorrowedFd<'_>) -> u64 {
     info::<PROGRAM_INFO>(program).map_or(0, |info| u64::from_ne_bytes(number(&info, RECURSION_MISSES)))
 }
 
-/// Hits of a kprobe or kretprobe that never reached its program.
+/// Nanoseconds in a program, and how often it ran, while the kernel measured that.
+pub fn cost(program: BorrowedFd<'_>) -> (u64, u64) {
+    let number = |info: &[u8; PROGRAM_INFO], offset| u64::from_ne_bytes(number(info, offset));
+    info::<PROGRAM_INFO>(program)
+        .map_or((0, 0), |info| (number(&info, RUN_TIME), number(&info, RUN_TIME + 8)))
+}
+
+/// The program that reads [`by_kprobe`].
+const SKIPPED_HITS: &str = "skipped_hits";
+
+/// Loads what reads [`by_kprobe`], while that is permitted.
+///
+/// # Errors
+/// Why the kernel does not take it.
+pub fn prepare(ebpf: &mut Ebpf) -> Result<(), String> {
+    ask::load(ebpf, SKIPPED_HITS)
+}
+
+/// As [`by_link`], read from the kernel's memory by a program of ours; 0 where it cannot be read.
+pub fn by_kprobe(ebpf: &Ebpf, link: BorrowedFd<'_>) -> u64 {
+    let skipped = ask::ask_again(ebpf, SKIPPED_HITS, &[link.as_raw_fd() as u64]);
+    skipped.ok().filter(|skipped| *skipped != SKIPPED_UNKNOWN).map_or(0, u64::from)
+}
+
+/// Hits of a kprobe or kretprobe that never reached its program, where the kernel shows them (since 6.7).
 pub fn by_link(link: BorrowedFd<'_>) -> u64 {
     let Some(info) = info::<LINK_INFO>(link) else { return 0 };
     if !KPROBE_TYPES.contains(&u32::from_ne_bytes(number(&info, PERF_EVENT_TYPE))) {

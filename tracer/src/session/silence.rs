@@ -206,6 +206,6 @@ fn switches(kind: ProgramKind) -> Vec<Switch> {
 /// An unknown number of events of these families is missing between two times.
 fn missing(families: u32, after: u64, before: u64) -> impl Iterator<Item = Loss> {
     Family::ALL.into_iter().filter(move |family| families >> *family as u32 & 1 == 1).map(move |family| {
-        Loss { cause: LossCause::Missed, family: Some(family as u8), count: 0, after, before }
+        Loss { cause: LossCause::Missed, family: Some(family as u8), count: 0, after, before, kind: None }
     })
 }

@@ -18,6 +18,7 @@ pub const fn mask(width: u32) -> u64 {
 
 /// Appends the first `count` numbers with `width` bits each (1 to 64). No number may have a bit beyond
 /// them. `numbers` is used up.
+#[inline(always)]
 pub fn pack(numbers: &mut [u64; BLOCK], count: usize, width: u32, out: &mut Vec<u8>) {
     let start = out.len();
     let end = start + packed_size(count, width);

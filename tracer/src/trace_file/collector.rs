@@ -8,7 +8,7 @@
 use super::bits::BLOCK;
 use super::column::{Encoder, WORD};
 
-/// Puts the words of one record into the blocks of their columns, at one place of each.
+/// Puts the words of records into the blocks of their columns, from one place of each on.
 type Store = fn(&mut [[u64; BLOCK]], &[u8], usize);
 
 /// Copies of [`store`] for records of so many words: without its loop it takes half the instructions, and
@@ -33,20 +33,28 @@ const STORES: [Store; 17] = [
     store::<16>,
 ];
 
-fn store<const WORDS: usize>(blocks: &mut [[u64; BLOCK]], record: &[u8], at: usize) {
-    let words = record.as_chunks::<WORD>().0.first_chunk::<WORDS>();
-    if let (Some(blocks), Some(words)) = (blocks.first_chunk_mut::<WORDS>(), words) {
+fn store<const WORDS: usize>(blocks: &mut [[u64; BLOCK]], records: &[u8], at: usize) {
+    let Some(blocks) = blocks.first_chunk_mut::<WORDS>() else { return };
+    if WORDS == 0 {
+        return;
+    }
+    let records = records.as_chunks::<WORD>().0.chunks_exact(WORDS).filter_map(<[_]>::first_chunk::<WORDS>);
+    for (at, words) in (at..BLOCK).zip(records) {
         for (block, word) in blocks.iter_mut().zip(words) {
-            block[at % BLOCK] = u64::from_le_bytes(*word);
+            block[at] = u64::from_le_bytes(*word);
         }
     }
 }
 
-fn store_long(blocks: &mut [[u64; BLOCK]], record: &[u8], at: usize) {
-    for (block, word) in blocks.iter_mut().zip(record.as_chunks::<WORD>().0) {
-        block[at % BLOCK] = u64::from_le_bytes(*word);
+fn store_long(blocks: &mut [[u64; BLOCK]], records: &[u8], at: usize) {
+    let records = records.as_chunks::<WORD>().0.chunks_exact(blocks.len());
+    for (at, words) in (at..BLOCK).zip(records) {
+        for (block, word) in blocks.iter_mut().zip(words) {
+            block[at] = u64::from_le_bytes(*word);
+        }
     }
 }
+
 /// [`Kind::place`] of a kind without a record in this frame, and a handle that no kind has.
 const NONE: u16 = u16::MAX;
 
@@ -62,6 +70,15 @@ struct Kind {
     blocks: Vec<[u64; BLOCK]>,
     /// The blocks before it.
     encoders: Vec<Encoder>,
+}
+
+impl Kind {
+    /// Encodes blocks that are full.
+    fn end_block(&mut self, numbers: &mut [u64; BLOCK]) {
+        for (block, encoder) in self.blocks.iter_mut().zip(&mut self.encoders) {
+            encoder.block(block, BLOCK, numbers);
+        }
+    }
 }
 
 /// A column whose values come one at a time.
@@ -119,7 +136,7 @@ impl Collector {
         }
     }
 
-    /// Makes records of a kind known; gives the handle for [`push`](Self::push). `record_size` is a
+    /// Makes records of a kind known; gives the handle for [`push_run`](Self::push_run). `record_size` is a
     /// multiple of 8.
     pub fn add_kind(&mut self, number: u16, record_size: usize) -> u16 {
         let words = record_size / WORD;
@@ -139,20 +156,24 @@ impl Collector {
         self.count
     }
 
-    /// Takes one record, which has the size of its kind.
+    /// Takes records of `size` bytes, the size of their kind, one after the other.
     #[inline]
-    pub fn push(&mut self, handle: u16, record: &[u8]) {
+    pub fn push_run(&mut self, handle: u16, mut records: &[u8], size: usize) {
         if handle != self.run {
             self.change_run(handle);
         }
-        self.count += 1;
         let kind = &mut self.kinds[usize::from(handle)];
-        (kind.store)(&mut kind.blocks, record, kind.count as usize);
-        kind.count += 1;
-        if (kind.count as usize).is_multiple_of(BLOCK) {
-            for (block, encoder) in kind.blocks.iter_mut().zip(&mut kind.encoders) {
-                encoder.block(block, BLOCK, &mut self.numbers);
+        while !records.is_empty() {
+            let at = kind.count as usize % BLOCK;
+            let (block, later) = records.split_at(records.len().min((BLOCK - at) * size));
+            (kind.store)(&mut kind.blocks, block, at);
+            let taken = block.len() / size;
+            kind.count += taken as u32;
+            self.count += taken as u32;
+            if at + taken == BLOCK {
+                kind.end_block(&mut self.numbers);
             }
+            records = later;
         }
     }
 

@@ -17,7 +17,7 @@ pub struct SessionOptions {
     /// know.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "known")]
     pub attach: Option<Preference>,
-    /// Bytes of the ring, as asked for.
+    /// Bytes of the rings of all CPUs.
     pub buffer: u64,
     /// A directory of the cgroup v2 tree, below which tasks were watched.
     pub cgroup: Option<String>,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
@@ -57,6 +58,7 @@ pub enum Fault {
 /// How a kind's records lie in a file, and what is made of them.
 #[derive(Clone, Debug)]
 pub struct KindReading {
+    name: Arc<str>,
     layout: RecordLayout,
     translation: Option<Translation>,
 }
@@ -69,7 +71,8 @@ impl KindReading {
             Reading::Translated(translation) => (true, Some(translation)),
             Reading::Unknown => (false, None),
         };
-        Self { layout: RecordLayout { size: kind.size as usize, is_known }, translation }
+        let layout = RecordLayout { size: kind.size as usize, is_known };
+        Self { name: kind.name.as_str().into(), layout, translation }
     }
 }
 
@@ -94,6 +97,12 @@ impl Decoder {
     /// The records of the frame of events that was decoded last.
     pub fn records(&mut self) -> &mut Records {
         &mut self.records
+    }
+
+    /// Kinds in that frame that this version cannot read: number, name, and how many records.
+    pub fn unknown(&self) -> impl Iterator<Item = (u16, Arc<str>, u64)> {
+        let named = |(number, count)| Some((number, self.kinds.get(&number)?.name.clone(), u64::from(count)));
+        self.records.unknown().filter_map(named)
     }
 
     /// Decodes the payload behind a frame's header.

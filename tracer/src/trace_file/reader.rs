@@ -1,6 +1,6 @@
 //! Reading a trace file, frame by frame, whatever happened to it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::payload::{Decoder, KindReading, Payload};
 use super::preamble;
 use super::records::Records;
 use crate::Error;
-use crate::event::{Event, Family, Header, Item, Loss, LossCause, Sink};
+use crate::event::{Event, Header, Item, Loss, LossCause, Sink};
 
 /// Largest record that a file may have.
 const RECORD_MAX: u32 = 64 << 10;
@@ -75,7 +75,7 @@ pub struct Events<'a> {
 }
 
 impl Events<'_> {
-    /// The next record, as it came from the ring: a header and the body of a known kind.
+    /// The next record, as it came from a buffer: a header and the body of a known kind.
     #[inline]
     pub fn next_record(&mut self) -> Option<&[u8]> {
         self.records.next()
@@ -112,7 +112,7 @@ struct Current {
 /// A frame that is damaged is left out, and a [`Loss`] (cause [`Dropped`](LossCause::Dropped)) stands in
 /// its place, with the number of events that are missing there; the number is 0 when only other things
 /// than events are missing or when the file ends without telling it. Events of kinds that this version
-/// does not know are left out and reported in the same way, by family. [`ending`](Self::ending) tells at
+/// does not know are left out and reported in the same way, by the kind's name in the header. [`ending`](Self::ending) tells at
 /// the end whether anything is missing.
 ///
 /// Memory is bounded by the limits of a frame, whatever the file says.
@@ -351,17 +351,16 @@ impl<R: Read> Reader<R> {
                 self.events += u64::from(header.items);
                 self.latest_time = self.latest_time.max(header.last_time);
                 self.current.has_events = true;
-                let mut families = BTreeMap::new();
-                for (kind, count) in self.decoder.records().unknown() {
-                    *families.entry((kind >> 8) as u8).or_insert(0) += u64::from(count);
-                }
-                self.current.after.extend(families.into_iter().map(|(family, count)| {
+                let mut unknown: Vec<_> = self.decoder.unknown().collect();
+                unknown.sort_unstable();
+                self.current.after.extend(unknown.into_iter().map(|(number, name, count)| {
                     Item::Loss(Loss {
                         cause: LossCause::Dropped,
-                        family: (usize::from(family) < Family::COUNT).then_some(family),
+                        family: Some((number >> 8) as u8),
                         count,
                         after: header.first_time,
                         before: header.last_time,
+                        kind: Some(name),
                     })
                 }));
             }
@@ -390,7 +389,7 @@ impl<R: Read> Reader<R> {
 
     fn report(&mut self, count: u64, before: u64) {
         let cause = LossCause::Dropped;
-        let loss = Loss { cause, family: None, count, after: self.latest_time, before };
+        let loss = Loss { cause, family: None, count, after: self.latest_time, before, kind: None };
         self.current.before.push_back(Item::Loss(loss));
     }
 

@@ -333,7 +333,7 @@ mod tests {
         let mut collector = Collector::new();
         let handle = collector.add_kind(KIND, 32);
         for record in &records {
-            collector.push(handle, record);
+            collector.push_run(handle, record, record.len());
         }
         let mut payload = Vec::new();
         collector.finish(&mut payload);
@@ -356,7 +356,7 @@ mod tests {
         let kind = u16::from_le_bytes([long[KIND_AT], long[KIND_AT + 1]]);
         let mut collector = Collector::new();
         let handle = collector.add_kind(kind, long.len());
-        collector.push(handle, &long);
+        collector.push_run(handle, &long, long.len());
         let mut payload = Vec::new();
         collector.finish(&mut payload);
         let layout = RecordLayout { size: long.len(), is_known: true };

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 use std::io::Write;
+use std::mem::offset_of;
 use std::path::Path;
 
 use serde::Serialize;
-use tracer_common::event::{Kind, MAX_RECORD_SIZE};
+use tracer_common::event::{Header, Kind, MAX_RECORD_SIZE};
 
 use super::collector::Collector;
 use super::error::{CreateError, WriteError};
@@ -14,7 +15,7 @@ use super::header::FileHeader;
 use super::output::Output;
 use super::preamble;
 use crate::Error;
-use crate::event::{Event, Item, Loss, MalformedRecord, ProcessEntry, Sink, StackEntry, Summary};
+use crate::event::{Event, Item, Loss, MalformedRecord, ProcessEntry, Run, Sink, StackEntry, Summary};
 
 /// Text of a frame without events that ends it.
 const TEXT_ENOUGH: usize = 256 << 10;
@@ -22,8 +23,11 @@ const TEXT_ENOUGH: usize = 256 << 10;
 /// zstd's fastest regular level. Columns are packed so tightly that higher ones gain nothing (measured).
 const ZSTD_LEVEL: i32 = 1;
 
-/// Every so many frames of events, zstd is tried on the columns.
+/// Every so many frames of events, zstd is tried on the columns: on pieces from all over them, because the whole would
+/// cost a third of what all else does with the events of that frame.
 const ZSTD_TRIAL_PERIOD: u32 = 16;
+const ZSTD_TRIAL_PIECES: usize = 16;
+const ZSTD_TRIAL_PIECE: usize = 512;
 
 /// zstd stays on until the next trial when it leaves no more than this many quarters: it costs about half
 /// as many instructions as all the rest.
@@ -155,29 +159,43 @@ impl<W: Write> Writer<W> {
         Ok(writer)
     }
 
-    /// Takes one record as it came from the ring. Costs 130 to 220 instructions, all-in.
+    /// Takes one record as it came from a buffer.
     ///
     /// # Errors
     /// When it is no whole record of a known kind (the writer goes on then), or the output fails.
     #[inline]
     pub fn event_bytes(&mut self, record: &[u8]) -> Result<(), WriteError> {
-        let Some(([time, _, rest], _)) = record.as_chunks::<8>().0.split_first_chunk() else {
-            return Err(malformed(record));
-        };
-        let time = u64::from_le_bytes(*time);
-        let kind = usize::from(u16::from_le_bytes([rest[0], rest[1]]));
-        let entry = match self.kinds.get(kind) {
-            Some(entry) if usize::from(entry.size) == record.len() => *entry,
-            _ => return Err(malformed(record)),
+        let kind = record.get(offset_of!(Header, kind)..).and_then(<[u8]>::first_chunk);
+        let kind = kind.ok_or_else(|| malformed(record))?;
+        self.run_bytes(Run::new(u16::from_le_bytes(*kind), record.len(), record))
+    }
+
+    /// Takes several as they came from a buffer.
+    ///
+    /// # Errors
+    /// As [`event_bytes`](Self::event_bytes); the run is not taken then.
+    fn run_bytes(&mut self, run: Run<'_>) -> Result<(), WriteError> {
+        let entry = match self.kinds.get(usize::from(run.kind())) {
+            Some(entry) if usize::from(entry.size) == run.size() => *entry,
+            _ => return Err(malformed(run.bytes())),
         };
         if self.pending.count > 0 {
             self.end_lines()?;
         }
-        self.first_time = self.first_time.min(time);
-        self.last_time = self.last_time.max(time);
-        self.collector.push(entry.handle, record);
-        if self.collector.count() == frame::EVENTS_MAX {
-            self.end_events()?;
+        let mut rest = run.bytes();
+        while !rest.is_empty() {
+            let room = (frame::EVENTS_MAX - self.collector.count()) as usize;
+            let (records, later) = rest.split_at(rest.len().min(room * run.size()));
+            rest = later;
+            for record in records.chunks_exact(run.size()) {
+                let time = u64::from_le_bytes(*record.first_chunk().unwrap_or(&[0; 8]));
+                self.first_time = self.first_time.min(time);
+                self.last_time = self.last_time.max(time);
+            }
+            self.collector.push_run(entry.handle, records, run.size());
+            if self.collector.count() == frame::EVENTS_MAX {
+                self.end_events()?;
+            }
         }
         Ok(())
     }
@@ -337,15 +355,15 @@ impl<W: Write> Writer<W> {
         let mut raw = std::mem::take(&mut self.raw);
         raw.clear();
         self.collector.finish(&mut raw);
-        let trial = self.until_trial == 0;
+        if self.until_trial == 0 {
+            self.until_trial = ZSTD_TRIAL_PERIOD;
+            self.zstd_pays = self.would_zstd_pay(&raw)?;
+        }
+        self.until_trial -= 1;
         let mut codec = codec::COLUMNS;
-        if trial || self.zstd_pays {
+        if self.zstd_pays {
             self.compress(&raw)?;
-            let stored = self.frame.len() - frame::SIZE;
-            if trial {
-                self.zstd_pays = stored * 4 <= raw.len() * ZSTD_WORTH_QUARTERS;
-            }
-            if stored < raw.len() {
+            if self.frame.len() - frame::SIZE < raw.len() {
                 codec = codec::ZSTD;
             }
         }
@@ -354,7 +372,6 @@ impl<W: Write> Writer<W> {
             self.frame.resize(frame::SIZE, 0);
             self.frame.extend_from_slice(&raw);
         }
-        self.until_trial = if trial { ZSTD_TRIAL_PERIOD - 1 } else { self.until_trial - 1 };
         let header = FrameHeader {
             frame_type: FrameType::Events as u8,
             codec,
@@ -372,6 +389,15 @@ impl<W: Write> Writer<W> {
         self.end_frame(header)?;
         self.events_before += u64::from(items);
         Ok(())
+    }
+
+    /// Whether zstd makes these columns so much smaller that it is worth its cost.
+    fn would_zstd_pay(&mut self, raw: &[u8]) -> Result<bool, WriteError> {
+        let apart = (raw.len() / ZSTD_TRIAL_PIECES).max(ZSTD_TRIAL_PIECE);
+        let pieces = raw.chunks(apart).map(|chunk| &chunk[..chunk.len().min(ZSTD_TRIAL_PIECE)]);
+        let sample: Vec<u8> = pieces.flatten().copied().collect();
+        self.compress(&sample)?;
+        Ok((self.frame.len() - frame::SIZE) * 4 <= sample.len() * ZSTD_WORTH_QUARTERS)
     }
 
     /// Makes `frame` room for a header and these bytes, compressed.
@@ -413,6 +439,10 @@ impl<W: Write> Sink for Writer<W> {
     #[inline]
     fn record(&mut self, record: &[u8]) -> Result<(), Error> {
         Ok(self.event_bytes(record)?)
+    }
+
+    fn run(&mut self, run: Run<'_>) -> Result<(), Error> {
+        Ok(self.run_bytes(run)?)
     }
 
     fn item(&mut self, item: &Item) -> Result<(), Error> {

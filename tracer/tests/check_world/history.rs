@@ -75,7 +75,7 @@ impl History {
             _ => self.time,
         };
         let family = Some(family as u8);
-        let loss = Item::Loss(Loss { cause: LossCause::Lost, family, count, after, before });
+        let loss = Item::Loss(Loss { cause: LossCause::Lost, family, count, after, before, kind: None });
         self.items.insert(place, loss);
     }
 

@@ -63,6 +63,8 @@ pub fn description() -> Description {
             uffd_wp_mask: 4,
             present: Some(PresentEntryFormat {
                 pfn_mask: 0x000f_ffff_ffff_f000,
+                high_mask: 0,
+                high_shift: 0,
                 inverted_without: 1,
                 writable_mask: WRITABLE,
                 soft_dirty_mask: SOFT_DIRTY,

@@ -305,6 +305,8 @@ impl World {
         let entry = MigrationEntry { address, entry: 0, page: page_of(old), flags, order: 0, reserved: 0 };
         self.tell(Body::MigrationEntrySet(entry));
         self.tell(Body::TryToMigrate(Self::walk(old, FLAGS, 0)));
+        let removed = MigrationEntry { entry: present_entry(new), page: UNKNOWN, flags: UNKNOWN, ..entry };
+        self.tell(Body::MigrationEntryRemoved(removed));
         self.tell(Body::RemoveMigrationPte(RemoveMigrationPte {
             mm,
             address,

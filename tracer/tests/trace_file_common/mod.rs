@@ -108,7 +108,7 @@ pub fn small_header() -> FileHeader {
 }
 
 pub fn loss(count: u64, after: u64, before: u64) -> Loss {
-    Loss { cause: LossCause::Lost, family: Some(2), count, after, before }
+    Loss { cause: LossCause::Lost, family: Some(2), count, after, before, kind: None }
 }
 
 pub fn stack(id: i32) -> StackEntry {

@@ -1,57 +1,71 @@
 //! `cargo xtask bench`: what tracing costs, counted in instructions.
 //!
-//! One guest, one CPU, whose clock counts instructions. Every tracer watches `try_to_unmap` while the same
-//! work pages out the same memory; its reader runs on the same CPU.
+//! Guests with one CPU, whose clock counts instructions. Every tracer watches the one function that a work calls, and
+//! its reader runs on the same CPU.
 
-use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use serde::Serialize;
 
-use crate::guest::{Accelerator, Guest, quote};
+use crate::guest::{Accelerator, Disk, Guest, quote};
 use crate::setup::{self, Group};
 use crate::{kernel, process, workspace};
 
+mod compare;
+mod document;
 mod figures;
 mod report;
 mod seen;
 mod subject;
+mod work;
 
-use figures::Figures;
-use subject::{SUBJECTS, Subject};
+use compare::Comparison;
+use document::{Document, Inputs, Source};
+use subject::Subject;
+use work::WORKS;
 
 /// Options of `bench`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Kernel to boot: 6.12-hmm, 6.1, 6.12, or the path of a bzImage
-    #[arg(long, default_value = kernel::HMM)]
-    kernel: String,
-    /// Pages of each round
-    #[arg(long, default_value_t = 8192, value_name = "PAGES")]
-    pages: u64,
-    /// Rounds of each run
-    #[arg(long, default_value_t = 8)]
-    rounds: u32,
+    /// Kernel to boot: 6.12-hmm, latest, 6.1, 6.12, … or the path of a bzImage (may be given more than once)
+    #[arg(long, default_value = kernel::HMM, value_name = "NAME")]
+    kernel: Vec<String>,
+    /// About how many events each run causes
+    #[arg(long, default_value_t = 32_768)]
+    events: u64,
     /// How often everything is measured
     #[arg(long, default_value_t = 2)]
     passes: u32,
-    /// Few pages, once: minutes less; figures are rough, above all `after` and with it `all`
-    #[arg(long, conflicts_with_all = ["pages", "rounds", "passes"])]
+    /// Fewer events, and without --only or --work only some ways: figures are rough, above all `after` and with it
+    /// `all`
+    #[arg(long, conflicts_with = "events")]
     quick: bool,
+    /// Only these works: reclaim, fork, mlock, swiotlb
+    #[arg(long, value_name = "WORK[,…]", value_delimiter = ',')]
+    work: Vec<String>,
     /// Only what has one of these words in its name
     #[arg(long, value_name = "WORD[,…]", value_delimiter = ',')]
     only: Vec<String>,
+    /// Show what differs from these earlier figures by more than the noise; exit 1 if rmapscope is worse by more than
+    /// --limit
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
+    /// How many percent more than before is a regression
+    #[arg(long, default_value_t = 10.0, value_name = "PERCENT", requires = "compare")]
+    limit: f64,
+    /// Put the figures into this file, to be compared with; what it has of other kernels and subjects stays
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
     /// Do not build rmapscope first; what is there is measured
     #[arg(long)]
     no_build: bool,
-    /// Seconds for the whole run, boot included
+    /// Seconds for each guest, boot included
     #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
     timeout: u64,
 }
@@ -59,63 +73,21 @@ pub struct Options {
 /// How much is done.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Size {
-    pages: u64,
-    rounds: u32,
+    events: u64,
     passes: u32,
 }
 
-/// The state of the source tree; unknown without git.
-#[derive(Debug, Serialize)]
-struct Source {
-    commit: Option<String>,
-    /// Whether the tree differs from the commit.
-    modified: Option<bool>,
-}
-
-impl Source {
-    fn now() -> Self {
-        let git = |arguments: &[&str]| {
-            process::output(Command::new("git").current_dir(workspace::root()).args(arguments))
-        };
-        Self {
-            commit: git(&["rev-parse", "HEAD"]),
-            modified: git(&["status", "--porcelain"]).map(|changes| !changes.is_empty()),
-        }
-    }
-}
-
-/// What the figures come from.
-#[derive(Debug, Serialize)]
-struct Inputs {
-    date: String,
-    #[serde(flatten)]
-    source: Source,
-    /// Release, version and command line, as the guest says.
-    kernel: Vec<String>,
-    image: String,
-    #[serde(flatten)]
-    size: Size,
-    /// Version by program; nothing for one that is not there.
-    versions: BTreeMap<&'static str, Option<String>>,
-}
-
-#[derive(Serialize)]
-struct Document<'a> {
-    inputs: Inputs,
-    unit: &'static str,
-    #[serde(flatten)]
-    figures: &'a Figures,
-}
-
-/// Measures, prints the table and writes the JSON file.
+/// Measures, prints the tables and writes the JSON file.
 pub fn run(options: &Options) -> Result<u8> {
     let size = options.size()?;
-    let chosen = choose(&options.only)?;
+    let chosen = choose(options)?;
+    // Before anything is measured: it may be the file that is written in the end.
+    let earlier = options.compare.as_deref().map(Document::read).transpose()?;
     setup::ensure(&[Group::Toolchain, Group::Guest])?;
     if let Err(error) = setup::ensure(&[Group::Bench]) {
         eprintln!("xtask: some tracers cannot be compared: {error:#}");
     }
-    let image = kernel::ensure(&options.kernel)?;
+    let images = options.kernel.iter().map(|name| kernel::ensure(name)).collect::<Result<Vec<_>>>()?;
     // Before the build: the source tree may change while the guest runs.
     let source = Source::now();
     let binaries = if options.no_build {
@@ -123,41 +95,79 @@ pub fn run(options: &Options) -> Result<u8> {
     } else {
         workspace::build_programs(workspace::Profile::Release)?
     };
-    let folder = workspace::target().join("bench");
-    let programs = keep_programs(&binaries, &folder)?;
+    let place = workspace::target().join("bench");
+    let programs = keep_programs(&binaries, &place)?;
     let program = programs.join("rmapscope");
-    let script = folder.join("measure.sh");
-    fs::write(&script, shell(&folder, size, &chosen)).with_context(|| script.display().to_string())?;
-
-    eprintln!(
-        "xtask: measuring {} ways on {}, {} pages in each run, {} passes",
-        chosen.len(),
-        image.display(),
-        size.pages * u64::from(size.rounds),
-        size.passes
-    );
-    let outcome = Guest::new(&image)
-        .accelerator(Accelerator::InstructionCount)
-        .memory("1G")
-        .swap("256M")
-        .rwdir(&folder)
-        .path(&programs)
-        .timeout(Duration::from_secs(options.timeout))
-        .live(true)
-        .run(&format!("bash {}", quote(&script.to_string_lossy())))?;
-    eprintln!("xtask: the guest ran for {}", process::duration(outcome.elapsed));
-    if outcome.status != 0 {
-        bail!("measuring ended with status {}", outcome.status);
+    let mut document = Document::new();
+    for (name, image) in options.kernel.iter().zip(&images) {
+        let folder = place.join(name.replace('/', "-"));
+        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        measure(options, image, &folder, &programs, size, &chosen)?;
+        let figures = figures::read(&folder, &program, &chosen)?;
+        print!("Kernel {name}\n\n{}", report::Tables(&figures));
+        let inputs = Inputs::read(source.clone(), &folder, image, &program, size)?;
+        document.add(name, &inputs, &figures)?;
     }
-    let figures = figures::read(&folder, &program, &chosen)?;
-    print!("{}", report::Table(&figures));
-    let inputs = inputs(source, &folder, &image, &program, size)?;
-    let json = folder.join("bench.json");
-    let document = Document { inputs, unit: "guest instructions a page", figures: &figures };
-    fs::write(&json, serde_json::to_string_pretty(&document)? + "\n")
-        .with_context(|| json.display().to_string())?;
+    let json = place.join("bench.json");
+    document.write(&json)?;
     eprintln!("xtask: figures with their inputs: {}", json.display());
-    Ok(0)
+    if let Some(file) = &options.save {
+        document.save(file)?;
+        eprintln!("xtask: figures to compare with: {}", file.display());
+    }
+    let Some(earlier) = earlier else { return Ok(0) };
+    let comparison = Comparison::of(&earlier, &document, options.limit)?;
+    print!("{comparison}");
+    Ok(u8::from(comparison.is_worse()))
+}
+
+/// Boots the guests of a kernel: one for the works that need nothing, one for those that need a disk.
+fn measure(
+    options: &Options,
+    image: &Path,
+    folder: &Path,
+    programs: &Path,
+    size: Size,
+    chosen: &[Subject],
+) -> Result<()> {
+    for needs_disk in [false, true] {
+        let subjects: Vec<_> =
+            chosen.iter().filter(|subject| subject.work.needs_disk == needs_disk).copied().collect();
+        if subjects.is_empty() {
+            continue;
+        }
+        let script = folder.join(if needs_disk { "measure-disk.sh" } else { "measure.sh" });
+        fs::write(&script, shell(folder, size, &subjects)).with_context(|| script.display().to_string())?;
+        eprintln!(
+            "xtask: measuring {} ways on {}, {} events in each run, {} passes",
+            subjects.len(),
+            image.display(),
+            size.events,
+            size.passes
+        );
+        let mut guest = Guest::new(image)
+            .accelerator(Accelerator::InstructionCount)
+            .memory("1G")
+            .swap("256M")
+            .rwdir(folder)
+            .path(programs)
+            .timeout(Duration::from_secs(options.timeout))
+            .live(true);
+        if needs_disk {
+            // Where the CPU sleeps, the clock flies to the next timer: a tracer that wakes up now and then would do so
+            // at each request. And an interrupt's time is nobody's but its own thread's.
+            for argument in ["swiotlb=force", "idle=poll", "threadirqs"] {
+                guest = guest.append(argument);
+            }
+            guest = guest.disk(Disk::Nvme);
+        }
+        let outcome = guest.run(&format!("bash {}", quote(&script.to_string_lossy())))?;
+        eprintln!("xtask: the guest ran for {}", process::duration(outcome.elapsed));
+        if outcome.status != 0 {
+            bail!("measuring ended with status {}", outcome.status);
+        }
+    }
+    Ok(())
 }
 
 /// Empties `folder` and copies the programs into it: the guest runs them from this machine's file system,
@@ -171,101 +181,106 @@ fn keep_programs(binaries: &Path, folder: &Path) -> Result<PathBuf> {
         fs::copy(&from, programs.join(name))
             .with_context(|| format!("{} (leave --no-build out)", from.display()))?;
     }
+    let around = programs.join("around");
+    fs::write(&around, include_str!("bench/around.sh"))?;
+    fs::set_permissions(&around, fs::Permissions::from_mode(0o755))?;
     Ok(programs)
 }
 
 impl Options {
     fn size(&self) -> Result<Size> {
-        if self.quick {
-            return Ok(Size { pages: 4096, rounds: 4, passes: 1 });
-        }
-        ensure!(
-            self.pages >= 2 && self.rounds >= 1 && self.passes >= 1,
-            "at least 2 pages, 1 round and 1 pass are needed"
-        );
-        ensure!(self.pages <= 32_768, "the guest has room for 32768 pages");
-        Ok(Size { pages: self.pages, rounds: self.rounds, passes: self.passes })
+        let events = if self.quick { 8192 } else { self.events };
+        ensure!(events >= 4096 && self.passes >= 1, "at least 4096 events and 1 pass are needed");
+        Ok(Size { events, passes: self.passes })
     }
 }
 
-/// The subjects whose names hold one of the words.
-fn choose(words: &[String]) -> Result<Vec<&'static Subject>> {
-    let wanted =
-        |subject: &&Subject| words.is_empty() || words.iter().any(|word| subject.name.contains(word));
-    let chosen: Vec<_> = SUBJECTS.iter().filter(wanted).collect();
-    let names = || SUBJECTS.iter().map(|subject| subject.name).collect::<Vec<_>>().join(" ");
-    ensure!(!chosen.is_empty(), "nothing to measure has {} in its name: {}", words.join(" or "), names());
+/// The subjects that were asked for.
+fn choose(options: &Options) -> Result<Vec<Subject>> {
+    let Options { quick, work, only, .. } = options;
+    for name in work {
+        let names: Vec<_> = WORKS.iter().map(|work| work.name).collect();
+        ensure!(names.contains(&name.as_str()), "there is no work {name}: {}", names.join(" "));
+    }
+    let is_some_named = !work.is_empty() || !only.is_empty();
+    let wanted = |subject: &Subject| {
+        (work.is_empty() || work.iter().any(|name| name == subject.work.name))
+            && (only.is_empty() || only.iter().any(|word| subject.name().contains(word)))
+            && (is_some_named || !quick || subject.way.is_quick)
+    };
+    let mut chosen = Subject::all();
+    let names = chosen.iter().map(Subject::name).collect::<Vec<_>>().join(" ");
+    chosen.retain(wanted);
+    ensure!(!chosen.is_empty(), "nothing to measure has {} in its name: {names}", only.join(" or "));
     Ok(chosen)
 }
 
-/// The script for the guest. The first run in a boot pays for memory that later ones find ready, so one
-/// run is thrown away.
-fn shell(folder: &Path, size: Size, chosen: &[&Subject]) -> String {
-    let Size { pages, rounds, passes } = size;
+/// The script for the guest.
+fn shell(folder: &Path, size: Size, chosen: &[Subject]) -> String {
     let mut text = format!(
-        "OUT={}\nPAGES={pages}\nROUNDS={rounds}\nPASSES={passes}\n{}\nprepare\n\
-         once warm-up 1 plain {pages} {rounds} @work || cannot 'the workload fails'\n",
+        "OUT={}\nPASSES={}\n{}\nprepare\n",
         quote(&folder.to_string_lossy()),
+        size.passes,
         include_str!("bench/guest.sh")
     );
+    let mut before = None;
     for subject in chosen {
-        let words: Vec<_> = subject.words.iter().map(|word| quote(word)).collect();
-        let _ = writeln!(text, "measure {} {}", subject.name, words.join(" "));
+        let work = subject.work;
+        if before.replace(work) != Some(work) {
+            let (rounds, registers) = (work.rounds(size.events), quote(work.registers));
+            let _ = writeln!(text, "work {work} {} {} {rounds} {registers}", work.function, work.units);
+        }
+        let words: Vec<_> = subject.words().iter().map(|word| quote(word)).collect();
+        let _ = writeln!(text, "measure {} {}", subject.name(), words.join(" "));
     }
     text.push_str("exit 0\n");
     text
 }
 
-fn inputs(source: Source, folder: &Path, image: &Path, program: &Path, size: Size) -> Result<Inputs> {
-    let kernel = folder.join("kernel");
-    let kernel = fs::read_to_string(&kernel).with_context(|| kernel.display().to_string())?;
-    Ok(Inputs {
-        date: process::output(Command::new("date").args(["-u", "+%FT%TZ"])).context("date fails")?,
-        source,
-        kernel: kernel.lines().map(str::to_owned).collect(),
-        image: image.display().to_string(),
-        size,
-        versions: BTreeMap::from([
-            ("rmapscope", version(program)),
-            ("perf", version("perf")),
-            ("trace-cmd", version("trace-cmd")),
-            ("bpftrace", version("bpftrace")),
-            ("qemu", version("qemu-system-x86_64")),
-        ]),
-    })
-}
-
-/// The first line that a program says about its version. trace-cmd fails after saying it.
-fn version(program: impl AsRef<OsStr>) -> Option<String> {
-    let output = Command::new(program).arg("--version").output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
+    use clap::Parser;
+
     use super::*;
 
-    #[test]
-    fn the_script_is_valid_shell() {
-        let size = Size { pages: 2, rounds: 1, passes: 1 };
-        let text = shell(Path::new("/some where"), size, &choose(&[]).unwrap());
-        let check = Command::new("bash").args(["-n", "-c", &text]).output().expect("bash runs");
-        assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
-        assert!(
-            text.contains("measure perf-kprobe perf record -a")
-                || text.contains("measure perf-kprobe 'perf'")
-        );
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn chosen(arguments: &[&str]) -> Result<Vec<Subject>> {
+        choose(&Line::parse_from([&["bench"], arguments].concat()).options)
     }
 
     #[test]
-    fn names_are_unique_and_chosen_by_words() {
-        let mut names: Vec<_> = SUBJECTS.iter().map(|subject| subject.name).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), SUBJECTS.len());
-        let chosen = choose(&["perf".into()]).unwrap();
-        assert!(chosen.iter().all(|subject| subject.name.contains("perf")));
-        assert!(choose(&["strace".into()]).unwrap_err().to_string().contains("trace-cmd-kprobe"));
+    fn the_script_is_valid_shell() {
+        let size = Size { events: 8192, passes: 1 };
+        let text = shell(Path::new("/some where"), size, &chosen(&[]).unwrap());
+        let check = Command::new("bash").args(["-n", "-c", &text]).output().expect("bash runs");
+        assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+        let unquoted = text.replace('\'', "");
+        assert!(unquoted.contains("measure reclaim-perf-kprobe perf record -a -e rmapscope:try_to_unmap"));
+        assert!(unquoted.contains("work fork copy_page_range 256 15 destination=%di source=%si"));
+    }
+
+    #[test]
+    fn names_are_unique_and_chosen_by_words_and_works() {
+        let names = |arguments: &[&str]| -> Vec<String> {
+            chosen(arguments).unwrap().iter().map(Subject::name).collect()
+        };
+        let mut all = names(&[]);
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+        assert!(names(&["--only", "perf"]).iter().all(|name| name.contains("perf")));
+        assert_eq!(names(&["--only", "perf-kprobe", "--work", "fork"]), ["fork-perf-kprobe"]);
+        let quick = names(&["--quick"]);
+        assert!(quick.len() < count / 2 && quick.contains(&"mlock-rmapscope-fentry".to_owned()));
+        assert!(chosen(&["--only", "strace"]).unwrap_err().to_string().contains("reclaim-trace-cmd-kprobe"));
+        assert!(chosen(&["--work", "sleep"]).unwrap_err().to_string().contains("swiotlb"));
     }
 }

@@ -9,6 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::architecture::Architecture;
 use crate::setup::{self, Group};
 use crate::{kernel, process, workspace};
 
@@ -25,6 +26,9 @@ pub struct Options {
     /// planted bugs), 6.18, latest, 7.3-rt, … (may be given more than once)
     #[arg(long, value_name = "NAME")]
     kernel: Vec<String>,
+    /// Guest tests of another architecture instead: one guest of arm64 whose disk has a restricted pool
+    #[arg(long, conflicts_with_all = ["quick", "kernel"])]
+    arch: Option<Architecture>,
     /// Only tests whose name contains this; no format check, no lints
     filter: Option<String>,
 }
@@ -35,6 +39,9 @@ const GUEST_PACKAGE: &str = "rmapscope-tests";
 /// How long each parser is fuzzed (`tracer/tests/fuzz.rs`).
 const FUZZ_SECONDS: &str = "20";
 
+/// How much of a failure is said again at the end, where a log that was cut still has it.
+const LINES_OF_FAILURE: usize = 4;
+
 /// What cargo's test programs reported.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Tally {
@@ -43,13 +50,18 @@ struct Tally {
     skipped: u64,
     /// Names of the skipped tests and why.
     reasons: Vec<String>,
+    /// Names of the failed tests, each with the first lines of what it said.
+    failures: Vec<String>,
+    /// Lines still to be taken for the last of them.
+    wanted: usize,
 }
 
 /// Runs everything, also after a failure, so that one run shows all of them.
 pub fn run(options: &Options) -> Result<u8> {
     let started = Instant::now();
     let mut tally = Tally::default();
-    let checks_sources = !options.guests && options.filter.is_none();
+    let only_guests = options.guests || options.arch.is_some();
+    let checks_sources = !only_guests && options.filter.is_none();
     let licences = thread::scope(|scope| {
         // Built while packages are downloaded.
         let licences =
@@ -64,7 +76,7 @@ pub fn run(options: &Options) -> Result<u8> {
             Err(error) => tally.skip(&format!("licences and sources of dependencies: {error:#}")),
         }
     }
-    if !options.guests {
+    if !only_guests {
         on_this_machine(options, &mut tally)?;
     }
     if options.quick {
@@ -74,6 +86,9 @@ pub fn run(options: &Options) -> Result<u8> {
     }
     for reason in &tally.reasons {
         eprintln!("skipped: {reason}");
+    }
+    for failure in &tally.failures {
+        eprintln!("failed: {failure}");
     }
     eprintln!("xtask: tests: done in {}", process::duration(started.elapsed()));
     println!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
@@ -163,17 +178,27 @@ fn export_tests(filter: Option<&str>, tally: &mut Tally) -> Result<()> {
 
 /// Boots as few guests as the tests allow, two at a time.
 fn guest_tests(options: &Options, tally: &mut Tally) -> Result<()> {
-    setup::ensure(&[Group::Guest, Group::Kernel])?;
-    let named: Vec<_> = options.kernel.iter().map(|name| (name.as_str(), None)).collect();
+    let named = options.kernel.iter().map(String::as_str);
+    // What there is for another architecture is on one kernel.
+    let of_arch = options.arch.filter(|architecture| !architecture.is_native());
+    let named: Vec<_> = named.chain(of_arch.map(|_| kernel::RESTRICTED)).map(|name| (name, None)).collect();
+    let is_foreign = |name: &str| !Architecture::of_kernel(name).is_native();
+    if named.is_empty() || named.iter().any(|(name, _)| !is_foreign(name)) {
+        setup::ensure(&[Group::Guest, Group::Kernel])?;
+    }
     let mut kernels = String::new();
     for (name, only) in if named.is_empty() { kernel::TESTED.to_vec() } else { named } {
         let image = kernel::ensure(name)?;
-        // The recordings run none.
-        let selftests = if only == Some("recordings") {
+        // The recordings run none, and for other architectures there are none.
+        let selftests = if only == Some("recordings") || is_foreign(name) {
             PathBuf::new()
         } else {
             kernel::selftests::ensure(name, &image)?
         };
+        if is_foreign(name) {
+            let architecture = Architecture::of_kernel(name);
+            workspace::build_programs_for(architecture, workspace::Profile::Test)?;
+        }
         kernels.push_str(&line(name, &image, only, &selftests));
     }
     let environment = [
@@ -196,9 +221,14 @@ impl Tally {
             Ok(()) => self.passed += 1,
             Err(error) => {
                 eprintln!("xtask: {error:#}");
-                self.failed += 1;
+                self.fail(what);
             }
         }
+    }
+
+    fn fail(&mut self, what: &str) {
+        self.failed += 1;
+        self.failures.push(what.into());
     }
 
     fn skip(&mut self, reason: &str) {
@@ -238,7 +268,7 @@ impl Tally {
         if !status.success() && self.failed == failed_before {
             // Something that is not a test: it does not compile, or a test program crashed.
             eprintln!("xtask: {what} failed: {status}");
-            self.failed += 1;
+            self.fail(&format!("{what}: {status}"));
         }
         eprintln!("xtask: {what}: done in {}", process::duration(started.elapsed()));
         Ok(())
@@ -246,6 +276,23 @@ impl Tally {
 
     /// Takes one line of a test program's report.
     fn read(&mut self, line: &str) {
+        if let Some(name) = line.strip_prefix("---- ").and_then(|line| line.strip_suffix(" ----")) {
+            self.failures.push(name.trim_end_matches(" stdout").into());
+            self.wanted = LINES_OF_FAILURE;
+            return;
+        }
+        // The list of names that follows what each said.
+        if line == "failures:" || line.starts_with("test result: ") {
+            self.wanted = 0;
+        }
+        if self.wanted > 0
+            && !line.is_empty()
+            && let Some(failure) = self.failures.last_mut()
+        {
+            failure.push_str("\n  ");
+            failure.push_str(line);
+            self.wanted -= 1;
+        }
         if let Some(counts) = line.strip_prefix("test result: ") {
             for part in counts.split([';', '.']) {
                 match part.trim().split_once(' ') {
@@ -288,7 +335,16 @@ mod tests {
             tally.read(line);
         }
         assert_eq!((tally.passed, tally.failed, tally.skipped), (1, 1, 2));
+        assert_eq!(tally.failures, [""; 0]);
         assert_eq!(tally.reasons, ["a::d: needs a guest", "6.1 auto: pairs (skipped: X is not set)"]);
+    }
+
+    #[test]
+    fn failures_are_kept_with_what_they_said_first() {
+        let mut tally = Tally::default();
+        let report = "---- a::b stdout ----\n\none\ntwo\nthree\nfour\nfive\n---- 6.1 auto: pairs ----\nsix\n\nfailures:\n    a::b\n";
+        report.lines().for_each(|line| tally.read(line));
+        assert_eq!(tally.failures, ["a::b\n  one\n  two\n  three\n  four", "6.1 auto: pairs\n  six"]);
     }
 
     #[test]

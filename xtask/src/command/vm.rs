@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
+use crate::architecture::Architecture;
 use crate::guest::{Accelerator, Disk, Guest};
 use crate::setup::{self, Group};
 use crate::{kernel, workspace};
@@ -13,10 +14,13 @@ use crate::{kernel, workspace};
 /// Options of `vm`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Kernel to boot: 6.1, 6.12, 6.12-hmm, a newer one of Debian's (6.18, 7.3, 7.3-rt, latest, …), or
-    /// the path of a bzImage
-    #[arg(long, default_value = kernel::HMM)]
-    kernel: String,
+    /// Kernel to boot: 6.1, 6.12, 6.12-hmm, 6.12-arm64, 6.12-restricted-arm64, a newer one of Debian's (6.18, 7.3, 7.3-rt,
+    /// latest, …), or the path of an image; 6.12-hmm if not said, 6.12-restricted-arm64 with --arch arm64
+    #[arg(long)]
+    kernel: Option<String>,
+    /// Architecture of the guest, where no kernel says it
+    #[arg(long, conflicts_with = "kernel")]
+    arch: Option<Architecture>,
     /// Added to the kernel's command line (may be given more than once)
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
     append: Vec<String>,
@@ -38,6 +42,12 @@ pub struct Options {
     /// Attach an empty disk that does DMA
     #[arg(long, value_name = "KIND")]
     disk: Option<DiskKind>,
+    /// Give the disk a restricted DMA pool of this size (only arm64)
+    #[arg(long, value_name = "SIZE")]
+    restricted_pool: Option<String>,
+    /// The processor, as QEMU calls it (only arm64)
+    #[arg(long, value_name = "NAME")]
+    cpu: Option<String>,
     /// Switch on swap of this size on zram
     #[arg(long, value_name = "SIZE")]
     swap: Option<String>,
@@ -66,12 +76,21 @@ enum DiskKind {
 
 /// Runs the command and returns its status.
 pub fn run(options: &Options) -> Result<u8> {
-    setup::ensure(&[Group::Toolchain, Group::Guest])?;
-    let image = kernel::ensure(&options.kernel)?;
+    let name = options.kernel.as_deref().unwrap_or(match options.arch {
+        Some(Architecture::Arm64) => kernel::RESTRICTED,
+        Some(Architecture::Amd64) | None => kernel::HMM,
+    });
+    let architecture = Architecture::of_kernel(name);
+    setup::ensure(match architecture {
+        Architecture::Amd64 => &[Group::Toolchain, Group::Guest],
+        Architecture::Arm64 => &[Group::Toolchain, Group::Arm64],
+    })?;
+    let image = kernel::ensure(name)?;
+    let profile = workspace::Profile::Test;
     let binaries = if options.no_build {
-        workspace::Profile::Test.folder()
+        workspace::programs_for(architecture, profile)
     } else {
-        workspace::build_programs(workspace::Profile::Test)?
+        workspace::build_programs_for(architecture, profile)?
     };
     let outcome = guest(options, image).path(binaries).live(true).run(&shell_line(&options.command))?;
     if options.console {
@@ -103,6 +122,12 @@ fn guest(options: &Options, image: PathBuf) -> Guest {
         Some(DiskKind::Virtio) => guest.disk(Disk::Virtio),
         None => guest,
     };
+    if let Some(size) = &options.restricted_pool {
+        guest = guest.restricted_pool(size);
+    }
+    if let Some(name) = &options.cpu {
+        guest = guest.cpu(name);
+    }
     match &options.swap {
         Some(size) => guest.swap(size),
         None => guest,

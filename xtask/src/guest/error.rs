@@ -11,6 +11,9 @@ pub enum GuestError {
     /// virtme-ng is not installed.
     #[error("virtme-ng is not installed: {} does not exist\nremedy: cargo xtask setup", .0.display())]
     NoVng(PathBuf),
+    /// QEMU is not installed.
+    #[error("QEMU is not installed: there is no {0}\nremedy: cargo xtask setup")]
+    NoQemu(&'static str),
     /// The kernel image does not exist.
     #[error("no kernel image at {}\nremedy: cargo xtask setup, or --kernel with the path of a bzImage", .0.display())]
     NoKernel(PathBuf),
@@ -31,6 +34,16 @@ pub enum GuestError {
         /// The line of the panic.
         line: String,
         /// The console from the first complaint on.
+        tail: String,
+        /// The whole console.
+        console: String,
+    },
+    /// The guest did not come to its command.
+    #[error("the guest did not boot within {} s and was stopped\nits kernel's last lines:\n{tail}", after.as_secs())]
+    NotBooted {
+        /// The limit.
+        after: Duration,
+        /// End of the console.
         tail: String,
         /// The whole console.
         console: String,

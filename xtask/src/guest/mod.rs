@@ -1,4 +1,5 @@
-//! A guest: a kernel booted under QEMU by virtme-ng on this machine's own file system, for one command.
+//! A guest: a kernel booted under QEMU for one command, by virtme-ng on this machine's own file system, or on a root of
+//! its own where it is of another architecture.
 //!
 //! ```no_run
 //! use xtask::guest::{Disk, Guest};
@@ -9,7 +10,10 @@
 //! ```
 
 mod arguments;
+mod arm64;
 mod console;
+mod cpio;
+mod device_tree;
 mod error;
 mod reaper;
 mod run;
@@ -44,6 +48,9 @@ pub enum Disk {
     Virtio,
 }
 
+/// The slowest guest that booted, emulated on a busy machine, took half a minute.
+const TO_BOOT: Duration = Duration::from_secs(240);
+
 /// What a guest consists of; [`Guest::run`] boots it.
 #[derive(Clone, Debug)]
 pub struct Guest {
@@ -58,9 +65,12 @@ pub struct Guest {
     disk_megabytes: u64,
     swap: Option<String>,
     rwdirs: Vec<PathBuf>,
+    cpu: Option<String>,
+    restricted_pool: Option<String>,
     path: Vec<PathBuf>,
     environment: Vec<(String, String)>,
     timeout: Duration,
+    to_boot: Duration,
     live: bool,
 }
 
@@ -94,9 +104,12 @@ impl Guest {
             disk_megabytes: 256,
             swap: None,
             rwdirs: Vec::new(),
+            cpu: None,
+            restricted_pool: None,
             path: Vec::new(),
             environment: Vec::new(),
             timeout: Duration::from_secs(300),
+            to_boot: TO_BOOT,
             live: false,
         }
     }
@@ -155,6 +168,19 @@ impl Guest {
         self
     }
 
+    /// The processor of a guest of 64-bit Arm, as QEMU calls it (`cortex-a72` if not said).
+    pub fn cpu(mut self, name: impl Into<String>) -> Self {
+        self.cpu = Some(name.into());
+        self
+    }
+
+    /// A restricted pool of this size (`4M`) for the devices on PCI, of which the disk is one. Only machines with a device
+    /// tree have such pools: a guest of 64-bit Arm.
+    pub fn restricted_pool(mut self, size: impl Into<String>) -> Self {
+        self.restricted_pool = Some(size.into());
+        self
+    }
+
     /// A folder of this machine that the guest may write to; everything else it writes is lost.
     pub fn rwdir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.rwdirs.push(folder.into());
@@ -176,6 +202,12 @@ impl Guest {
     /// Time for the whole run, boot included (300 s if not said).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Time to come to the command; one that takes longer is booted again, twice at most (240 s if not said).
+    pub fn to_boot(mut self, time: Duration) -> Self {
+        self.to_boot = time;
         self
     }
 

@@ -9,7 +9,7 @@ use super::{Disk, Guest};
 pub const STDERR_PORT: &str = "rmapscope.stderr";
 /// Virtio-serial port behind `/dev/stderr`: a port can be opened only once at a time.
 pub const DEV_STDERR_PORT: &str = "rmapscope.dev_stderr";
-/// Virtio-serial port that carries the command's status as a decimal number.
+/// Virtio-serial port that carries a line when the guest has booted, and the command's status as a decimal number.
 pub const STATUS_PORT: &str = "rmapscope.status";
 
 /// Quotes a word for the shell.
@@ -26,6 +26,7 @@ pub fn script(guest: &Guest, command: &str, folder: &Path) -> String {
     let mut text = format!(
         "ports=/dev/virtio-ports\n\
          for _ in $(seq 200); do [ -e $ports/{STATUS_PORT} ] && break; sleep 0.05; done\n\
+         echo booted >$ports/{STATUS_PORT}\n\
          exec 2>$ports/{STDERR_PORT}\n\
          ln -sfn $ports/{DEV_STDERR_PORT} /dev/stderr\n\
          finish() {{ echo \"$1\" >$ports/{STATUS_PORT}; exit \"$1\"; }}\n\
@@ -46,7 +47,7 @@ pub fn script(guest: &Guest, command: &str, folder: &Path) -> String {
     );
     // xtask::kernel puts it among the modules of kernels that can have it; others have none, or have it built in.
     text.push_str(
-        "if modprobe -q -n test_hmm; then modprobe test_hmm || cannot 'test_hmm cannot be loaded'; fi\n",
+        "if modprobe -q -n test_hmm 2>/dev/null; then modprobe test_hmm || cannot 'test_hmm cannot be loaded'; fi\n",
     );
     if let Some(disk) = guest.disk {
         let (module, device) = match disk {

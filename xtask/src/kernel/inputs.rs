@@ -6,6 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::build::Recipe;
+use crate::architecture::Architecture;
 use crate::prerequisite::Missing;
 use crate::{process, workspace};
 
@@ -26,10 +28,10 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Reads the inputs of `6.12-hmm`.
-    pub fn read() -> Result<Self> {
+    /// Reads the inputs of a kernel that is built here.
+    pub fn read(recipe: &Recipe) -> Result<Self> {
         let folder = workspace::root().join("tests/kernels");
-        let config = folder.join("6.12-hmm.config");
+        let config = folder.join(format!("{}.config", recipe.name));
         let patches = patches(&folder.join("patches"))?;
         let source_version =
             process::output(Command::new("dpkg-query").args(["-W", "-f=${Version}", PACKAGE]))
@@ -37,7 +39,7 @@ impl Inputs {
                 .ok_or_else(|| {
                     Missing::new(format!("Debian's package {PACKAGE} is not installed"), "cargo xtask setup")
                 })?;
-        let compiler = compiler()?;
+        let compiler = compiler_for(recipe.architecture)?;
 
         let mut hash = Hash::new();
         hash.add(source_version.as_bytes());
@@ -51,8 +53,21 @@ impl Inputs {
 
 /// Version of gcc.
 pub fn compiler() -> Result<String> {
-    process::output(Command::new("gcc").args(["-dumpfullversion"]))
-        .ok_or_else(|| Missing::new("gcc is not installed", "cargo xtask setup").into())
+    version_of("gcc")
+}
+
+/// Version of the compiler for an architecture; of another one with its name.
+fn compiler_for(architecture: Architecture) -> Result<String> {
+    if architecture.is_native() {
+        return compiler();
+    }
+    let program = format!("{}gcc", architecture.cross_prefix());
+    Ok(format!("{program} {}", version_of(&program)?))
+}
+
+fn version_of(compiler: &str) -> Result<String> {
+    process::output(Command::new(compiler).args(["-dumpfullversion"]))
+        .ok_or_else(|| Missing::new(format!("{compiler} is not installed"), "cargo xtask setup").into())
 }
 
 fn patches(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -1,5 +1,6 @@
 //! The kernels that guests boot.
 
+mod arm64;
 mod build;
 mod inputs;
 mod progress;
@@ -7,7 +8,6 @@ mod release;
 pub mod selftests;
 mod source;
 mod stock;
-mod suite;
 mod test_hmm;
 
 use std::fs;
@@ -19,20 +19,33 @@ use crate::prerequisite::Missing;
 use crate::setup::{self, Group};
 use release::{Release, ShortName};
 
-pub use build::ensure as ensure_hmm;
+pub use arm64::modules_of;
+
+/// The image of `6.12-hmm`, built if it must be.
+pub fn ensure_hmm() -> Result<PathBuf> {
+    build::ensure(&build::TEST_HMM)
+}
 
 /// The kernels that `cargo xtask test` boots if none is named, and for what (the guest tests' configurations). A
 /// kernel that is named gets every configuration; all of them on every kernel take hours in emulated guests.
-pub const TESTED: [(&str, Option<&str>); 3] =
-    [(LATEST, Some("recordings,verdicts")), (HMM, Some("mutants")), ("6.1", Some("recordings,verdicts"))];
+pub const TESTED: [(&str, Option<&str>); 3] = [
+    (LATEST, Some("recordings,verdicts,many-cpus")),
+    (HMM, Some("mutants")),
+    ("6.1", Some("recordings,verdicts")),
+];
 /// The newest kernel of Debian's archive, with `test_hmm` as a module.
 pub const LATEST: &str = "latest";
 /// The kernel with `test_hmm` that is built here.
 pub const HMM: &str = "6.12-hmm";
 
+/// The kernel for 64-bit Arm with restricted pools and `test_hmm` that is built here.
+pub const RESTRICTED: &str = "6.12-restricted-arm64";
+/// Debian 12's own kernel for 64-bit Arm.
+pub const ARM64: &str = "6.12-arm64";
+
 /// What `--kernel` takes, for people.
-pub const KINDS: &str =
-    "6.1, 6.12, 6.12-hmm, a newer one of Debian's (6.18, 7.3, 7.3-rt, latest, …) or the path of a bzImage";
+pub const KINDS: &str = "6.1, 6.12, 6.12-hmm, 6.12-arm64, 6.12-restricted-arm64, a newer one of Debian's (6.18, 7.3, \
+                         7.3-rt, latest, …) or the path of an image";
 
 /// The image of a kernel, made ready: `6.1` and `6.12` are Debian 12's own, installed in `/boot`; `6.12-hmm` is
 /// built here; `7.3`, `7.3-rt` or `latest` is unpacked from a newer suite of Debian's archive; anything else is the
@@ -43,6 +56,14 @@ pub fn ensure(name: &str) -> Result<PathBuf> {
         HMM => {
             setup::ensure(&[Group::Kernel])?;
             ensure_hmm()
+        }
+        RESTRICTED => {
+            setup::ensure(&[Group::Kernel, Group::Arm64])?;
+            build::ensure(&build::RESTRICTED_POOLS)
+        }
+        ARM64 => {
+            setup::ensure(&[Group::Stock, Group::Arm64])?;
+            arm64::ensure()
         }
         other => match ShortName::parse(other) {
             Some(name) => stock::ensure(&name),
@@ -59,7 +80,7 @@ pub fn ensure_latest() -> Result<PathBuf> {
         Err(error) => error,
     };
     eprintln!("xtask: the newest kernel cannot be had: {error:#}");
-    if let Some(image) = build::built() {
+    if let Some(image) = build::built(&build::TEST_HMM) {
         eprintln!("xtask: going on with {HMM}, which is built");
         return Ok(image);
     }
@@ -69,10 +90,15 @@ pub fn ensure_latest() -> Result<PathBuf> {
     ensure("6.12")
 }
 
+/// The configuration beside an image, where it was kept.
+pub fn configuration_of(image: &Path) -> Option<PathBuf> {
+    Some(image.parent()?.join("config")).filter(|file| file.is_file())
+}
+
 /// Whether there is `test_hmm` on the kernel of an image: built in, or among its modules.
 pub fn has_test_driver(image: &Path) -> bool {
     let Some(folder) = image.parent() else { return false };
-    let config = fs::read_to_string(folder.join("config")).unwrap_or_default();
+    let config = configuration_of(image).and_then(|file| fs::read_to_string(file).ok()).unwrap_or_default();
     config.lines().any(|line| line == "CONFIG_TEST_HMM=y") || folder.join(test_hmm::PLACE).exists()
 }
 

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 
 use super::inputs::Hash;
 use super::release::{Release, ShortName};
-use super::suite::Suite;
 use super::test_hmm;
+use crate::archive::Suite;
 use crate::prerequisite::Missing;
 use crate::setup::{self, Group};
 use crate::{cache, process};
@@ -50,7 +50,7 @@ const NEEDLESS: [&str; 24] = [
 /// The image, downloaded if the archive has a newer one than the cache.
 pub fn ensure(name: &ShortName) -> Result<PathBuf> {
     setup::ensure(&[Group::Stock])?;
-    let suite = Suite::open()?;
+    let suite = Suite::newer_kernels()?;
     let release = choose(name, &suite)?;
     let packages = packages(&release, &suite)?;
     let driver = test_hmm::Packages::of(&release, &suite)?;

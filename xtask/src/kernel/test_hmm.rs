@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::progress;
 use super::release::Release;
-use super::suite::Suite;
+use crate::archive::Suite;
 use crate::process;
 
 /// The libraries of the suite that the headers' own programs (modpost, objtool) are linked with.

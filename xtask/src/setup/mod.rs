@@ -1,5 +1,6 @@
 //! What this machine needs, in groups, so that a plain build needs only the toolchain.
 
+pub mod arm64;
 mod bpf_linker;
 pub mod cargo_deny;
 mod cargo_tool;
@@ -13,6 +14,7 @@ use std::thread;
 use anyhow::Result;
 use clap::ValueEnum;
 
+use crate::emulator;
 use crate::prerequisite::Missing as Prerequisite;
 
 /// Things that are needed together.
@@ -28,6 +30,8 @@ pub enum Group {
     Stock,
     /// Building the kernel 6.12-hmm
     Kernel,
+    /// Building and booting for 64-bit Arm: compilers, QEMU
+    Arm64,
     /// Opening HTML reports: Chromium
     Browser,
     /// Checking the licences and sources of dependencies: cargo-deny
@@ -38,12 +42,13 @@ pub enum Group {
 
 impl Group {
     /// All groups.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Toolchain,
         Self::Guest,
         Self::Installed,
         Self::Stock,
         Self::Kernel,
+        Self::Arm64,
         Self::Browser,
         Self::Licences,
         Self::Bench,
@@ -57,6 +62,7 @@ impl Group {
             Self::Installed => "installed",
             Self::Stock => "stock",
             Self::Kernel => "kernel",
+            Self::Arm64 => "arm64",
             Self::Browser => "browser",
             Self::Licences => "licences",
             Self::Bench => "bench",
@@ -131,8 +137,27 @@ pub fn ensure(groups: &[Group]) -> Result<()> {
         if missing.cargo_deny {
             cargo_deny::install()?;
         }
+        if groups.contains(&Group::Guest) {
+            emulator();
+        }
+        if groups.contains(&Group::Arm64) {
+            arm64::ensure()?;
+        }
         virtme.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// Guests boot with the machine's own QEMU too, only slower.
+fn emulator() {
+    if packages::are_of_debian_12()
+        && emulator::is_wanted()
+        && let Err(error) = emulator::fetch()
+    {
+        eprintln!(
+            "xtask: Debian's newer QEMU cannot be had: {error:#}\n\
+             xtask: guests run with one thread for all their CPUs, which is slower"
+        );
+    }
 }
 
 /// Installs the Debian packages among what these groups lack.

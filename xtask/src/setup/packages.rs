@@ -22,9 +22,18 @@ const INSTALLED: [&str; 2] = ["linux-image-amd64", "linux-image-6.12-amd64"];
 const STOCK: [&str; 5] = ["debian-archive-keyring", "gcc", "kmod", "make", "xz-utils"];
 
 /// virtme-ng boots stock kernels from an initramfs around a static busybox (it asks file(1) whether it is one),
-/// for which it unpacks their modules (xz); udev finds the guest's devices.
-const GUEST: [&str; 8] =
-    ["qemu-system-x86", "busybox-static", "file", "kmod", "udev", "python3-venv", "util-linux", "xz-utils"];
+/// for which it unpacks their modules (xz); udev finds the guest's devices. Tests type into the screen of tmux.
+const GUEST: [&str; 9] = [
+    "qemu-system-x86",
+    "busybox-static",
+    "file",
+    "kmod",
+    "udev",
+    "python3-venv",
+    "tmux",
+    "util-linux",
+    "xz-utils",
+];
 
 /// The kernel, and (libcap, libnuma, liburing, the C library) the selftests.
 const KERNEL: [&str; 20] = [
@@ -50,10 +59,21 @@ const KERNEL: [&str; 20] = [
     "zstd",
 ];
 
+/// Compilers and an emulator for 64-bit Arm, and what changes a guest's device tree.
+const ARM64: [&str; 6] = [
+    "qemu-system-arm",
+    "gcc-aarch64-linux-gnu",
+    "libc6-dev-arm64-cross",
+    "device-tree-compiler",
+    "debian-archive-keyring",
+    "kmod",
+];
+
 /// A browser for the HTML report, and what drives it.
 const BROWSER: [&str; 2] = ["chromium", "chromium-driver"];
 
-const BENCH: [&str; 5] = ["bpftrace", "linux-perf", "trace-cmd", "bpftool", "time"];
+/// Of BCC's tools those of libbpf-tools: bpfcc-tools needs a compiler's and the kernel's headers in the guest.
+const BENCH: [&str; 6] = ["bpftrace", "libbpf-tools", "linux-perf", "trace-cmd", "bpftool", "time"];
 
 /// Packages that these groups want and that are not installed, each once. `bpf_linker` says whether
 /// bpf-linker is going to be built.
@@ -73,6 +93,11 @@ pub fn missing(groups: &[Group], bpf_linker: bool) -> Result<Vec<&'static str>> 
             Group::Installed => wanted.extend(INSTALLED),
             Group::Stock => wanted.extend(STOCK),
             Group::Kernel => wanted.extend(KERNEL),
+            Group::Arm64 => {
+                wanted.extend(ARM64);
+                // The standard library for it is of the version of this compiler.
+                wanted.extend(EBPF_COMPILER);
+            }
             Group::Browser => wanted.extend(BROWSER),
             // Built from crates.io, with what builds everything else.
             Group::Licences => {}
@@ -100,10 +125,14 @@ fn nightly_has_source() -> bool {
     })
 }
 
+/// Whether this machine takes Debian 12's packages.
+pub fn are_of_debian_12() -> bool {
+    is_debian_12(&fs::read_to_string("/etc/os-release").unwrap_or_default())
+}
+
 /// Why packages cannot be installed here.
 pub fn obstacle() -> Option<String> {
-    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    if !is_debian_12(&release) {
+    if !are_of_debian_12() {
         return Some("this is not Debian 12".into());
     }
     match process::output(Command::new("id").arg("-u")).as_deref() {

@@ -9,7 +9,7 @@ use clap::Args;
 use super::super::contiguous::HUGE_PAGE;
 use super::super::fact::Facts;
 use super::super::memory::{Memory, PAGE_SIZE};
-use super::super::system::{compact_memory, drop_page_cache};
+use super::super::system::{compact_memory_elsewhere, drop_page_cache};
 
 /// Pages of a huge one.
 pub(super) const PAGES: usize = HUGE_PAGE / PAGE_SIZE;
@@ -67,8 +67,9 @@ pub(super) struct HugeMemory {
 
 impl HugeMemory {
     /// A mapping of huge pages. Where no memory is left in one piece, it is made: the page cache gives its pages up,
-    /// and those that are left move together.
+    /// and those that are left move together. Another process moves them: what this one does is counted.
     fn filled(folios: usize) -> anyhow::Result<Self> {
+        let _faults = FaultsWithoutCompaction::begin()?;
         let mut huge = 0;
         for _ in 0..TRIES {
             let memory = Memory::map_aligned(folios * PAGES, HUGE_PAGE)?;
@@ -83,7 +84,7 @@ impl HugeMemory {
             }
             drop(memory);
             drop_page_cache()?;
-            compact_memory()?;
+            compact_memory_elsewhere()?;
         }
         bail!("the kernel gave {huge} huge pages of {folios}; too little memory is in one piece")
     }
@@ -156,6 +157,37 @@ impl HugeMemory {
     }
 }
 
+/// While it lives, a fault that finds no huge page gives a small one, and does not move other pages together itself.
+#[derive(Debug)]
+struct FaultsWithoutCompaction {
+    before: String,
+}
+
+impl FaultsWithoutCompaction {
+    const FILE: &str = "/sys/kernel/mm/transparent_hugepage/defrag";
+
+    fn begin() -> anyhow::Result<Self> {
+        let choices = fs::read_to_string(Self::FILE).with_context(|| {
+            format!("cannot read {} (this kernel has no transparent huge pages)", Self::FILE)
+        })?;
+        let before = chosen(&choices).with_context(|| format!("{} says {choices}", Self::FILE))?.to_owned();
+        fs::write(Self::FILE, "never").with_context(|| format!("cannot write {}", Self::FILE))?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for FaultsWithoutCompaction {
+    fn drop(&mut self) {
+        // What was read there can be written there; if not, the file stays as it is, and nothing else depends on it.
+        let _ = fs::write(Self::FILE, &self.before);
+    }
+}
+
+/// The word in brackets of `always defer [madvise] never`.
+fn chosen(choices: &str) -> Option<&str> {
+    Some(choices.split_once('[')?.1.split_once(']')?.0)
+}
+
 /// The first address of a line of maps or smaps that begins a VMA.
 fn beginning(line: &str) -> Option<u64> {
     let (begin, _) = line.split_once('-')?;
@@ -179,6 +211,12 @@ fn huge_bytes(smaps: &str, range: &std::ops::Range<u64>) -> anyhow::Result<usize
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn choice_in_brackets() {
+        assert_eq!(chosen("always defer defer+madvise [madvise] never\n"), Some("madvise"));
+        assert_eq!(chosen("always never\n"), None);
+    }
 
     #[test]
     fn huge_pages_of_a_range() {

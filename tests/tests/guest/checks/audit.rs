@@ -4,17 +4,42 @@ use anyhow::{Context, ensure};
 use rmapscope_tests::workload::Fact;
 use serde_json::Value;
 
-use super::{Applies, Check, Run, once};
+use super::{Applies, Check, Run, names, once};
 use crate::kernels::has_test_driver;
 use crate::recording::Session;
 
 pub const CHECKS: &[Check] = &[
-    Check { name: "audit shows markers", applies: any_kernel, judge: markers },
-    Check { name: "audit finds nothing where nothing is", applies: any_kernel, judge: nothing },
-    Check { name: "audit says what it may not see", applies: any_kernel, judge: not_allowed },
-    Check { name: "audit watches migration entries come and go", applies: once, judge: watch },
-    Check { name: "audit shows exclusive pages", applies: test_driver, judge: exclusive },
-    Check { name: "audit shows pages of the device", applies: test_driver, judge: device },
+    Check { name: "audit shows markers", applies: any_kernel, sessions: &["audit-marked"], judge: markers },
+    Check {
+        name: "audit finds nothing where nothing is",
+        applies: any_kernel,
+        sessions: &["audit-all"],
+        judge: nothing,
+    },
+    Check {
+        name: "audit says what it may not see",
+        applies: any_kernel,
+        sessions: &["audit-unprivileged", "audit-nobody"],
+        judge: not_allowed,
+    },
+    Check {
+        name: "audit watches migration entries come and go",
+        applies: once,
+        sessions: &["audit-watch"],
+        judge: watch,
+    },
+    Check {
+        name: "audit shows exclusive pages",
+        applies: test_driver,
+        sessions: &names(EXCLUSIVE),
+        judge: exclusive,
+    },
+    Check {
+        name: "audit shows pages of the device",
+        applies: test_driver,
+        sessions: &["audit-device"],
+        judge: device,
+    },
 ];
 
 /// Once on each kernel, also on one that is locked down.
@@ -128,10 +153,12 @@ fn watch(run: &Run<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Sessions with exclusive entries, and of which kind.
+const EXCLUSIVE: [(&str, &str); 2] =
+    [("audit-exclusive", "device_exclusive_write"), ("audit-exclusive-read", "device_exclusive_read")];
+
 fn exclusive(run: &Run<'_>) -> anyhow::Result<()> {
-    for (name, kind) in
-        [("audit-exclusive", "device_exclusive_write"), ("audit-exclusive-read", "device_exclusive_read")]
-    {
+    for (name, kind) in EXCLUSIVE {
         let session = run.session(name)?;
         if session.file("skipped").exists() {
             continue;

@@ -8,18 +8,35 @@ use crate::recording::Session;
 use crate::verdict::Verdict;
 
 pub const CHECKS: &[Check] = &[
-    Check { name: "exclusive ping-pong is diagnosed", applies: healthy_with_test_driver, judge: ping_pong },
+    Check {
+        name: "exclusive ping-pong is diagnosed",
+        applies: healthy_with_test_driver,
+        sessions: &["exclusive-ping-pong"],
+        judge: ping_pong,
+    },
     Check {
         name: "exclusive pages that block migration are diagnosed",
         // Since 6.15 they are mapped and migrate like others.
         applies: healthy_once,
+        sessions: &["exclusive-blocks-migration"],
         judge: blocked_migration,
     },
-    Check { name: "walks over thousands of VMAs are diagnosed", applies: healthy, judge: long_walk },
-    Check { name: "a full pool of bounce buffers is diagnosed", applies: little_room, judge: full_pool },
+    Check {
+        name: "walks over thousands of VMAs are diagnosed",
+        applies: healthy,
+        sessions: &["long-rmap-walk"],
+        judge: long_walk,
+    },
+    Check {
+        name: "a full pool of bounce buffers is diagnosed",
+        applies: little_room,
+        sessions: &["swiotlb-full"],
+        judge: full_pool,
+    },
     Check {
         name: "exclusive pages that keep memory online are diagnosed",
         applies: little_room,
+        sessions: &["exclusive-blocks-migration"],
         judge: blocked_migration,
     },
 ];

@@ -2,26 +2,66 @@
 
 use anyhow::ensure;
 
-use super::{Check, Run, always, once};
+use super::{Check, Run, always, names, once};
 use crate::recording::Session;
 
 pub const CHECKS: &[Check] = &[
-    Check { name: "the command's status is passed on", applies: always, judge: command_status },
-    Check { name: "SIGINT and SIGTERM end a session in order", applies: always, judge: signals },
-    Check { name: "SIGHUP ends a session, unless it was ignored before", applies: always, judge: hangup },
+    Check {
+        name: "the command's status is passed on",
+        applies: always,
+        sessions: &["status-0", "status-7", "status-kill", "duration", "status-not-found"],
+        judge: command_status,
+    },
+    Check {
+        name: "SIGINT and SIGTERM end a session in order",
+        applies: always,
+        sessions: &["signal-INT", "signal-TERM"],
+        judge: signals,
+    },
+    Check {
+        name: "SIGHUP ends a session, unless it was ignored before",
+        applies: always,
+        sessions: &["nohup", "hangup"],
+        judge: hangup,
+    },
     Check {
         name: "a session raises the limit on open files, not its command's",
         applies: always,
+        sessions: &["few-files-for-now"],
         judge: few_files,
     },
-    Check { name: "SIGKILL leaves a readable file", applies: always, judge: killed },
-    Check { name: "a full disk leaves a readable file", applies: once, judge: disk_full },
-    Check { name: "bad input is refused with cause and remedy", applies: once, judge: bad_input },
+    Check {
+        name: "SIGKILL leaves a readable file",
+        applies: always,
+        sessions: &["signal-KILL"],
+        judge: killed,
+    },
+    Check {
+        name: "a full disk leaves a readable file",
+        applies: once,
+        sessions: &["disk-full"],
+        judge: disk_full,
+    },
+    Check {
+        name: "bad input is refused with cause and remedy",
+        applies: once,
+        sessions: &names(BAD_INPUT),
+        judge: bad_input,
+    },
     Check {
         name: "without privilege, or open files, nothing is recorded",
         applies: once,
+        sessions: &["few-files", "no-privilege"],
         judge: no_privilege,
     },
+];
+
+/// Sessions that are refused, and what the message names.
+const BAD_INPUT: [(&str, &str); 4] = [
+    ("unknown-event", "nonsense"),
+    ("unknown-pid", "4194303"),
+    ("unwritable", "/proc/no/such/folder"),
+    ("ring-too-large", "ring"),
 ];
 
 fn command_status(run: &Run<'_>) -> anyhow::Result<()> {
@@ -38,11 +78,7 @@ fn command_status(run: &Run<'_>) -> anyhow::Result<()> {
 
 fn signals(run: &Run<'_>) -> anyhow::Result<()> {
     for name in ["signal-INT", "signal-TERM"] {
-        let session = run.session(name)?;
-        session.expect_status(0)?;
-        let recording = session.recording()?;
-        recording.check_complete()?;
-        session.check_counts(&recording, &["mlock_folio", "munlock_folio", "mlock_fixup"])?;
+        run.complete(name, &["mlock_folio", "munlock_folio", "mlock_fixup"])?;
     }
     Ok(())
 }
@@ -52,11 +88,7 @@ fn hangup(run: &Run<'_>) -> anyhow::Result<()> {
     ended.expect_status(0)?;
     let reason = ended.recording()?.summary()?["reason"].clone();
     ensure!(reason == "SIGHUP", "it ended by {reason}");
-    let session = run.session("nohup")?;
-    session.expect_status(0)?;
-    let recording = session.recording()?;
-    recording.check_complete()?;
-    session.check_counts(&recording, &["mlock_folio", "munlock_folio", "mlock_fixup"])
+    run.complete("nohup", &["mlock_folio", "munlock_folio", "mlock_fixup"]).map(drop)
 }
 
 fn few_files(run: &Run<'_>) -> anyhow::Result<()> {
@@ -86,12 +118,7 @@ fn disk_full(run: &Run<'_>) -> anyhow::Result<()> {
 }
 
 fn bad_input(run: &Run<'_>) -> anyhow::Result<()> {
-    for (name, named) in [
-        ("unknown-event", "nonsense"),
-        ("unknown-pid", "4194303"),
-        ("unwritable", "/proc/no/such/folder"),
-        ("ring-too-large", "ring"),
-    ] {
+    for (name, named) in BAD_INPUT {
         let session = run.session(name)?;
         session.expect_status(2)?;
         explains_itself(&session, named)?;

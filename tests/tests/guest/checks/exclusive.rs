@@ -8,37 +8,50 @@ use super::{Check, Run, with_test_driver};
 use crate::recording::{Recording, Session};
 
 pub const CHECKS: &[Check] = &[
-    Check { name: "exclusive pages revoked by CPU access", applies: with_test_driver, judge: fault },
+    Check {
+        name: "exclusive pages revoked by CPU access",
+        applies: with_test_driver,
+        sessions: &["exclusive-fault"],
+        judge: fault,
+    },
     Check {
         name: "fork restores exclusive pages in the parent only",
         applies: with_test_driver,
+        sessions: &["exclusive-fork"],
         judge: fork,
     },
-    Check { name: "munmap of exclusive pages restores nothing", applies: with_test_driver, judge: munmap },
+    Check {
+        name: "munmap of exclusive pages restores nothing",
+        applies: with_test_driver,
+        sessions: &["exclusive-munmap"],
+        judge: munmap,
+    },
     Check {
         name: "exclusive pages leave and join the mlocked pages",
         applies: with_test_driver,
+        sessions: &["exclusive-mlock"],
         judge: mlock,
     },
-    Check { name: "exclusive entries moved and write-protected", applies: with_test_driver, judge: moved },
-    Check { name: "pages migrated to the device and back", applies: with_test_driver, judge: device_memory },
+    Check {
+        name: "exclusive entries moved and write-protected",
+        applies: with_test_driver,
+        sessions: &["exclusive-move"],
+        judge: moved,
+    },
+    Check {
+        name: "pages migrated to the device and back",
+        applies: with_test_driver,
+        sessions: &["hmm-migrate"],
+        judge: device_memory,
+    },
 ];
-
-fn complete(run: &Run<'_>, name: &str, events: &[&str]) -> anyhow::Result<(Session, Recording)> {
-    let session = run.session(name)?;
-    session.expect_status(0)?;
-    let recording = session.recording()?;
-    recording.check_complete()?;
-    session.check_counts(&recording, events)?;
-    Ok((session, recording))
-}
 
 fn fault(run: &Run<'_>) -> anyhow::Result<()> {
     let mut events = vec!["make_device_exclusive", "exclusive_page", "restore_exclusive", "exclusive_fault"];
     if walks_to_make_exclusive(run, "exclusive-fault")? {
         events.push("exclusive_vma");
     }
-    let (session, recording) = complete(run, "exclusive-fault", &events)?;
+    let (session, recording) = run.complete("exclusive-fault", &events)?;
     let frames = frames(&session)?;
     for event in recording.of("exclusive_page") {
         let address = event.number("address")?;
@@ -82,8 +95,7 @@ fn sum(recording: &Recording, event: &str, field: &str) -> anyhow::Result<u64> {
 }
 
 fn fork(run: &Run<'_>) -> anyhow::Result<()> {
-    let (session, recording) = complete(
-        run,
+    let (session, recording) = run.complete(
         "exclusive-fork",
         &["exclusive_page", "restore_exclusive", "copy_page_range", "exclusive_fault"],
     )?;
@@ -111,17 +123,17 @@ fn fork(run: &Run<'_>) -> anyhow::Result<()> {
 }
 
 fn munmap(run: &Run<'_>) -> anyhow::Result<()> {
-    complete(run, "exclusive-munmap", &["exclusive_page", "restore_exclusive", "exclusive_fault"]).map(drop)
+    run.complete("exclusive-munmap", &["exclusive_page", "restore_exclusive", "exclusive_fault"]).map(drop)
 }
 
 fn mlock(run: &Run<'_>) -> anyhow::Result<()> {
     let events = ["exclusive_page", "restore_exclusive", "mlock_folio", "munlock_folio", "mlock_fixup"];
-    complete(run, "exclusive-mlock", &events).map(drop)
+    run.complete("exclusive-mlock", &events).map(drop)
 }
 
 fn moved(run: &Run<'_>) -> anyhow::Result<()> {
     let (session, recording) =
-        complete(run, "exclusive-move", &["exclusive_page", "restore_exclusive", "exclusive_fault"])?;
+        run.complete("exclusive-move", &["exclusive_page", "restore_exclusive", "exclusive_fault"])?;
     let frames: BTreeSet<u64> = frames(&session)?.into_values().collect();
     let write_protected = if walks_to_make_exclusive(run, "exclusive-move")? {
         "device_exclusive_read"
@@ -139,7 +151,7 @@ fn moved(run: &Run<'_>) -> anyhow::Result<()> {
 fn device_memory(run: &Run<'_>) -> anyhow::Result<()> {
     let events =
         ["migrate_vma_setup", "migration_entry_set", "migration_entry_removed", "remove_migration_pte"];
-    let (session, recording) = complete(run, "hmm-migrate", &events)?;
+    let (session, recording) = run.complete("hmm-migrate", &events)?;
     let pages = session.pages()?.1.len() as u64;
     let collected = sum(&recording, "migrate_vma_setup", "collected")?;
     ensure!(collected == 2 * pages, "{collected} pages collected instead of {}", 2 * pages);

@@ -2,56 +2,67 @@
 
 use anyhow::ensure;
 
-use super::{Check, Run, healthy_once, mutants};
+use super::{Check, Run, healthy_once, mutants, names};
 use crate::verdict::Verdict;
 
 pub const CHECKS: &[Check] = &[
     Check {
         name: "exit codes of a kernel that keeps its rules",
         applies: healthy_once,
+        sessions: &names(WITHOUT_VIOLATION),
         judge: without_violation,
     },
-    Check { name: "exit codes of a kernel that breaks one", applies: mutants, judge: with_violation },
-    Check { name: "a signal ends the check with its verdict", applies: healthy_once, judge: interrupted },
-    Check { name: "the first violation ends the check on request", applies: mutants, judge: fail_fast },
+    Check {
+        name: "exit codes of a kernel that breaks one",
+        applies: mutants,
+        sessions: &names(WITH_VIOLATION),
+        judge: with_violation,
+    },
+    Check {
+        name: "a signal ends the check with its verdict",
+        applies: healthy_once,
+        sessions: &["interrupted"],
+        judge: interrupted,
+    },
+    Check {
+        name: "the first violation ends the check on request",
+        applies: mutants,
+        sessions: &["violated-fail-fast"],
+        judge: fail_fast,
+    },
 ];
 
+/// Sessions and their exit codes.
+const WITHOUT_VIOLATION: [(&str, i32); 18] = [
+    ("bisect-pass", 0),
+    ("bisect-loss", 125),
+    ("bisect-no-command", 128),
+    ("bisect-usage", 128),
+    ("bisect-no-privilege", 125),
+    ("kselftest-pass", 0),
+    ("kselftest-loss", 1),
+    ("kselftest-loss-skip", 4),
+    ("kselftest-no-privilege", 4),
+    ("loss-warn", 0),
+    ("loss-ignore", 0),
+    ("missing-warn", 0),
+    ("missing-ignore", 0),
+    ("no-command", 2),
+    ("no-privilege", 4),
+    ("command-fails", 0),
+    ("command-must-succeed", 3),
+    ("usage", 2),
+];
+
+const WITH_VIOLATION: [(&str, i32); 4] =
+    [("violated-bisect", 1), ("violated-kselftest", 1), ("violated-other-rule", 0), ("violated-loss", 1)];
+
 fn without_violation(run: &Run<'_>) -> anyhow::Result<()> {
-    expect(
-        run,
-        &[
-            ("bisect-pass", 0),
-            ("bisect-loss", 125),
-            ("bisect-no-command", 128),
-            ("bisect-usage", 128),
-            ("bisect-no-privilege", 125),
-            ("kselftest-pass", 0),
-            ("kselftest-loss", 1),
-            ("kselftest-loss-skip", 4),
-            ("kselftest-no-privilege", 4),
-            ("loss-warn", 0),
-            ("loss-ignore", 0),
-            ("missing-warn", 0),
-            ("missing-ignore", 0),
-            ("no-command", 2),
-            ("no-privilege", 4),
-            ("command-fails", 0),
-            ("command-must-succeed", 3),
-            ("usage", 2),
-        ],
-    )
+    expect(run, &WITHOUT_VIOLATION)
 }
 
 fn with_violation(run: &Run<'_>) -> anyhow::Result<()> {
-    expect(
-        run,
-        &[
-            ("violated-bisect", 1),
-            ("violated-kselftest", 1),
-            ("violated-other-rule", 0),
-            ("violated-loss", 1),
-        ],
-    )
+    expect(run, &WITH_VIOLATION)
 }
 
 fn expect(run: &Run<'_>, statuses: &[(&str, i32)]) -> anyhow::Result<()> {

@@ -11,15 +11,22 @@ pub const CHECKS: &[Check] = &[
     Check {
         name: "huge pages",
         applies: healthy,
+        sessions: &["huge"],
         judge: |run| workloads(run, "huge", &["migration-entry-locked", "rmap-caller-locked"]),
     },
     Check {
         name: "pages of huge ones, exclusive and on a device",
         applies: healthy_with_test_driver,
+        sessions: &["huge-device"],
         judge: |run| workloads(run, "huge-device", EXCLUSIVE),
     },
-    Check { name: "stress", applies: healthy, judge: |run| stress(run, "stress") },
-    Check { name: "stress, with kprobes", applies: healthy, judge: |run| stress(run, "kprobe-stress") },
+    Check { name: "stress", applies: healthy, sessions: &["stress"], judge: |run| stress(run, "stress") },
+    Check {
+        name: "stress, with kprobes",
+        applies: healthy,
+        sessions: &["kprobe-stress"],
+        judge: |run| stress(run, "kprobe-stress"),
+    },
 ];
 
 /// What the stress exercises on every kernel of the tests; the disk bounces.

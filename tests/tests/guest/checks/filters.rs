@@ -6,11 +6,26 @@ use rmapscope_tests::workload::Fact;
 use super::{Check, Run, always};
 
 pub const CHECKS: &[Check] = &[
-    Check { name: "-p records one process", applies: always, judge: process },
-    Check { name: "-n records processes by their name", applies: always, judge: name },
-    Check { name: "-G records a control group", applies: always, judge: cgroup },
-    Check { name: "-e records one event", applies: always, judge: event },
-    Check { name: "--min-latency drops what was faster", applies: always, judge: latency },
+    Check { name: "-p records one process", applies: always, sessions: &["filter-pid"], judge: process },
+    Check {
+        name: "-n records processes by their name",
+        applies: always,
+        sessions: &["filter-comm"],
+        judge: name,
+    },
+    Check {
+        name: "-G records a control group",
+        applies: always,
+        sessions: &["filter-cgroup"],
+        judge: cgroup,
+    },
+    Check { name: "-e records one event", applies: always, sessions: &["filter-event"], judge: event },
+    Check {
+        name: "--min-latency drops what was faster",
+        applies: always,
+        sessions: &["filter-slow", "filter-fast"],
+        judge: latency,
+    },
 ];
 
 /// All mlock events are of the one workload that is not labelled as noise, and none of its are missing.

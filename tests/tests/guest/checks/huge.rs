@@ -8,13 +8,24 @@ use super::{Check, Run, always, with_test_driver};
 use crate::recording::{Recording, Session};
 
 pub const CHECKS: &[Check] = &[
-    Check { name: "huge pages moved, split, paged out, forked and locked", applies: always, judge: huge },
+    Check {
+        name: "huge pages moved, split, paged out, forked and locked",
+        applies: always,
+        sessions: &["huge"],
+        judge: huge,
+    },
     Check {
         name: "pages of huge ones made exclusive, and huge pages on a device",
         applies: with_test_driver,
+        sessions: &["huge-device"],
         judge: device,
     },
-    Check { name: "pages locked by several VMAs and processes", applies: always, judge: shared_lock },
+    Check {
+        name: "pages locked by several VMAs and processes",
+        applies: always,
+        sessions: &["shared-lock"],
+        judge: shared_lock,
+    },
 ];
 
 /// All counts of all workloads of a session, of which there must be `workloads`.

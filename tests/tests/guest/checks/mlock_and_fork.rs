@@ -7,18 +7,24 @@ use anyhow::ensure;
 use super::{Check, Run, always};
 
 pub const CHECKS: &[Check] = &[
-    Check { name: "mlock and munlock of every page", applies: always, judge: mlock },
-    Check { name: "fork copies every VMA", applies: always, judge: fork },
-    Check { name: "children of the command are followed", applies: always, judge: children },
-    Check { name: "--no-inherit records the command alone", applies: always, judge: no_inherit },
+    Check { name: "mlock and munlock of every page", applies: always, sessions: &["mlock"], judge: mlock },
+    Check { name: "fork copies every VMA", applies: always, sessions: &["fork"], judge: fork },
+    Check {
+        name: "children of the command are followed",
+        applies: always,
+        sessions: &["children"],
+        judge: children,
+    },
+    Check {
+        name: "--no-inherit records the command alone",
+        applies: always,
+        sessions: &["no-inherit"],
+        judge: no_inherit,
+    },
 ];
 
 fn mlock(run: &Run<'_>) -> anyhow::Result<()> {
-    let session = run.session("mlock")?;
-    session.expect_status(0)?;
-    let recording = session.recording()?;
-    recording.check_complete()?;
-    session.check_counts(&recording, &["mlock_folio", "munlock_folio", "mlock_fixup"])?;
+    let (session, recording) = run.complete("mlock", &["mlock_folio", "munlock_folio", "mlock_fixup"])?;
     let fixups: Vec<_> = recording.of("mlock_fixup").collect();
     let [lock, unlock] = fixups[..] else { anyhow::bail!("{} mlock_fixup events", fixups.len()) };
     for (event, locked_before) in [(lock, false), (unlock, true)] {
@@ -39,11 +45,7 @@ fn mlock(run: &Run<'_>) -> anyhow::Result<()> {
 }
 
 fn fork(run: &Run<'_>) -> anyhow::Result<()> {
-    let session = run.session("fork")?;
-    session.expect_status(0)?;
-    let recording = session.recording()?;
-    recording.check_complete()?;
-    session.check_counts(&recording, &["copy_page_range"])?;
+    let (_, recording) = run.complete("fork", &["copy_page_range"])?;
     let mut sources = BTreeSet::new();
     let mut destinations = BTreeSet::new();
     for event in recording.of("copy_page_range") {
@@ -60,11 +62,7 @@ fn fork(run: &Run<'_>) -> anyhow::Result<()> {
 }
 
 fn children(run: &Run<'_>) -> anyhow::Result<()> {
-    let session = run.session("children")?;
-    session.expect_status(0)?;
-    let recording = session.recording()?;
-    recording.check_complete()?;
-    session.check_counts(&recording, &["mlock_folio", "munlock_folio", "mlock_fixup"])?;
+    let (_, recording) = run.complete("children", &["mlock_folio", "munlock_folio", "mlock_fixup"])?;
     let processes: BTreeSet<_> =
         recording.of("mlock_folio").filter_map(crate::recording::Event::pid).collect();
     ensure!(processes.len() == 5, "{} processes instead of 5", processes.len());

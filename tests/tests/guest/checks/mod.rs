@@ -1,6 +1,8 @@
 //! What must hold in the recordings, one file a subject.
 
+mod at_once;
 mod audit;
+mod clients;
 mod diagnoses;
 mod endings;
 mod exclusive;
@@ -15,13 +17,18 @@ mod namespaces;
 mod plan;
 mod reclaim_and_migration;
 mod report;
+mod restricted;
 mod selftest;
 mod silent_pass;
+mod stat;
 mod swiotlb;
 mod tasks;
+mod top;
+
+use anyhow::ensure;
 
 use crate::kernels::has_test_driver;
-use crate::recording::Session;
+use crate::recording::{Recording, Session};
 
 pub use mutant::planted_bug;
 pub use selftest::selftest;
@@ -30,16 +37,33 @@ pub use selftest::selftest;
 pub struct Run<'a> {
     /// As `--kernel` takes it: `6.1`, `6.12-hmm`, `latest`.
     pub kernel: &'a str,
-    /// `auto`, `kprobe`, `lockdown`, `healthy`, `little-room` or `mutants`.
+    /// `auto`, `kprobe`, `lockdown`, `many-cpus`, `healthy`, `little-room`, `mutants` or `restricted`.
     pub method: &'a str,
+    /// The sessions that may be opened, as whoever judges has declared them.
+    pub sessions: &'a [String],
     /// Opens a session by its name.
     pub open: &'a dyn Fn(&str) -> anyhow::Result<Session>,
 }
 
 impl Run<'_> {
-    /// The session of that name.
+    /// The session of that name. Under a filter of names only those that are declared have been run.
     pub fn session(&self, name: &str) -> anyhow::Result<Session> {
+        ensure!(
+            self.sessions.iter().any(|declared| declared == name),
+            "{name} is not among the sessions of this check: {}",
+            self.sessions.join(" ")
+        );
         (self.open)(name)
+    }
+
+    /// The session of that name, which went well and recorded all, and has these events as often as its workload says.
+    pub fn complete(&self, name: &str, events: &[&str]) -> anyhow::Result<(Session, Recording)> {
+        let session = self.session(name)?;
+        session.expect_status(0)?;
+        let recording = session.recording()?;
+        recording.check_complete()?;
+        session.check_counts(&recording, events)?;
+        Ok((session, recording))
     }
 }
 
@@ -66,6 +90,8 @@ pub struct Check {
     pub name: &'static str,
     /// Whether it can be judged on that kernel in that run.
     pub applies: fn(kernel: &str, method: &str) -> Applies,
+    /// The sessions that it is judged by.
+    pub sessions: &'static [&'static str],
     /// Judges it.
     pub judge: fn(&Run<'_>) -> anyhow::Result<()>,
 }
@@ -74,6 +100,8 @@ pub struct Check {
 pub fn all() -> impl Iterator<Item = &'static Check> {
     [
         reclaim_and_migration::CHECKS,
+        stat::CHECKS,
+        top::CHECKS,
         exclusive::CHECKS,
         huge::CHECKS,
         mlock_and_fork::CHECKS,
@@ -82,13 +110,16 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         tasks::CHECKS,
         namespaces::CHECKS,
         loss::CHECKS,
+        at_once::CHECKS,
         endings::CHECKS,
         plan::CHECKS,
         audit::CHECKS,
+        clients::CHECKS,
         silent_pass::CHECKS,
         exit_codes::CHECKS,
         diagnoses::CHECKS,
         report::CHECKS,
+        restricted::CHECKS,
         false_alarm::CHECKS,
         mutant::CHECKS,
     ]
@@ -96,9 +127,30 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
     .flatten()
 }
 
+/// The names of sessions, without what is said of each.
+const fn names<T: Copy, const COUNT: usize>(sessions: [(&'static str, T); COUNT]) -> [&'static str; COUNT] {
+    let mut names = [""; COUNT];
+    let mut at = 0;
+    while at < COUNT {
+        names[at] = sessions[at].0;
+        at += 1;
+    }
+    names
+}
+
 /// Every kernel, fentry and kprobe.
 fn always(_kernel: &str, method: &str) -> Applies {
     matches!(method, "auto" | "kprobe").into()
+}
+
+/// Kernels that have namespaces.
+fn with_namespaces(kernel: &str, method: &str) -> Applies {
+    match always(kernel, method) {
+        Applies::Yes if kernel == xtask::kernel::HMM => {
+            Applies::Skipped("tests/kernels/6.12-hmm.config has no namespaces")
+        }
+        applies => applies,
+    }
 }
 
 /// Sessions that do not depend on the attach method and are run once.
@@ -109,6 +161,11 @@ fn once(_kernel: &str, method: &str) -> Applies {
 /// Kernels with the test driver for device memory.
 fn with_test_driver(kernel: &str, method: &str) -> Applies {
     if has_test_driver(kernel) { always(kernel, method) } else { Applies::No }
+}
+
+/// A kernel that is booted with eight CPUs.
+fn many_cpus(_kernel: &str, method: &str) -> Applies {
+    (method == "many-cpus").into()
 }
 
 /// Verdicts on every kernel as it is.

@@ -11,8 +11,12 @@ use crate::mutants::{self as list, Mutant};
 use crate::recording::Session;
 use crate::verdict::Verdict;
 
-pub const CHECKS: &[Check] =
-    &[Check { name: "the boot parameter chooses", applies: mutants, judge: boot_parameter }];
+pub const CHECKS: &[Check] = &[Check {
+    name: "the boot parameter chooses",
+    applies: mutants,
+    sessions: &["chosen-at-boot"],
+    judge: boot_parameter,
+}];
 
 fn boot_parameter(run: &Run<'_>) -> anyhow::Result<()> {
     let chosen = run.session("chosen-at-boot")?.text("mutant")?;
@@ -85,7 +89,7 @@ impl Who {
                 Fact::Io(io) => {
                     who.processes.insert(io.pid.into());
                 }
-                Fact::Skipped(_) => {}
+                Fact::Clients(_) | Fact::Skipped(_) => {}
             }
         }
         Ok(who)

@@ -3,17 +3,41 @@
 use anyhow::ensure;
 
 use super::tasks::exactly;
-use super::{Check, Run, always};
+use super::{Check, Run, always, names, with_namespaces};
 
 pub const CHECKS: &[Check] = &[
-    Check { name: "a pid namespace: its ids are translated", applies: always, judge: pid },
-    Check { name: "a time namespace: events have the kernel's time", applies: always, judge: time },
-    Check { name: "a cgroup namespace: -G finds the cgroup", applies: always, judge: cgroup },
+    Check {
+        name: "a pid namespace: its ids are translated",
+        applies: with_namespaces,
+        sessions: &["namespace-pid"],
+        judge: pid,
+    },
+    Check {
+        name: "a time namespace: events have the kernel's time",
+        applies: with_namespaces,
+        sessions: &["namespace-time"],
+        judge: time,
+    },
+    Check {
+        name: "a cgroup namespace: -G finds the cgroup",
+        applies: always,
+        sessions: &["namespace-cgroup"],
+        judge: cgroup,
+    },
     Check {
         name: "what cannot work in a namespace is refused with the reason",
-        applies: always,
+        applies: with_namespaces,
+        sessions: &names(REFUSED),
         judge: refused,
     },
+];
+
+/// Sessions that are refused, and the reason.
+const REFUSED: [(&str, &str); 4] = [
+    ("namespace-pid-other-proc", "/proc shows another pid namespace"),
+    ("namespace-user", "not the first user namespace"),
+    ("namespace-no-sys", "/sys is not mounted"),
+    ("namespace-no-proc", "/proc is not mounted"),
 ];
 
 fn pid(run: &Run<'_>) -> anyhow::Result<()> {
@@ -44,12 +68,7 @@ fn cgroup(run: &Run<'_>) -> anyhow::Result<()> {
 }
 
 fn refused(run: &Run<'_>) -> anyhow::Result<()> {
-    for (name, reason) in [
-        ("namespace-pid-other-proc", "/proc shows another pid namespace"),
-        ("namespace-user", "not the first user namespace"),
-        ("namespace-no-sys", "/sys is not mounted"),
-        ("namespace-no-proc", "/proc is not mounted"),
-    ] {
+    for (name, reason) in REFUSED {
         let session = run.session(name)?;
         session.expect_status(4)?;
         ensure!(session.said().contains(reason), "{name} says: {}", session.said());

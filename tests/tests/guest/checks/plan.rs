@@ -7,10 +7,20 @@ use super::{Applies, Check, Run, once};
 use crate::kernels::has_test_driver;
 
 pub const CHECKS: &[Check] = &[
-    Check { name: "the plan fits the kernel", applies: once, judge: plan },
-    Check { name: "doctor finds nothing in the way", applies: once, judge: doctor },
-    Check { name: "fentry records under lockdown", applies: locked_down, judge: lockdown },
-    Check { name: "doctor explains lockdown", applies: locked_down, judge: doctor_under_lockdown },
+    Check { name: "the plan fits the kernel", applies: once, sessions: &["probes"], judge: plan },
+    Check { name: "doctor finds nothing in the way", applies: once, sessions: &["doctor"], judge: doctor },
+    Check {
+        name: "fentry records under lockdown",
+        applies: locked_down,
+        sessions: &["lockdown"],
+        judge: lockdown,
+    },
+    Check {
+        name: "doctor explains lockdown",
+        applies: locked_down,
+        sessions: &["doctor"],
+        judge: doctor_under_lockdown,
+    },
 ];
 
 fn locked_down(_kernel: &str, method: &str) -> Applies {

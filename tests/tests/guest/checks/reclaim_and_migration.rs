@@ -7,17 +7,28 @@ use anyhow::{Context, ensure};
 use super::{Check, Run, always};
 
 pub const CHECKS: &[Check] = &[
-    Check { name: "every page paged out is one try_to_unmap", applies: always, judge: pageout },
-    Check { name: "latency, stacks and VMA visits of reclaim", applies: always, judge: detail },
-    Check { name: "migration entries set and removed by move_pages", applies: always, judge: migrate },
+    Check {
+        name: "every page paged out is one try_to_unmap",
+        applies: always,
+        sessions: &["pageout"],
+        judge: pageout,
+    },
+    Check {
+        name: "latency, stacks and VMA visits of reclaim",
+        applies: always,
+        sessions: &["detail"],
+        judge: detail,
+    },
+    Check {
+        name: "migration entries set and removed by move_pages",
+        applies: always,
+        sessions: &["migrate"],
+        judge: migrate,
+    },
 ];
 
 fn pageout(run: &Run<'_>) -> anyhow::Result<()> {
-    let session = run.session("pageout")?;
-    session.expect_status(0)?;
-    let recording = session.recording()?;
-    recording.check_complete()?;
-    session.check_counts(&recording, &["try_to_unmap"])?;
+    let (session, recording) = run.complete("pageout", &["try_to_unmap"])?;
     let (pid, pages) = session.pages()?;
     for event in recording.of("try_to_unmap") {
         ensure!(event.pid() == Some(pid.into()), "another process: {}", event.json());
@@ -71,12 +82,8 @@ fn detail(run: &Run<'_>) -> anyhow::Result<()> {
 }
 
 fn migrate(run: &Run<'_>) -> anyhow::Result<()> {
-    let session = run.session("migrate")?;
-    session.expect_status(0)?;
-    let recording = session.recording()?;
-    recording.check_complete()?;
-    session.check_counts(
-        &recording,
+    let (session, recording) = run.complete(
+        "migrate",
         &[
             "try_to_migrate",
             "migration_entry_set",

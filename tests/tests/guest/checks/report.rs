@@ -6,8 +6,18 @@ use serde_json::Value;
 use super::{Check, Run, healthy};
 
 pub const CHECKS: &[Check] = &[
-    Check { name: "a live report has what the workload did", applies: healthy, judge: summed_up },
-    Check { name: "a report of no command leaves no file", applies: healthy, judge: no_command },
+    Check {
+        name: "a live report has what the workload did",
+        applies: healthy,
+        sessions: &["live-report"],
+        judge: summed_up,
+    },
+    Check {
+        name: "a report of no command leaves no file",
+        applies: healthy,
+        sessions: &["report-no-command"],
+        judge: no_command,
+    },
 ];
 
 const EVENT: &str = "try_to_unmap";

@@ -4,21 +4,38 @@ use std::collections::BTreeSet;
 
 use anyhow::ensure;
 
-use super::{Check, Run, healthy};
+use super::{Check, Run, healthy, names};
 use crate::verdict::Verdict;
 
 pub const CHECKS: &[Check] = &[
-    Check { name: "an empty session exercises nothing", applies: healthy, judge: empty },
-    Check { name: "what is required and not exercised is inconclusive", applies: healthy, judge: required },
+    Check {
+        name: "an empty session exercises nothing",
+        applies: healthy,
+        sessions: &["empty"],
+        judge: empty,
+    },
+    Check {
+        name: "what is required and not exercised is inconclusive",
+        applies: healthy,
+        sessions: &["empty-required", "required-too-often"],
+        judge: required,
+    },
     Check {
         name: "events lost in a tiny ring leave their rules inconclusive",
         applies: healthy,
+        sessions: &["loss"],
         judge: loss,
     },
-    Check { name: "a hidden symbol leaves its rules inconclusive", applies: healthy, judge: hidden },
+    Check {
+        name: "a hidden symbol leaves its rules inconclusive",
+        applies: healthy,
+        sessions: &["hidden"],
+        judge: hidden,
+    },
     Check {
         name: "probes that a switch silences leave their rules inconclusive",
         applies: healthy,
+        sessions: &names(SWITCHES),
         judge: switches,
     },
 ];
@@ -91,14 +108,17 @@ fn hidden(run: &Run<'_>) -> anyhow::Result<()> {
     session.expect_same_verdict_of_file()
 }
 
+/// Sessions in which a switch is off, and what it is called.
+const SWITCHES: [(&str, &str); 5] = [
+    ("ftrace-off", "kernel.ftrace_enabled"),
+    ("ftrace-off-meanwhile", "kernel.ftrace_enabled"),
+    ("ftrace-off-for-a-moment", "kernel.ftrace_enabled"),
+    ("kprobes-off", "/sys/kernel/debug/kprobes/enabled"),
+    ("kprobes-off-meanwhile", "/sys/kernel/debug/kprobes/enabled"),
+];
+
 fn switches(run: &Run<'_>) -> anyhow::Result<()> {
-    for (name, switch) in [
-        ("ftrace-off", "kernel.ftrace_enabled"),
-        ("ftrace-off-meanwhile", "kernel.ftrace_enabled"),
-        ("ftrace-off-for-a-moment", "kernel.ftrace_enabled"),
-        ("kprobes-off", "/sys/kernel/debug/kprobes/enabled"),
-        ("kprobes-off-meanwhile", "/sys/kernel/debug/kprobes/enabled"),
-    ] {
+    for (name, switch) in SWITCHES {
         let session = run.session(name)?;
         // 7.3 refuses the write.
         if session.file("skipped").exists() {

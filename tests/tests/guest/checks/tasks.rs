@@ -2,12 +2,34 @@
 
 use anyhow::ensure;
 
-use super::{Check, Run, always};
+use super::{Check, Run, always, with_namespaces};
 
 pub const CHECKS: &[Check] = &[
-    Check { name: "a process that had an io_uring stays watched", applies: always, judge: ring },
-    Check { name: "a process stays watched whatever its tasks do", applies: always, judge: stories },
-    Check { name: "a process id that is used again is another process", applies: always, judge: reuse },
+    Check {
+        name: "a process that had an io_uring stays watched",
+        applies: always,
+        sessions: &["tasks-ring"],
+        judge: ring,
+    },
+    Check {
+        name: "a process stays watched whatever its tasks do",
+        applies: always,
+        sessions: &[
+            "tasks-churn",
+            "tasks-crowd",
+            "tasks-exec-by-thread",
+            "tasks-leader-exits",
+            "tasks-daemon",
+        ],
+        judge: stories,
+    },
+    Check {
+        name: "a process id that is used again is another process",
+        // By a file that the kernel has with pid namespaces (6.12 kernel/pid_namespace.c, pid_namespaces_init).
+        applies: with_namespaces,
+        sessions: &["tasks-reuse"],
+        judge: reuse,
+    },
 ];
 
 /// Every event of that name is of the workload that is no noise, and none of its are missing. By the total, because
@@ -30,8 +52,8 @@ fn ring(run: &Run<'_>) -> anyhow::Result<()> {
 }
 
 fn stories(run: &Run<'_>) -> anyhow::Result<()> {
-    for story in ["churn", "crowd", "exec-by-thread", "leader-exits", "daemon"] {
-        exactly(run, &format!("tasks-{story}"), "mlock_folio")?;
+    for story in run.sessions {
+        exactly(run, story, "mlock_folio")?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::words::plain;
 use crate::check::{Actor, Diagnosis, Evidence, RuleVerdict, SilentProbes, Verdict};
-use crate::event::{Family, Frame};
+use crate::event::{Family, Frame, unknown_kinds};
 use crate::probe::{Outcome as Probe, PointReport};
 
 /// Characters of a line, where its words allow it.
@@ -235,7 +235,11 @@ pub fn losses(verdict: &Verdict) -> String {
             false => format!("{name} {sum} ({})", by_family.join(", ")),
         }
     });
-    parts.join("  ")
+    let mut line = parts.join("  ");
+    if !subject.unknown_kinds.is_empty() {
+        line += &format!("; {}", plain(&unknown_kinds(&subject.unknown_kinds, &subject.program_version)));
+    }
+    line
 }
 
 /// Probe points that were asked for and give nothing or less, a line each; not those of which this kernel has

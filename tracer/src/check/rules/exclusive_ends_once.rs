@@ -77,9 +77,6 @@ pub fn make(facts: &Facts) -> Box<dyn Rule> {
     })
 }
 
-/// Bytes of a page on the machines that have device-exclusive entries.
-const PAGE_SIZE: u64 = 4096;
-
 /// Most pages whose last restore is remembered.
 const MOST_RESTORED: usize = 1 << 16;
 
@@ -156,7 +153,7 @@ impl EndsOnce {
 
     fn called(&mut self, event: &Event, make: &MakeDeviceExclusive, context: &mut RuleContext<'_>) {
         self.settle(event.header.time, context);
-        let pages = make.end.saturating_sub(make.start) / PAGE_SIZE;
+        let pages = make.end.saturating_sub(make.start) / context.stream.facts.page_size;
         if u64::from(make.made) < pages {
             // An attempt that fails may leave entries of which no event tells, in any address space that maps
             // the page (6.12 mm/rmap.c, folio_make_device_exclusive).

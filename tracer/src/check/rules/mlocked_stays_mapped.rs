@@ -37,18 +37,12 @@ pub const INFO: RuleInfo = RuleInfo {
     idle: "reclaim met no page in a locked VMA",
 };
 
-/// Pages of the largest folio that is mapped by page-table entries: PMD_SIZE on x86-64 and arm64.
-const FOLIO_PAGES: u64 = 512;
-
 pub fn make(facts: &Facts) -> Box<dyn Rule> {
-    Box::new(StaysMapped { ignore_mlock: facts.ttu_mask(&["TTU_IGNORE_MLOCK"]).unwrap_or(IGNORE_MLOCK) })
+    Box::new(StaysMapped { ignore_mlock: facts.ttu_mask(&["TTU_IGNORE_MLOCK"]) })
 }
 
-/// `TTU_IGNORE_MLOCK` in 5.15 to 7.3 (include/linux/rmap.h).
-const IGNORE_MLOCK: u32 = 8;
-
 struct StaysMapped {
-    ignore_mlock: u32,
+    ignore_mlock: Option<u32>,
 }
 
 impl Rule for StaysMapped {
@@ -58,8 +52,13 @@ impl Rule for StaysMapped {
         if visit.vm_flags == UNKNOWN {
             return context.unreadable("the flags of the VMA");
         }
-        if visit.vm_flags & VM_LOCKED != 0 && visit.ttu_flags & self.ignore_mlock == 0 {
-            judge(event, visit, context);
+        if visit.vm_flags & VM_LOCKED == 0 {
+            return;
+        }
+        match self.ignore_mlock {
+            Some(ignores) if visit.ttu_flags & ignores != 0 => {}
+            Some(_) => judge(event, visit, context),
+            None => context.unreadable("TTU_IGNORE_MLOCK, which this kernel's BTF does not have"),
         }
     }
 }
@@ -87,7 +86,7 @@ fn judge(event: &Event, visit: &VmaVisit, context: &mut RuleContext<'_>) {
 /// Whether the page is one of the folio's, as far as that can be told.
 fn is_of_folio(pfn: Option<u64>, visit: &VmaVisit, facts: &Facts) -> bool {
     let (Some(pfn), Some(first)) = (pfn, facts.decoder.pfn(visit.page)) else { return true };
-    let pages = if facts.is_head(visit.flags) { FOLIO_PAGES } else { 1 };
+    let pages = if facts.is_head(visit.flags) { facts.huge_pages } else { 1 };
     (first..first + pages).contains(&pfn)
 }
 
@@ -139,6 +138,11 @@ mod tests {
     fn what_is_not_seen_is_open() {
         let unread = Session::new().event(Body::TryToUnmapOne(visited(UNKNOWN, UNKNOWN)));
         is_open(INFO.name, "before or after the visit", &unread);
+        let unnamed = Session::new().header(|header| {
+            header.kernel.enums.remove("ttu_flags");
+        });
+        let visited_there = unnamed.event(Body::TryToUnmapOne(visited(present_entry(PFN), swapped_entry())));
+        is_open(INFO.name, "TTU_IGNORE_MLOCK", &visited_there);
         let blind = Session::new().without(Kind::TryToUnmapOne);
         let walked = blind.clone().event(Body::TryToUnmap(walk(FLAGS, 0)));
         is_open(INFO.name, "not watched", &walked);

@@ -1,8 +1,9 @@
 //! The rules, one a file.
 
-use crate::event::Event;
-
+use super::facts::Facts;
 use super::findings::RuleContext;
+use super::info::RuleInfo;
+use crate::event::Event;
 
 pub mod exclusive_anon_only;
 pub mod exclusive_ends_once;
@@ -18,6 +19,39 @@ pub mod rmap_caller_locked;
 pub mod swiotlb_in_pool;
 pub mod swiotlb_paired;
 pub mod swiotlb_restricted_bounces;
+
+macro_rules! rules {
+    ($($rule:ident),* $(,)?) => {
+        /// Number of rules.
+        pub const RULES: usize = [$(stringify!($rule)),*].len();
+
+        /// What they are, in the order of every output.
+        pub static INFOS: [RuleInfo; RULES] = [$($rule::INFO),*];
+
+        /// The rule at that place of the catalogue, ready to work.
+        pub fn make(place: usize, facts: &Facts) -> Box<dyn Rule> {
+            let makers: [fn(&Facts) -> Box<dyn Rule>; RULES] = [$($rule::make),*];
+            makers[place](facts)
+        }
+    };
+}
+
+rules! {
+    migration_entry_locked,
+    rmap_caller_locked,
+    fork_restores_exclusive,
+    fork_parent_keeps_page,
+    exclusive_anon_only,
+    exclusive_returned_locked,
+    exclusive_ends_once,
+    restore_keeps_bits,
+    restore_remlocks,
+    mlocked_stays_mapped,
+    munlock_walk_complete,
+    swiotlb_paired,
+    swiotlb_in_pool,
+    swiotlb_restricted_bounces,
+}
 
 /// A rule at work. It is given the events that it needs, in the order of the stream.
 pub trait Rule {

@@ -129,7 +129,7 @@ impl Paired {
         if !self.kept.is_empty()
             && let Some(pfn) = context.stream.facts.decoder.pfn(pages.page)
         {
-            self.handed_out(pfn << 12, pages.size);
+            self.handed_out(pfn.saturating_mul(context.stream.facts.page_size), pages.size);
         }
     }
 

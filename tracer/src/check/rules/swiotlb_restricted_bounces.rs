@@ -62,7 +62,9 @@ mod tests {
     use tracer_common::event::{BITS_UNKNOWN, Body, DmaMapDirect, Kind, SwiotlbMapSingle};
 
     use super::INFO;
+    use crate::check::Outcome;
     use crate::check::testing::*;
+    use crate::probe::{AttachMethod, Outcome as PointOutcome, PointReport};
 
     #[test]
     fn forced_pools_bounce() {
@@ -83,5 +85,36 @@ mod tests {
         let unread = Body::SwiotlbMapSingle(SwiotlbMapSingle { pool_bits: BITS_UNKNOWN, ..map(0) });
         is_open(INFO.name, "every mapping bounce could not be read", &Session::new().event(unread));
         is_open(INFO.name, "not watched", &Session::new().event(forced).without(Kind::DmaMapDirect));
+    }
+
+    #[test]
+    fn single_mappings_do_not_stand_for_lists() {
+        let forced = Body::SwiotlbMapSingle(SwiotlbMapSingle { pool_bits: 1, ..map(0) });
+        let report = |point: &str, outcome| PointReport {
+            point: point.to_owned(),
+            family: "swiotlb".to_owned(),
+            events: vec![Kind::DmaMapDirect.name().to_owned()],
+            outcome,
+            attempts: Vec::new(),
+        };
+        let attached =
+            |symbol: &str| PointOutcome::Attached { symbol: symbol.to_owned(), method: AttachMethod::Fentry };
+        let blind =
+            || PointOutcome::Unresolved { missing: vec!["the struct page of a page frame".to_owned()] };
+        let session = |single, list| {
+            Session::new().event(forced).header(|header| {
+                header.probes.retain(|report| !report.makes(Kind::DmaMapDirect));
+                header.probes.extend([report("dma_map_phys", single), report("dma_direct_map_sg", list)]);
+            })
+        };
+        let both = session(attached("dma_map_phys"), attached("dma_direct_map_sg"));
+        assert_eq!(counts(&both.rule(INFO.name)), (Outcome::Pass, 1, 0));
+        for one in [
+            session(attached("dma_map_phys"), blind()),
+            session(blind(), attached("dma_direct_map_sg")),
+            session(blind(), blind()),
+        ] {
+            is_open(INFO.name, "the struct page of a page frame", &one);
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use rmapscope::Error;
 use rmapscope::check::{Checker, Options, Verdict, kinds_for};
 use rmapscope::event::{EventName, Tolerated};
+use rmapscope::overhead::by_rule;
 use rmapscope::trace_file::Writer;
 
 use super::{CheckArgs, Judge};
@@ -28,8 +29,9 @@ pub fn run(
         ));
     }
     let events = kinds_for(&options.rules).into_iter().map(EventName::Event).collect();
-    let session = live::open(&args.session, &args.tasks.choice(events), Purpose::Judge, global)?;
+    let mut session = live::open(&args.session, &args.tasks.choice(events), Purpose::Judge, global)?;
     let writer = args.record.as_deref().map(|path| Writer::create(path, &session.header)).transpose()?;
+    let rules = options.rules;
     let judge = Judge { checker: Checker::new(&session.header, options), fail_fast: args.rules.fail_fast };
     session.announce("checking");
     let mut output = (Tolerated::new(writer), judge);
@@ -39,6 +41,10 @@ pub fn run(
         Ok(writer) => (writer, None),
         Err(error) => (None, Some(error)),
     };
+    if args.session.overhead {
+        summary::overhead(&ended, global.status());
+        by_rule(&ended.costs, &rules).iter().for_each(|line| global.status().important(line));
+    }
     let file = args.record.as_deref().zip(writer);
     let file = file.map(|(path, writer)| summary::file(path, writer.bytes_written()));
     summary::print(&ended, file.as_deref(), global.status());

@@ -37,7 +37,7 @@ pub struct RuleArgs {
     /// Print the rules and diagnoses, and end.
     #[arg(long)]
     pub list: bool,
-    /// Judge only these rules.
+    /// Judge only these rules, and attach only what they need: diagnoses that need more are left out.
     #[arg(long, value_name = "RULE[,…]", value_delimiter = ',')]
     rules: Vec<String>,
     /// Judge all but these rules.

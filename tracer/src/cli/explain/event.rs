@@ -29,7 +29,7 @@ pub fn kind(kind: Kind, page: &mut Page) {
 
 /// The functions or tracepoints that an event can be seen through, one point an item.
 pub fn probes(kind: Kind, page: &mut Page) {
-    for entry in catalogue::entries().filter(|entry| entry.kinds.contains(&kind)) {
+    for entry in catalogue::entries().filter(|entry| entry.point.kinds().contains(&kind)) {
         let candidates: Vec<String> = entry
             .candidates
             .iter()

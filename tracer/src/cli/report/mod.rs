@@ -178,17 +178,14 @@ fn recorded(
     let status = global.status();
     let mut reader = progress::open(&args.input, status)?;
     let mut collectors = collectors(args, reader.header(), options);
-    let incomplete = reader.drive(&mut collectors)?;
-    let code = match (reader.ending(), &incomplete) {
-        (Some(Ending::Complete), _) | (_, None) => Ok(0),
-        (Some(Ending::NoSummary), Some(incomplete)) => {
-            status.important(incomplete);
-            Ok(0)
-        }
-        (_, Some(incomplete)) => Err(Error::failure(
-            incomplete.as_str(),
-            "use what was reported, it is good; for the rest get an undamaged copy or record again",
-        )),
+    // Mostly the report alone is asked for: nothing stands between it and the records then.
+    let incomplete = match &mut collectors {
+        (Some(aggregator), (None, None)) => reader.drive(aggregator)?,
+        all => reader.drive(all)?,
+    };
+    let code = match reader.ending() {
+        Some(Ending::Complete) => Ok(0),
+        ending => status.whole(ending, incomplete.as_deref(), "reported"),
     };
     Ok((finish(collectors, incomplete), code))
 }
@@ -200,7 +197,7 @@ fn live(
     options: Options,
     global: &GlobalArgs,
 ) -> Result<(Sums, Result<u8, Error>), Error> {
-    let session = live::open(&args.session, &args.filter.choice(events), Purpose::Show, global)?;
+    let mut session = live::open(&args.session, &args.filter.choice(events), Purpose::Show, global)?;
     session.announce("summing up");
     let mut collectors = collectors(args, &session.header, options);
     let ended = session.run(&mut collectors, None)?;

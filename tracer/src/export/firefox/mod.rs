@@ -359,7 +359,7 @@ impl Export for Firefox {
     fn loss(&mut self, loss: &Loss) -> io::Result<()> {
         let known = loss.before != u64::MAX;
         let (after, before) = if known { (loss.after, loss.before) } else { (self.latest, self.latest) };
-        self.states.lost(loss.family(), after.max(self.latest), &mut self.changes);
+        self.states.lost(loss, after.max(self.latest), &mut self.changes);
         self.take_changes(None);
         let thread = self.pseudo(Owner::Lost, "lost events");
         let timing = MarkerTiming::Interval(

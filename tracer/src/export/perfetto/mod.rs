@@ -304,7 +304,7 @@ impl Export for Perfetto {
         let known = loss.before != u64::MAX;
         let (after, before) = if known { (loss.after, loss.before) } else { (self.latest, self.latest) };
         self.tell_clock(after)?;
-        self.states.lost(loss.family(), after.max(self.latest), &mut self.changes);
+        self.states.lost(loss, after.max(self.latest), &mut self.changes);
         self.write_changes(None)?;
         self.interning = Interning::default();
         (self.is_cleared, self.is_after_loss) = (false, true);

@@ -1,7 +1,7 @@
 //! What this process may do.
 
 use super::Check;
-use crate::kernel::entry::version;
+use crate::kernel::version;
 use crate::kernel::{Capability, Configuration, Lockdown, Privileges, Symbols, SystemFiles};
 use crate::open_files::MOST_OPEN;
 

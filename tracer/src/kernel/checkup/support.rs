@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::Check;
 use crate::Error;
 use crate::kernel::{
-    Btf, Configuration, RUNNING_KERNEL_BTF, Switch, SwitchState, SystemFiles, resolve_layout,
+    Btf, Configuration, RUNNING_KERNEL_BTF, RUNNING_KERNEL_SYMBOLS, Switch, SwitchState, Symbols,
+    SystemFiles, memory_map, page_size, resolve_layout,
 };
 
 pub(super) fn checks(system: &SystemFiles, given: Option<PathBuf>) -> Vec<Check> {
@@ -20,6 +21,7 @@ pub(super) fn checks(system: &SystemFiles, given: Option<PathBuf>) -> Vec<Check>
             checks.push(fentry(has_fentry));
             checks.push(kprobes(system, has_fentry));
             checks.push(device_exclusive(&btf));
+            checks.push(pages(system, &btf));
         }
         Err(error) => {
             let error = Error::from(error);
@@ -140,6 +142,23 @@ fn device_exclusive(btf: &Btf) -> Check {
             "not possible on this kernel",
             "the family `exclusive` has no events here; all others are not concerned",
             "boot a kernel with CONFIG_DEVICE_PRIVATE=y",
+        ),
+    }
+}
+
+/// What the program `calibrate` starts from.
+fn pages(system: &SystemFiles, btf: &Btf) -> Check {
+    let name = "pages";
+    let symbols = Symbols::load(&system.path(RUNNING_KERNEL_SYMBOLS)).unwrap_or_else(|_| Symbols::none());
+    match memory_map::find(&symbols, btf, page_size()) {
+        Ok(_) => Check::ok(name, "the struct page of a page frame can be found"),
+        Err(missing) => Check::note(
+            name,
+            format!("the struct page of a page frame cannot be found: {missing}"),
+            "frames in entries, and the flags of their pages, are unknown; mappings without a bounce and pages that fork \
+             takes away are not seen: the rules about them are inconclusive",
+            "let root see the symbols (kernel.kptr_restrict=1 or 0), on a kernel with CONFIG_KALLSYMS_ALL=y and \
+             CONFIG_SPARSEMEM_VMEMMAP=y",
         ),
     }
 }

@@ -1,13 +1,12 @@
 //! Device-exclusive access: made, restored, revoked by a CPU access.
 
-use tracer_common::event::Kind;
-use tracer_common::point::Point;
+use tracer_common::point::{Argument, Point};
 
-use super::{ADDRESS, Absence, Argument, AttachPhase, Behind, Candidate, Entry, FOLIO, Scope, VMA};
+use super::{ADDRESS, Absence, Behind, Candidate, Entry, FOLIO, Scope, VMA, Wanted};
 
 const CONFIG: Option<&str> = Some("DEVICE_PRIVATE");
 
-const MM: Argument = Argument::pointer(&["mm"], &["mm_struct"]);
+const MM: Wanted = Wanted::pointer(Argument::Mm, &["mm"], &["mm_struct"]);
 
 /// Any of these means that the kernel can make pages exclusive.
 pub(super) const MAKERS: &[&str] =
@@ -28,10 +27,10 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         arguments: &[
             MM,
-            Argument::value(&["start"]),
-            Argument::value(&["end"]),
-            Argument::pointer(&["pages"], &["page"]),
-            Argument::pointer(&["owner", "arg"], &[]).optional(),
+            Wanted::value(Argument::Start, &["start"]),
+            Wanted::value(Argument::End, &["end"]),
+            Wanted::pointer(Argument::Pages, &["pages"], &["page"]),
+            Wanted::pointer(Argument::Owner, &["owner", "arg"], &[]).optional(),
         ],
         fields: &["page_flags", "page_mapping"],
         companions: &[Point::ExitMmap],
@@ -55,18 +54,14 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &["make_device_exclusive"],
             reason: "Linux 5.14 to 6.14 with CONFIG_DEVICE_PRIVATE have it; make_device_exclusive follows it",
         },
-        ..Entry::of(
-            Point::MakeDeviceExclusiveRange,
-            AttachPhase::Return,
-            &[Kind::MakeDeviceExclusive, Kind::ExclusivePage],
-        )
+        ..Entry::of(Point::MakeDeviceExclusiveRange)
     },
     Entry {
         arguments: &[
             MM,
-            Argument::value(&["addr", "address", "start"]),
-            Argument::pointer(&["owner"], &[]).optional(),
-            Argument::pointer(&["foliop"], &["folio"]).optional(),
+            Wanted::value(Argument::Start, &["addr", "address", "start"]),
+            Wanted::pointer(Argument::Owner, &["owner"], &[]).optional(),
+            Wanted::pointer(Argument::Foliop, &["foliop"], &["folio"]).optional(),
         ],
         fields: &["page_flags", "page_mapping"],
         companions: &[Point::ExitMmap],
@@ -83,11 +78,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &["make_device_exclusive_range"],
             reason: "Linux 6.15 and later with CONFIG_DEVICE_PRIVATE have it; before, make_device_exclusive_range",
         },
-        ..Entry::of(
-            Point::MakeDeviceExclusive,
-            AttachPhase::Return,
-            &[Kind::MakeDeviceExclusive, Kind::ExclusivePage],
-        )
+        ..Entry::of(Point::MakeDeviceExclusive)
     },
     Entry {
         scope: Scope::PerVma,
@@ -109,16 +100,16 @@ pub(super) const ENTRIES: &[Entry] = &[
             reason: "Linux 5.14 to 6.14 with CONFIG_DEVICE_PRIVATE walk the reverse map; since 6.15 one entry is \
                      changed without a walk",
         },
-        ..Entry::of(Point::PageMakeDeviceExclusiveOne, AttachPhase::Return, &[Kind::ExclusiveVma])
+        ..Entry::of(Point::PageMakeDeviceExclusiveOne)
     },
     Entry {
         arguments: &[
             VMA,
-            Argument::pointer(&["page"], &["page"]),
+            Wanted::pointer(Argument::Page, &["page"], &["page"]),
             ADDRESS,
-            Argument::pointer(&["ptep"], &["pte_t"]),
-            Argument::value(&["orig_pte"]).optional(),
-            Argument::pointer(&["folio"], &["folio"]).optional(),
+            Wanted::pointer(Argument::Ptep, &["ptep"], &["pte_t"]),
+            Wanted::value(Argument::OrigPte, &["orig_pte"]).optional(),
+            Wanted::pointer(Argument::Folio, &["folio"], &["folio"]).optional(),
         ],
         fields: &["page_flags", "vma_mm", "vma_flags"],
         // They tell whether the restore happened inside a fork, and whether it mlocked the page.
@@ -140,10 +131,10 @@ pub(super) const ENTRIES: &[Entry] = &[
             reason: "exclusive_fault stands in: it shows the CPU access that revokes, but neither the restored \
                      entry nor the restores by fork",
         },
-        ..Entry::of(Point::RestoreExclusivePte, AttachPhase::Both, &[Kind::RestoreExclusive])
+        ..Entry::of(Point::RestoreExclusivePte)
     },
     Entry {
-        arguments: &[Argument::pointer(&["vmf"], &["vm_fault"])],
+        arguments: &[Wanted::pointer(Argument::Vmf, &["vmf"], &["vm_fault"])],
         fields: &["fault_entry", "fault_vma", "fault_address", "fault_flags", "vma_mm"],
         only_with: MAKERS,
         candidates: &[Candidate::of("do_swap_page", "all", &["struct vm_fault *vmf"])],
@@ -153,14 +144,14 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel has it; its symbol is missing",
         },
-        ..Entry::of(Point::DoSwapPage, AttachPhase::Return, &[Kind::ExclusiveFault])
+        ..Entry::of(Point::DoSwapPage)
     },
     Entry {
         arguments: &[
             VMA,
-            Argument::value(&["addr", "start"]),
-            Argument::value(&["end"]),
-            Argument::pointer(&["details"], &["zap_details"]),
+            Wanted::value(Argument::Start, &["addr", "start"]),
+            Wanted::value(Argument::End, &["end"]),
+            Wanted::pointer(Argument::Details, &["details"], &["zap_details"]),
         ],
         fields: &["vma_mm"],
         any_field: &["zap_skip_cows", "zap_even_cows", "zap_check_mapping"],
@@ -192,13 +183,13 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "ends of exclusive entries by munmap, madvise and exit are not seen",
         },
-        ..Entry::of(Point::UnmapPageRange, AttachPhase::Entry, &[Kind::ExclusiveZap])
+        ..Entry::of(Point::UnmapPageRange)
     },
     Entry {
         arguments: &[
             VMA.or_behind(move_control("move_vma")),
-            Argument::value(&["old_addr"]).or_behind(move_control("move_old_address")),
-            Argument::value(&["new_addr"]).or_behind(move_control("move_new_address")),
+            Wanted::value(Argument::OldAddr, &["old_addr"]).or_behind(move_control("move_old_address")),
+            Wanted::value(Argument::NewAddr, &["new_addr"]).or_behind(move_control("move_new_address")),
         ],
         fields: &["vma_mm"],
         companions: SPACES,
@@ -220,7 +211,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel with an MMU has it; its symbol is missing",
         },
-        ..Entry::of(Point::MovePageTables, AttachPhase::Both, &[Kind::ExclusiveMove])
+        ..Entry::of(Point::MovePageTables)
     },
     Entry {
         arguments: &[MM],
@@ -233,6 +224,6 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel with an MMU has it; its symbol is missing",
         },
-        ..Entry::of(Point::ExitMmap, AttachPhase::Untimed, &[Kind::ExclusiveExit])
+        ..Entry::of(Point::ExitMmap)
     },
 ];

@@ -1,16 +1,16 @@
 //! Page-table copies at fork.
 
 use tracer_common::event::Kind;
-use tracer_common::point::Point;
+use tracer_common::point::{Argument, Point};
 
 use super::exclusive::MAKERS;
-use super::{Absence, Argument, AttachPhase, Candidate, Entry, Tables};
+use super::{Absence, Candidate, Entry, Tables, Wanted};
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         arguments: &[
-            Argument::pointer(&["dst_vma"], &["vm_area_struct"]),
-            Argument::pointer(&["src_vma"], &["vm_area_struct"]),
+            Wanted::pointer(Argument::DstVma, &["dst_vma"], &["vm_area_struct"]),
+            Wanted::pointer(Argument::SrcVma, &["src_vma"], &["vm_area_struct"]),
         ],
         fields: &["vma_mm", "vma_start", "vma_end", "vma_flags"],
         // They tell the entries that the copy restores in the parent, and whose tables to look at.
@@ -36,7 +36,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel with an MMU has it; its symbol is missing",
         },
-        ..Entry::of(Point::CopyPageRange, AttachPhase::Both, &[Kind::CopyPageRange])
+        ..Entry::of(Point::CopyPageRange)
     },
     Entry {
         also: &[Kind::CopyPageRange],
@@ -56,6 +56,6 @@ pub(super) const ENTRIES: &[Entry] = &[
             reason: "copy_page_range stands in: it shows the VMAs, the range and the result, but -EBUSY (an exclusive \
                      page was locked) is -ENOMEM there",
         },
-        ..Entry::of(Point::CopyPteRange, AttachPhase::Result, &[])
+        ..Entry::of(Point::CopyPteRange)
     },
 ];

@@ -1,24 +1,25 @@
 //! Migration entries and the migrations that set them.
 
-use tracer_common::event::Kind;
-use tracer_common::point::Point;
+use tracer_common::point::{Argument, Point};
 
-use super::{ADDRESS, Absence, Argument, AttachPhase, Candidate, Entry, Holds, Place, VMA};
+use super::{ADDRESS, Absence, Candidate, Entry, Holds, Place, VMA, Wanted};
 
 const CONFIG: Option<&str> = Some("MIGRATION");
 
 /// Address, raw entry, order.
-const ENTRY: &[Argument] = &[
-    Argument::at(Place::FromStart(0), Holds::Value),
-    Argument::at(Place::FromStart(1), Holds::Value),
-    Argument::at(Place::FromStart(2), Holds::Value),
+const ENTRY: &[Wanted] = &[
+    Wanted::at(Argument::Address, Place::FromStart(0), Holds::Value),
+    Wanted::at(Argument::Entry, Place::FromStart(1), Holds::Value),
+    Wanted::at(Argument::Order, Place::FromStart(2), Holds::Value),
 ];
 
 const ENTRY_SIGNATURE: &[&str] = &["unsigned long, unsigned long, int"];
 
 /// Address, raw entry.
-const HUGE_ENTRY: &[Argument] =
-    &[Argument::at(Place::FromStart(0), Holds::Value), Argument::at(Place::FromStart(1), Holds::Value)];
+const HUGE_ENTRY: &[Wanted] = &[
+    Wanted::at(Argument::Address, Place::FromStart(0), Holds::Value),
+    Wanted::at(Argument::Entry, Place::FromStart(1), Holds::Value),
+];
 
 const HUGE_ENTRY_SIGNATURE: &[&str] = &["unsigned long, unsigned long"];
 const HUGE_VERSIONS: &str = "6.1 on (absent in 5.15)";
@@ -42,13 +43,15 @@ const NO_ENTRY_TRACEPOINT: Absence = Absence {
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         arguments: ENTRY,
+        pages: Some("the page behind the entry, and its flags"),
         lost_without_probe_read: Some("the page behind the entry, and its flags"),
         candidates: &[Candidate::of("migrate:set_migration_pte", "6.1 on (absent in 5.15)", ENTRY_SIGNATURE)],
         absence: NO_ENTRY_TRACEPOINT,
-        ..Entry::of(Point::SetMigrationPte, AttachPhase::Entry, &[Kind::MigrationEntrySet])
+        ..Entry::of(Point::SetMigrationPte)
     },
     Entry {
         arguments: ENTRY,
+        pages: Some("the page behind the entry, and its flags"),
         lost_without_probe_read: Some("the page behind the entry, and its flags"),
         candidates: &[Candidate::of(
             "migrate:remove_migration_pte",
@@ -56,28 +59,30 @@ pub(super) const ENTRIES: &[Entry] = &[
             ENTRY_SIGNATURE,
         )],
         absence: NO_ENTRY_TRACEPOINT,
-        ..Entry::of(Point::MigrationPteRemoved, AttachPhase::Entry, &[Kind::MigrationEntryRemoved])
+        ..Entry::of(Point::MigrationPteRemoved)
     },
     Entry {
         arguments: HUGE_ENTRY,
+        pages: Some("the page behind the entry, and its flags"),
         lost_without_probe_read: Some("the page behind the entry, and its flags"),
         candidates: &[Candidate::of("thp:set_migration_pmd", HUGE_VERSIONS, HUGE_ENTRY_SIGNATURE)],
         absence: NO_HUGE_ENTRIES,
-        ..Entry::of(Point::SetMigrationPmd, AttachPhase::Entry, &[Kind::MigrationEntrySet])
+        ..Entry::of(Point::SetMigrationPmd)
     },
     Entry {
         arguments: HUGE_ENTRY,
+        pages: Some("the page behind the entry, and its flags"),
         lost_without_probe_read: Some("the page behind the entry, and its flags"),
         candidates: &[Candidate::of("thp:remove_migration_pmd", HUGE_VERSIONS, HUGE_ENTRY_SIGNATURE)],
         absence: NO_HUGE_ENTRIES,
-        ..Entry::of(Point::MigrationPmdRemoved, AttachPhase::Entry, &[Kind::MigrationEntryRemoved])
+        ..Entry::of(Point::MigrationPmdRemoved)
     },
     Entry {
         arguments: &[
-            Argument::pointer(&["folio", "new", "page"], &["folio", "page"]),
+            Wanted::pointer(Argument::Folio, &["folio", "new", "page"], &["folio", "page"]),
             VMA,
             ADDRESS,
-            Argument::pointer(&["old", "arg"], &[]),
+            Wanted::pointer(Argument::Old, &["old", "arg"], &[]),
         ],
         fields: &["page_flags", "vma_mm"],
         lost_without_probe_read: Some("the flags of the source page, and in 6.12 and later the page itself"),
@@ -97,15 +102,15 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel with CONFIG_MIGRATION has it; its symbol is missing",
         },
-        ..Entry::of(Point::RemoveMigrationPte, AttachPhase::Both, &[Kind::RemoveMigrationPte])
+        ..Entry::of(Point::RemoveMigrationPte)
     },
     Entry {
         // Counters were added in the middle (6.12: large folios split); mode and reason stay last.
         arguments: &[
-            Argument::at(Place::FromStart(0), Holds::Value),
-            Argument::at(Place::FromStart(1), Holds::Value),
-            Argument::at(Place::FromEnd(1), Holds::Value),
-            Argument::at(Place::FromEnd(0), Holds::Value),
+            Wanted::at(Argument::Succeeded, Place::FromStart(0), Holds::Value),
+            Wanted::at(Argument::Failed, Place::FromStart(1), Holds::Value),
+            Wanted::at(Argument::Mode, Place::FromEnd(1), Holds::Value),
+            Wanted::at(Argument::Reason, Place::FromEnd(0), Holds::Value),
         ],
         candidates: &[Candidate::of(
             "migrate:mm_migrate_pages",
@@ -122,10 +127,10 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel with CONFIG_MIGRATION has the tracepoint; its BTF type is missing",
         },
-        ..Entry::of(Point::MigratePages, AttachPhase::Entry, &[Kind::MigratePages])
+        ..Entry::of(Point::MigratePages)
     },
     Entry {
-        arguments: &[Argument::pointer(&["args"], &["migrate_vma"])],
+        arguments: &[Wanted::pointer(Argument::Args, &["args"], &["migrate_vma"])],
         fields: &[
             "migrate_vma_vma",
             "migrate_vma_start",
@@ -134,6 +139,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "migrate_vma_cpages",
             "vma_mm",
         ],
+        pages: Some("the locks of the pages that were collected"),
         candidates: &[Candidate::of("migrate_vma_setup", "all", &["struct migrate_vma *args"])],
         absence: Absence {
             config: Some("DEVICE_MIGRATION"),
@@ -141,10 +147,13 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "it comes with device memory (CONFIG_DEVICE_PRIVATE, since 5.18 CONFIG_DEVICE_MIGRATION)",
         },
-        ..Entry::of(Point::MigrateVmaSetup, AttachPhase::Return, &[Kind::MigrateVmaSetup])
+        ..Entry::of(Point::MigrateVmaSetup)
     },
     Entry {
-        arguments: &[Argument::pointer(&["src", "page"], &["folio", "page"]), Argument::value(&["mode"])],
+        arguments: &[
+            Wanted::pointer(Argument::Src, &["src", "page"], &["folio", "page"]),
+            Wanted::value(Argument::Mode, &["mode"]),
+        ],
         fields: &["page_flags"],
         lost_without_probe_read: Some("the number of references"),
         candidates: &[
@@ -165,6 +174,6 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "migrate_pages says how many pages could not be migrated, but not which",
         },
-        ..Entry::of(Point::MoveToNewFolio, AttachPhase::Untimed, &[Kind::MigrateRefused])
+        ..Entry::of(Point::MoveToNewFolio)
     },
 ];

@@ -1,9 +1,8 @@
 //! mlock and munlock.
 
-use tracer_common::event::Kind;
-use tracer_common::point::Point;
+use tracer_common::point::{Argument, Point};
 
-use super::{ADDRESS, Absence, Argument, AttachPhase, Behind, Candidate, Entry, FOLIO, Scope, VMA};
+use super::{ADDRESS, Absence, Behind, Candidate, Entry, FOLIO, Scope, VMA, Wanted};
 
 const NO_WALK: Absence = Absence {
     config: None,
@@ -19,7 +18,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         fields: &["page_flags"],
         candidates: &[Candidate::of("page_mlock", "5.14 to 5.17", &["struct page *page"])],
         absence: NO_WALK,
-        ..Entry::of(Point::PageMlock, AttachPhase::Return, &[Kind::PageMlock])
+        ..Entry::of(Point::PageMlock)
     },
     Entry {
         scope: Scope::PerVma,
@@ -31,7 +30,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             &["struct page *page, struct vm_area_struct *vma, unsigned long address, void *unused"],
         )],
         absence: NO_WALK,
-        ..Entry::of(Point::PageMlockOne, AttachPhase::Return, &[Kind::PageMlockOne])
+        ..Entry::of(Point::PageMlockOne)
     },
     Entry {
         arguments: &[FOLIO],
@@ -46,7 +45,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel with an MMU has mlock_folio (5.18 on) or mlock_vma_page; their symbols are missing",
         },
-        ..Entry::of(Point::MlockFolio, AttachPhase::Entry, &[Kind::MlockFolio])
+        ..Entry::of(Point::MlockFolio)
     },
     Entry {
         arguments: &[FOLIO],
@@ -68,14 +67,14 @@ pub(super) const ENTRIES: &[Entry] = &[
             reason: "every kernel with an MMU has munlock_folio (6.3 on), munlock_page (5.18 on) or \
                      munlock_vma_page; their symbols are missing",
         },
-        ..Entry::of(Point::MunlockFolio, AttachPhase::Entry, &[Kind::MunlockFolio])
+        ..Entry::of(Point::MunlockFolio)
     },
     Entry {
         arguments: &[
             VMA,
-            Argument::value(&["start"]),
-            Argument::value(&["end"]),
-            Argument::value(&["newflags"]).or_behind(Behind {
+            Wanted::value(Argument::Start, &["start"]),
+            Wanted::value(Argument::End, &["end"]),
+            Wanted::value(Argument::Newflags, &["newflags"]).or_behind(Behind {
                 names: &["new_vma_flags"],
                 types: &["vma_flags_t"],
                 field: None,
@@ -100,6 +99,6 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel with an MMU has it, as a static function; its symbol is missing",
         },
-        ..Entry::of(Point::MlockFixup, AttachPhase::Both, &[Kind::MlockFixup])
+        ..Entry::of(Point::MlockFixup)
     },
 ];

@@ -14,23 +14,19 @@ mod rmap;
 mod swiotlb;
 
 use tracer_common::event::Kind;
-use tracer_common::point::Point;
+use tracer_common::point::{Argument, Point};
 
 /// Everything about one point.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     /// The point.
     pub point: Point,
-    /// Events that it makes.
-    pub kinds: &'static [Kind],
     /// Events of other points to which it adds, and events that it makes along with others.
     pub also: &'static [Kind],
-    /// When its programs run.
-    pub phase: AttachPhase,
     /// Whether its events come with their family.
     pub scope: Scope,
-    /// Its arguments, one for each of [`Point::arguments`].
-    pub arguments: &'static [Argument],
+    /// How each of [`Point::arguments`] is found, in that order.
+    pub arguments: &'static [Wanted],
     /// Fields ([`Layout::PATHS`](tracer_common::globals::Layout::PATHS)) without which its records would be
     /// wrong or empty. Fields that only leave a value unknown are not listed.
     pub fields: &'static [&'static str],
@@ -42,6 +38,8 @@ pub struct Entry {
     pub only_with: &'static [&'static str],
     /// What it reads in page tables, where it does.
     pub tables: Option<Tables>,
+    /// What it tells by the `struct page` of a page frame, where it does: the rest it tells all the same.
+    pub pages: Option<&'static str>,
     /// What a kernel in lockdown hides, where no trampoline reads it directly.
     pub lost_without_probe_read: Option<&'static str>,
     /// Functions or tracepoints, best first.
@@ -61,23 +59,6 @@ pub struct Tables {
     pub only_with: &'static [&'static str],
 }
 
-/// When a point's programs run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AttachPhase {
-    /// At the function's entry (or the tracepoint); there is no program for the return.
-    Entry,
-    /// At its entry, and for this event at its return too.
-    EntryAnd(Kind),
-    /// At its return, whose events have no time: the entry is needed only for arguments that are gone by then.
-    Untimed,
-    /// At its return. The entry is needed for the time in between, and for arguments that are gone by then.
-    Return,
-    /// At both: the entry keeps what the return cannot see any more.
-    Both,
-    /// At its return, for the result alone.
-    Result,
-}
-
 /// Whether a point's events come with their family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -87,9 +68,11 @@ pub enum Scope {
     PerVma,
 }
 
-/// One argument: how to find it in a signature.
+/// An argument that programs read: how to find it in a signature.
 #[derive(Clone, Copy, Debug)]
-pub struct Argument {
+pub struct Wanted {
+    /// Which.
+    pub argument: Argument,
     /// Where it is.
     pub place: Place,
     /// What it must be.
@@ -147,6 +130,8 @@ pub struct Candidate {
     pub trampoline_helper: Option<&'static str>,
     /// Fields without which its records would be wrong, beside those of the [entry](Entry::fields).
     pub fields: &'static [&'static str],
+    /// Without the `struct page` of a page frame its records would be wrong, or there would be none.
+    pub only_with_pages: bool,
     /// A copy that the compiler made (`.isra.0`, `.constprop.0`) will do as well: no argument is used.
     pub clones: bool,
 }
@@ -189,12 +174,10 @@ pub fn entry(point: Point) -> &'static Entry {
 
 impl Entry {
     /// An entry with nothing in it yet.
-    const fn of(point: Point, phase: AttachPhase, kinds: &'static [Kind]) -> Self {
+    const fn of(point: Point) -> Self {
         Self {
             point,
-            kinds,
             also: &[],
-            phase,
             scope: Scope::Family,
             arguments: &[],
             fields: &[],
@@ -202,6 +185,7 @@ impl Entry {
             companions: &[],
             only_with: &[],
             tables: None,
+            pages: None,
             lost_without_probe_read: None,
             candidates: &[],
             absence: Absence { config: None, inlined_into: None, instead: &[], reason: "" },
@@ -215,14 +199,23 @@ impl Entry {
 
     /// Every event that it makes or adds to.
     pub fn all_kinds(&self) -> impl Iterator<Item = Kind> {
-        self.kinds.iter().chain(self.also).copied()
+        self.point.kinds().iter().chain(self.also).copied()
     }
 }
 
 impl Candidate {
     /// A candidate that loses nothing.
     const fn of(symbol: &'static str, versions: &'static str, signatures: &'static [&'static str]) -> Self {
-        Self { symbol, versions, signatures, lost: None, trampoline_helper: None, fields: &[], clones: false }
+        Self {
+            symbol,
+            versions,
+            signatures,
+            lost: None,
+            trampoline_helper: None,
+            fields: &[],
+            only_with_pages: false,
+            clones: false,
+        }
     }
 
     /// Name of the tracepoint without its category; `None` for a function.
@@ -231,20 +224,24 @@ impl Candidate {
     }
 }
 
-impl Argument {
+impl Wanted {
     /// A pointer to one of `types`, under one of `names`.
-    const fn pointer(names: &'static [&'static str], types: &'static [&'static str]) -> Self {
-        Self { place: Place::Named(names), holds: Holds::Pointer(types), behind: None, needed: true }
+    const fn pointer(
+        argument: Argument,
+        names: &'static [&'static str],
+        types: &'static [&'static str],
+    ) -> Self {
+        Self::at(argument, Place::Named(names), Holds::Pointer(types))
     }
 
     /// A number under one of `names`.
-    const fn value(names: &'static [&'static str]) -> Self {
-        Self { place: Place::Named(names), holds: Holds::Value, behind: None, needed: true }
+    const fn value(argument: Argument, names: &'static [&'static str]) -> Self {
+        Self::at(argument, Place::Named(names), Holds::Value)
     }
 
-    /// An argument of a tracepoint.
-    const fn at(place: Place, holds: Holds) -> Self {
-        Self { place, holds, behind: None, needed: true }
+    /// One at a place.
+    const fn at(argument: Argument, place: Place, holds: Holds) -> Self {
+        Self { argument, place, holds, behind: None, needed: true }
     }
 
     /// The same, or behind a pointer.
@@ -259,11 +256,11 @@ impl Argument {
 }
 
 /// The folio or page that a function is about.
-const FOLIO: Argument = Argument::pointer(&["folio", "page"], &["folio", "page"]);
+const FOLIO: Wanted = Wanted::pointer(Argument::Folio, &["folio", "page"], &["folio", "page"]);
 /// The VMA that a function is about.
-const VMA: Argument = Argument::pointer(&["vma"], &["vm_area_struct"]);
+const VMA: Wanted = Wanted::pointer(Argument::Vma, &["vma"], &["vm_area_struct"]);
 /// A user address.
-const ADDRESS: Argument = Argument::value(&["address", "addr"]);
+const ADDRESS: Wanted = Wanted::value(Argument::Address, &["address", "addr"]);
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,10 @@
-//! PageHistory of processes. These tracepoints are older than every kernel that has BTF.
+//! Life of processes. These tracepoints are older than every kernel that has BTF.
 
-use tracer_common::event::Kind;
-use tracer_common::point::Point;
+use tracer_common::point::{Argument, Point};
 
-use super::{Absence, Argument, AttachPhase, Candidate, Entry, Holds, Place};
+use super::{Absence, Candidate, Entry, Holds, Place, Wanted};
 
-const TASK: Argument = Argument::at(Place::FromStart(0), Holds::Pointer(&["task_struct"]));
+const TASK: Wanted = Wanted::at(Argument::Task, Place::FromStart(0), Holds::Pointer(&["task_struct"]));
 
 const ABSENCE: Absence = Absence {
     config: Some("TRACEPOINTS"),
@@ -16,7 +15,10 @@ const ABSENCE: Absence = Absence {
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
-        arguments: &[TASK, Argument::at(Place::FromStart(1), Holds::Pointer(&["task_struct"]))],
+        arguments: &[
+            Wanted { argument: Argument::Parent, ..TASK },
+            Wanted::at(Argument::Child, Place::FromStart(1), Holds::Pointer(&["task_struct"])),
+        ],
         fields: &["task_pid", "task_tgid", "task_comm"],
         candidates: &[Candidate::of(
             "sched:sched_process_fork",
@@ -24,10 +26,10 @@ pub(super) const ENTRIES: &[Entry] = &[
             &["struct task_struct *, struct task_struct *"],
         )],
         absence: ABSENCE,
-        ..Entry::of(Point::ProcessFork, AttachPhase::Entry, &[Kind::ProcessFork])
+        ..Entry::of(Point::ProcessFork)
     },
     Entry {
-        arguments: &[TASK, Argument::at(Place::FromStart(1), Holds::Value)],
+        arguments: &[TASK, Wanted::at(Argument::OldPid, Place::FromStart(1), Holds::Value)],
         fields: &["task_comm"],
         candidates: &[Candidate::of(
             "sched:sched_process_exec",
@@ -35,7 +37,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             &["struct task_struct *, pid_t, struct linux_binprm *"],
         )],
         absence: ABSENCE,
-        ..Entry::of(Point::ProcessExec, AttachPhase::Entry, &[Kind::ProcessExec])
+        ..Entry::of(Point::ProcessExec)
     },
     Entry {
         arguments: &[TASK],
@@ -46,14 +48,14 @@ pub(super) const ENTRIES: &[Entry] = &[
             &["struct task_struct *", "struct task_struct *, bool"],
         )],
         absence: ABSENCE,
-        ..Entry::of(Point::ProcessExit, AttachPhase::Entry, &[Kind::ProcessExit])
+        ..Entry::of(Point::ProcessExit)
     },
     Entry {
-        arguments: &[TASK, Argument::at(Place::FromStart(1), Holds::Pointer(&["char"]))],
+        arguments: &[TASK, Wanted::at(Argument::Comm, Place::FromStart(1), Holds::Pointer(&["char"]))],
         fields: &["task_pid", "task_tgid"],
         lost_without_probe_read: Some("the new name"),
         candidates: &[Candidate::of("task:task_rename", "all", &["struct task_struct *, const char *"])],
         absence: ABSENCE,
-        ..Entry::of(Point::ProcessRename, AttachPhase::Entry, &[Kind::ProcessRename])
+        ..Entry::of(Point::ProcessRename)
     },
 ];

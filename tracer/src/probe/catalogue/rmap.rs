@@ -1,12 +1,11 @@
 //! Reverse-map walks that unmap.
 
-use tracer_common::event::Kind;
-use tracer_common::point::Point;
+use tracer_common::point::{Argument, Point};
 
-use super::{ADDRESS, Absence, Argument, AttachPhase, Candidate, Entry, FOLIO, Scope, Tables, VMA};
+use super::{ADDRESS, Absence, Candidate, Entry, FOLIO, Scope, Tables, VMA, Wanted};
 
-const FLAGS: Argument = Argument::value(&["flags"]);
-const ARG: Argument = Argument::pointer(&["arg"], &[]);
+const FLAGS: Wanted = Wanted::value(Argument::Flags, &["flags"]);
+const ARG: Wanted = Wanted::pointer(Argument::Arg, &["arg"], &[]);
 
 const WALK: &[&str] =
     &["struct page *page, enum ttu_flags flags", "struct folio *folio, enum ttu_flags flags"];
@@ -33,14 +32,14 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel with an MMU has it; its symbol is missing",
         },
-        ..Entry::of(Point::TryToUnmap, AttachPhase::Return, &[Kind::TryToUnmap])
+        ..Entry::of(Point::TryToUnmap)
     },
     Entry {
         arguments: &[FOLIO, FLAGS],
         fields: &["page_flags"],
         candidates: &[Candidate::of("try_to_migrate", "5.14 on", WALK)],
         absence: NO_MIGRATION,
-        ..Entry::of(Point::TryToMigrate, AttachPhase::Return, &[Kind::TryToMigrate])
+        ..Entry::of(Point::TryToMigrate)
     },
     Entry {
         scope: Scope::PerVma,
@@ -58,7 +57,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead: &[],
             reason: "every kernel with an MMU has it; its symbol is missing",
         },
-        ..Entry::of(Point::TryToUnmapOne, AttachPhase::Both, &[Kind::TryToUnmapOne])
+        ..Entry::of(Point::TryToUnmapOne)
     },
     Entry {
         scope: Scope::PerVma,
@@ -66,6 +65,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         fields: &["page_flags", "vma_mm", "vma_flags"],
         candidates: &[Candidate::of("try_to_migrate_one", "5.14 on", VISIT)],
         absence: NO_MIGRATION,
-        ..Entry::of(Point::TryToMigrateOne, AttachPhase::Return, &[Kind::TryToMigrateOne])
+        ..Entry::of(Point::TryToMigrateOne)
     },
 ];

@@ -1,16 +1,16 @@
 //! Bounce buffers.
 
 use tracer_common::event::Kind;
-use tracer_common::point::Point;
+use tracer_common::point::{Argument, Point};
 
-use super::{Absence, Argument, AttachPhase, Behind, Candidate, Entry};
+use super::{Absence, Behind, Candidate, Entry, Wanted};
 
-const DEV: Argument = Argument::pointer(&["dev", "hwdev"], &["device"]);
-const TLB_ADDR: Argument = Argument::value(&["tlb_addr"]);
-const SIZE: Argument = Argument::value(&["size"]);
-const MAPPING_SIZE: Argument = Argument::value(&["mapping_size", "size"]);
-const DIR: Argument = Argument::value(&["dir"]);
-const ATTRS: Argument = Argument::value(&["attrs"]);
+const DEV: Wanted = Wanted::pointer(Argument::Dev, &["dev", "hwdev"], &["device"]);
+const TLB_ADDR: Wanted = Wanted::value(Argument::TlbAddr, &["tlb_addr"]);
+const SIZE: Wanted = Wanted::value(Argument::Size, &["size"]);
+const MAPPING_SIZE: Wanted = Wanted::value(Argument::MappingSize, &["mapping_size", "size"]);
+const DIR: Wanted = Wanted::value(Argument::Dir, &["dir"]);
+const ATTRS: Wanted = Wanted::value(Argument::Attrs, &["attrs"]);
 
 const NAMES: &[Kind] = &[Kind::DeviceName];
 const LOST_NAME: Option<&str> = Some("the device's name");
@@ -41,7 +41,7 @@ const SYNC_POOL: &str = "struct device *dev, phys_addr_t tlb_addr, size_t size, 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         also: NAMES,
-        arguments: &[DEV, Argument::value(&["paddr"]), SIZE, DIR, ATTRS],
+        arguments: &[DEV, Wanted::value(Argument::Paddr, &["paddr"]), SIZE, DIR, ATTRS],
         lost_without_probe_read: LOST_NAME,
         candidates: &[Candidate::of(
             "swiotlb_map",
@@ -51,18 +51,18 @@ pub(super) const ENTRIES: &[Entry] = &[
             ],
         )],
         absence: NO_SWIOTLB,
-        ..Entry::of(Point::SwiotlbMap, AttachPhase::Return, &[Kind::SwiotlbMap])
+        ..Entry::of(Point::SwiotlbMap)
     },
     Entry {
         also: NAMES,
         arguments: &[
             DEV,
-            Argument::value(&["orig_addr"]),
+            Wanted::value(Argument::OrigAddr, &["orig_addr"]),
             MAPPING_SIZE,
-            Argument::value(&["alloc_size"]).optional(),
+            Wanted::value(Argument::AllocSize, &["alloc_size"]).optional(),
             DIR,
             ATTRS.or_behind(Behind { names: &["attrs"], types: &[], field: None }).optional(),
-            Argument::value(&["alloc_align_mask"]).optional(),
+            Wanted::value(Argument::AlignMask, &["alloc_align_mask"]).optional(),
         ],
         lost_without_probe_read: LOST_NAME,
         candidates: &[Candidate::of(
@@ -78,7 +78,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             ],
         )],
         absence: NO_SWIOTLB,
-        ..Entry::of(Point::SwiotlbTblMapSingle, AttachPhase::Return, &[Kind::SwiotlbMapSingle])
+        ..Entry::of(Point::SwiotlbTblMapSingle)
     },
     Entry {
         also: NAMES,
@@ -88,7 +88,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             MAPPING_SIZE,
             DIR,
             ATTRS,
-            Argument::pointer(&["pool"], &["io_tlb_pool"]).optional(),
+            Wanted::pointer(Argument::Pool, &["pool"], &["io_tlb_pool"]).optional(),
         ],
         lost_without_probe_read: Some("the device's name, and what the slot held"),
         candidates: &[
@@ -114,11 +114,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             ),
         ],
         absence: NO_SWIOTLB,
-        ..Entry::of(
-            Point::SwiotlbTblUnmapSingle,
-            AttachPhase::EntryAnd(Kind::SwiotlbSlotKept),
-            &[Kind::SwiotlbUnmapSingle, Kind::SwiotlbSlotKept],
-        )
+        ..Entry::of(Point::SwiotlbTblUnmapSingle)
     },
     Entry {
         also: NAMES,
@@ -129,7 +125,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             Candidate::of("swiotlb_sync_single_for_cpu", "5.15 to 6.10 (inline since 6.11)", &[SYNC]),
         ],
         absence: NO_SWIOTLB,
-        ..Entry::of(Point::SwiotlbSyncSingleForCpu, AttachPhase::Entry, &[Kind::SwiotlbSyncForCpu])
+        ..Entry::of(Point::SwiotlbSyncSingleForCpu)
     },
     Entry {
         also: NAMES,
@@ -140,7 +136,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             Candidate::of("swiotlb_sync_single_for_device", "5.15 to 6.10 (inline since 6.11)", &[SYNC]),
         ],
         absence: NO_SWIOTLB,
-        ..Entry::of(Point::SwiotlbSyncSingleForDevice, AttachPhase::Entry, &[Kind::SwiotlbSyncForDevice])
+        ..Entry::of(Point::SwiotlbSyncSingleForDevice)
     },
     Entry {
         also: NAMES,
@@ -148,11 +144,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         lost_without_probe_read: LOST_NAME,
         candidates: &[Candidate::of("swiotlb_alloc", "5.15 on", &["struct device *dev, size_t size"])],
         absence: NO_RESTRICTED_POOL,
-        ..Entry::of(Point::SwiotlbAlloc, AttachPhase::Return, &[Kind::SwiotlbAlloc])
+        ..Entry::of(Point::SwiotlbAlloc)
     },
     Entry {
         also: NAMES,
-        arguments: &[DEV, Argument::pointer(&["page"], &["page"]), SIZE],
+        arguments: &[DEV, Wanted::pointer(Argument::Page, &["page"], &["page"]), SIZE],
         lost_without_probe_read: LOST_NAME,
         candidates: &[Candidate::of(
             "swiotlb_free",
@@ -160,18 +156,18 @@ pub(super) const ENTRIES: &[Entry] = &[
             &["struct device *dev, struct page *page, size_t size"],
         )],
         absence: NO_RESTRICTED_POOL,
-        ..Entry::of(Point::SwiotlbFree, AttachPhase::Return, &[Kind::SwiotlbFree])
+        ..Entry::of(Point::SwiotlbFree)
     },
     Entry {
         also: NAMES,
         arguments: &[
             DEV,
-            Argument::pointer(&["page"], &["page"]).optional(),
-            Argument::value(&["offset"]).optional(),
+            Wanted::pointer(Argument::Page, &["page"], &["page"]).optional(),
+            Wanted::value(Argument::Offset, &["offset"]).optional(),
             SIZE,
             DIR,
             ATTRS,
-            Argument::value(&["phys"]).optional(),
+            Wanted::value(Argument::Phys, &["phys"]).optional(),
         ],
         fields: &["device_io_tlb_mem", "pool_force_bounce", "device_iommu_group"],
         lost_without_probe_read: LOST_NAME,
@@ -183,19 +179,23 @@ pub(super) const ENTRIES: &[Entry] = &[
                     "struct device *dev, phys_addr_t phys, size_t size, enum dma_data_direction dir, unsigned long attrs",
                 ],
             ),
-            Candidate::of(
-                "dma_map_page_attrs",
-                "up to 6.17",
-                &["struct device *dev, struct page *page, size_t offset, size_t size, \
+            Candidate {
+                // Whether an address is that of the page, only the page's number tells.
+                only_with_pages: true,
+                ..Candidate::of(
+                    "dma_map_page_attrs",
+                    "up to 6.17",
+                    &["struct device *dev, struct page *page, size_t offset, size_t size, \
                      enum dma_data_direction dir, unsigned long attrs"],
-            ),
+                )
+            },
         ],
         absence: NO_DMA,
-        ..Entry::of(Point::DmaMapPage, AttachPhase::Untimed, &[Kind::DmaMapDirect])
+        ..Entry::of(Point::DmaMapPage)
     },
     Entry {
         also: NAMES,
-        arguments: &[DEV, Argument::pointer(&["sgl", "sg"], &["scatterlist"]), DIR],
+        arguments: &[DEV, Wanted::pointer(Argument::Sgl, &["sgl", "sg"], &["scatterlist"]), DIR],
         fields: &[
             "device_io_tlb_mem",
             "pool_force_bounce",
@@ -207,13 +207,17 @@ pub(super) const ENTRIES: &[Entry] = &[
             "sg_size",
         ],
         lost_without_probe_read: Some("the device's name, and the elements of the list"),
-        candidates: &[Candidate::of(
-            "dma_direct_map_sg",
-            "5.15 on",
-            &["struct device *dev, struct scatterlist *sgl, int nents, enum dma_data_direction dir, \
+        candidates: &[Candidate {
+            // As above, of each element.
+            only_with_pages: true,
+            ..Candidate::of(
+                "dma_direct_map_sg",
+                "5.15 on",
+                &["struct device *dev, struct scatterlist *sgl, int nents, enum dma_data_direction dir, \
                  unsigned long attrs"],
-        )],
+            )
+        }],
         absence: NO_DMA,
-        ..Entry::of(Point::DmaDirectMapSg, AttachPhase::Untimed, &[Kind::DmaMapDirect])
+        ..Entry::of(Point::DmaDirectMapSg)
     },
 ];

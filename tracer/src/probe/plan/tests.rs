@@ -398,6 +398,38 @@ fn what_page_tables_would_tell_is_named_where_they_cannot_be_read() {
     assert_eq!(lost(&stock, Point::CopyPageRange), "");
 }
 
+/// Where frames cannot be taken for pages, a mapping that did not bounce looks like one that did.
+#[test]
+fn what_tells_by_pages_alone_is_not_attached_where_they_cannot_be_found() {
+    const WHY: &str = "neither vmemmap_base nor mem_section has a visible address";
+    let hidden = |kernel: TestKernel| TestKernel { no_memory_map: Some(WHY.to_owned()), ..kernel };
+    let check = |plan: &Plan, why: &str| {
+        for point in [Point::DmaMapPage, Point::DmaDirectMapSg] {
+            assert!(plan.point(point).candidate.is_none(), "{point:?}");
+            let missing = vec![format!("the struct page of a page frame ({why})")];
+            assert_eq!(*outcome(plan, point), Outcome::Unresolved { missing });
+        }
+        for point in [Point::SetMigrationPte, Point::MigrationPteRemoved, Point::MigrateVmaSetup] {
+            let Outcome::Fallback { lost, .. } = outcome(plan, point) else { panic!("{point:?}") };
+            assert!(lost.ends_with(&format!("({why})")), "{lost}");
+        }
+    };
+    check(&plan(&hidden(TestKernel::v6_12_hmm())), WHY);
+    // The kernel's memory shows it only when the session begins.
+    let mut late = plan(&TestKernel::v6_12_hmm());
+    assert!(outcome(&late, Point::DmaMapPage).is_attached());
+    late.without_pages("no");
+    check(&late, "no");
+    // Since 6.18 the address itself is an argument; lists still have pages.
+    let mut new = TestKernel::v6_15();
+    let phys =
+        "struct device *dev, phys_addr_t phys, size_t size, enum dma_data_direction dir, unsigned long attrs";
+    new.functions.insert("dma_map_phys".to_owned(), crate::probe::testing::signature(phys));
+    let plan = plan(&hidden(new));
+    assert!(matches!(outcome(&plan, Point::DmaMapPage), Outcome::Attached { .. }));
+    assert!(matches!(outcome(&plan, Point::DmaDirectMapSg), Outcome::Unresolved { .. }));
+}
+
 /// The programs must not take a point that is not attached for one that is never hit.
 #[test]
 fn programs_know_whether_mlocks_are_counted() {

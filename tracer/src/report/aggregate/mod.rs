@@ -43,6 +43,7 @@ use crate::check::Checker;
 use crate::event::{Comm, Decoder, Event, Filter, Item, Loss, Sink, place};
 use crate::event::{Weight, Weights};
 use crate::follow::exclusive::ExclusivePages;
+use crate::follow::migrations::Migrations;
 use crate::report::model::{Key, Report};
 use crate::report::stack::Probed;
 use crate::trace_file::FileHeader;
@@ -93,7 +94,7 @@ fn wanted(kind: Kind) -> u8 {
     if Walks::wants(kind) {
         bits |= WALKS;
     }
-    if matches!(kind, Kind::MigrationEntrySet | Kind::MigrationEntryRemoved) {
+    if Migrations::follows(kind) {
         bits |= MIGRATION;
     }
     if ExclusivePages::follows(kind) {
@@ -134,6 +135,7 @@ pub struct Aggregator {
     exclusive: Exclusive,
     fork: Fork,
     swiotlb: Swiotlb,
+    migrations: Migrations,
     timeline: Timeline,
     gaps: Gaps,
 }
@@ -163,6 +165,7 @@ impl Aggregator {
             exclusive: Exclusive::new(header),
             fork: Fork::default(),
             swiotlb: Swiotlb::default(),
+            migrations: Migrations::default(),
             timeline: Timeline::default(),
             gaps: Gaps::default(),
             is_open: options.filter.is_open(),
@@ -193,7 +196,8 @@ impl Aggregator {
             self.tables.renamed(event);
         }
         if wanted & MIGRATION != 0 {
-            self.timeline.migration(event.kind());
+            self.migrations.follow(event);
+            self.timeline.migration_entries(self.migrations.len() as u64);
         }
         let admitted = self.is_open || self.options.filter.admits(event, names, since_start);
         if wanted & WALKS != 0 {
@@ -230,12 +234,18 @@ impl Aggregator {
         let after = loss.after.saturating_sub(start);
         let before = if loss.before == u64::MAX { u64::MAX } else { loss.before.saturating_sub(start) };
         self.gaps.loss(loss, after, before);
+        self.timeline.lost(loss, after, self.options.filter.admits_loss(loss, after, before));
+        if loss.is_of_new_family() {
+            return;
+        }
         let family = loss.family();
+        if self.migrations.lost(family) {
+            self.timeline.migration_entries(0);
+        }
         self.walks.lost(family);
         self.exclusive.lost(family);
         self.fork.lost(family);
         self.swiotlb.lost(family, after);
-        self.timeline.lost(loss, after, self.options.filter.admits_loss(loss, after, before));
     }
 
     /// The report. `incomplete` says why the stream is not whole, for example because the file is cut.

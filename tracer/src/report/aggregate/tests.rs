@@ -80,7 +80,7 @@ fn stack(id: i32, names: &[&str]) -> Item {
 
 fn lost(family: Option<Family>, count: u64, after: u64) -> Item {
     let family = family.map(|family| family as u8);
-    Item::Loss(Loss { cause: LossCause::Lost, family, count, after, before: u64::MAX })
+    Item::Loss(Loss { cause: LossCause::Lost, family, count, after, before: u64::MAX, kind: None })
 }
 
 fn cell(table: &Table, row: usize) -> (Vec<String>, u64) {
@@ -306,12 +306,11 @@ fn what_lives_is_told_at_the_end_of_each_interval() {
     let mut page = crate::check::Live::default();
     let mut timeline = Timeline::default();
     timeline.count(0, Kind::ExclusivePage);
-    timeline.migration(Kind::MigrationEntrySet);
+    timeline.migration_entries(1);
     page.exclusive = 3;
     // Five intervals on.
     timeline.advance(5 << 10, page);
-    timeline.migration(Kind::MigrationEntryRemoved);
-    timeline.migration(Kind::MigrationEntryRemoved);
+    timeline.migration_entries(0);
     timeline.count(5 << 10, Kind::ExclusivePage);
     page.exclusive = 1;
     let told = timeline.finish(page);

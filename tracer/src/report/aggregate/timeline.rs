@@ -1,7 +1,6 @@
 //! Events over time, in as many intervals as a screen can show.
 
 use tracer_common::event::Kind;
-use tracer_common::family::Family;
 
 use crate::check::Live;
 use crate::event::{Loss, place};
@@ -97,20 +96,13 @@ impl Timeline {
         self.slot(since_start).counts[place(kind)] += 1;
     }
 
-    /// A migration entry was set or removed.
-    pub const fn migration(&mut self, kind: Kind) {
-        self.migration_entries = match kind {
-            Kind::MigrationEntrySet => self.migration_entries.saturating_add(1),
-            _ => self.migration_entries.saturating_sub(1),
-        };
+    /// How many migration entries are in place now.
+    pub const fn migration_entries(&mut self, number: u64) {
+        self.migration_entries = number;
     }
 
     /// Takes a loss that begins at that time; only those `admitted` are told of.
     pub fn lost(&mut self, loss: &Loss, after: u64, admitted: bool) {
-        if matches!(loss.family(), None | Some(Family::Migrate)) {
-            // Removals may be among what is missing.
-            self.migration_entries = 0;
-        }
         if admitted {
             let slot = self.slot(after);
             slot.lost = slot.lost.saturating_add(loss.count);

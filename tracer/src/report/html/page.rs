@@ -7,7 +7,7 @@ use super::flame::Flame;
 use super::{Section, policy, verdict};
 use crate::check::formats::lines::{counted, headline};
 use crate::check::formats::words::plain;
-use crate::event::total;
+use crate::event::{total, unknown_kinds};
 use crate::report::model::Report;
 use crate::report::text::units;
 
@@ -92,6 +92,11 @@ fn alarms(report: &Report) -> Vec<String> {
         if sum > 0 {
             alarms.push(format!("{} {name}: numbers below are lower bounds.", counted(sum, "event")));
         }
+    }
+    let subject = &report.verdict.subject;
+    if !subject.unknown_kinds.is_empty() {
+        let unknown = unknown_kinds(&subject.unknown_kinds, &subject.program_version);
+        alarms.push(format!("{}.", plain(&unknown)));
     }
     if losses.stacks_lost > 0 {
         alarms.push(format!("{} could not be kept.", counted(losses.stacks_lost, "stack")));

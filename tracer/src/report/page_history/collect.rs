@@ -1,7 +1,7 @@
 //! From the stream to what is about one page.
 
 use rustc_hash::FxHashMap;
-use tracer_common::event::{Body, Header, Kind, MAPPING_ERROR};
+use tracer_common::event::{Body, Header, Kind, MAPPING_ERROR, Role};
 use tracer_common::family::Family;
 
 use super::history::{Lost, PageHistory};
@@ -107,7 +107,8 @@ impl PageHistoryCollector {
     /// place that is known.
     fn of_page(&mut self, event: &Event, pfn: u64) -> Option<(Vec<Id>, bool, bool)> {
         let subject = Subject::of(event, &self.facts.decoder);
-        let ended = match self.bounce_ends.follow(event) {
+        let change = self.bounce_ends.follow(event);
+        let ended = match change {
             Some(Change::End(bounce)) => self.bounces.remove(&bounce).is_some(),
             _ => false,
         };
@@ -119,7 +120,7 @@ impl PageHistoryCollector {
             }
             return Some((space.into_iter().collect(), true, false));
         }
-        if self.is_bounced(event, pfn) || ended {
+        if self.is_bounced(event, change, pfn) || ended {
             return Some((Vec::new(), true, false));
         }
         let Range { mm, start, end } = event.range()?;
@@ -182,37 +183,29 @@ impl PageHistoryCollector {
     }
 
     /// Whether a bounce buffer stands for the page or is it.
-    fn is_bounced(&mut self, event: &Event, pfn: u64) -> bool {
+    fn is_bounced(&mut self, event: &Event, change: Option<Change>, pfn: u64) -> bool {
         let page = pfn.saturating_mul(self.page_size);
         let covers = |from: u64, size: u64| {
             from < page.saturating_add(self.page_size) && page < from.saturating_add(size.max(1))
         };
-        match &event.body {
-            Body::SwiotlbMapSingle(map) => {
-                let is_bounced = map.bounce != MAPPING_ERROR
-                    && (covers(map.original, map.size) || covers(map.bounce, map.size));
-                if is_bounced {
-                    self.bounces.insert(map.bounce, map.size);
-                }
-                is_bounced || covers(map.original, map.size)
-            }
-            Body::SwiotlbMap(map) => covers(map.original, map.size),
-            Body::SwiotlbUnmapSingle(unmap) => covers(unmap.bounce, unmap.size),
-            Body::SwiotlbSyncForCpu(sync) | Body::SwiotlbSyncForDevice(sync) => {
-                let is_inside = |(bounce, size): (&u64, &u64)| {
-                    (*bounce..bounce.saturating_add(*size)).contains(&sync.bounce)
-                };
-                covers(sync.bounce, sync.size) || self.bounces.iter().any(is_inside)
-            }
-            Body::SwiotlbSlotKept(kept) => covers(kept.bounce, 1),
-            Body::DmaMapDirect(map) => covers(map.original, map.size),
-            Body::SwiotlbAlloc(pages) | Body::SwiotlbFree(pages) => self
-                .facts
-                .decoder
-                .pfn(pages.page)
-                .is_some_and(|first| covers(first.saturating_mul(self.page_size), pages.size)),
-            _ => false,
+        let size = event.number(Role::Bytes).unwrap_or(1);
+        let bounce = event.number(Role::Bounce).filter(|bounce| *bounce != MAPPING_ERROR);
+        // Coherent memory of a pool: as many bytes as the event says, whatever a folio there is.
+        let pool_page = event.number(Role::Page).filter(|_| event.number(Role::Bytes).is_some());
+        let memory = pool_page.and_then(|page| self.facts.decoder.pfn(page));
+        let is_covered =
+            [event.number(Role::Original), bounce, memory.map(|pfn| pfn.saturating_mul(self.page_size))]
+                .into_iter()
+                .flatten()
+                .any(|from| covers(from, size));
+        if is_covered && let Some(Change::Begin(bounce)) = change {
+            self.bounces.insert(bounce, size);
         }
+        let is_inside = |bounce: u64| {
+            let mut buffers = self.bounces.iter();
+            buffers.any(|(from, size)| (*from..from.saturating_add(*size)).contains(&bounce))
+        };
+        is_covered || bounce.is_some_and(is_inside)
     }
 
     fn of_address(&mut self, event: &Event, address: u64) -> Option<(Vec<Id>, bool, bool)> {
@@ -283,7 +276,7 @@ impl PageHistoryCollector {
     }
 
     fn loss(&mut self, loss: &Loss) {
-        if matches!(loss.family(), Some(Family::Process)) {
+        if matches!(loss.family(), Some(Family::Process)) || loss.is_of_new_family() {
             return;
         }
         let start = self.start.unwrap_or(loss.after);
@@ -317,7 +310,7 @@ impl Sink for PageHistoryCollector {
             Err(_) => {
                 let after = Header::decode(record).map_or(self.last, |header| header.time);
                 let cause = LossCause::Dropped;
-                self.loss(&Loss { cause, family: None, count: 1, after, before: u64::MAX });
+                self.loss(&Loss { cause, family: None, count: 1, after, before: u64::MAX, kind: None });
             }
         }
         Ok(())

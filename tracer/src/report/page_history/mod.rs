@@ -6,7 +6,9 @@
 //! A large folio is told of by its head: ask for the head's page frame number. Faults are no events: that a page is
 //! mapped again is known when the next event counts its mappings.
 
+mod changes;
 mod collect;
+mod episodes;
 mod history;
 mod interpret;
 mod kept;

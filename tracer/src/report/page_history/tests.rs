@@ -142,7 +142,8 @@ fn a_loss_ends_what_was_known() {
     assert!(whole.states.iter().any(|episode| episode.state == State::Exclusive && episode.lasted.is_some()));
     let lossy = made_up(|items| {
         let place = items.iter().position(is_exclusive).expect("an exclusive page");
-        let loss = Loss { cause: LossCause::Lost, family: None, count: 3, after: 0, before: u64::MAX };
+        let loss =
+            Loss { cause: LossCause::Lost, family: None, count: 3, after: 0, before: u64::MAX, kind: None };
         items.insert(place + 1, Item::Loss(loss));
     });
     let exclusive = lossy.states.iter().find(|episode| episode.state == State::Exclusive).expect("the state");

@@ -76,6 +76,10 @@ fn losses(report: &Report) -> String {
             (sum > 0).then(|| format!("{name} {sum}"))
         })
         .collect();
+    let unknown = total(report.verdict.subject.unknown_kinds.values());
+    if unknown > 0 {
+        parts.push(format!("{unknown} of them of unknown kinds"));
+    }
     if losses.stacks_lost > 0 {
         parts.push(format!("stacks lost {}", losses.stacks_lost));
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::Shown;
 use super::grid::{Column, Grid};
 use super::layout::{DIM, Page};
-use crate::event::LossCause;
+use crate::check::formats::words::plain;
+use crate::event::{LossCause, unknown_kinds};
 use crate::report::model::{Gap, Report};
 
 /// Stretches that are shown; JSON has up to 100.
@@ -46,6 +47,10 @@ pub fn write(report: &Report, page: &mut Page) -> Shown {
     }
     if losses.stacks_lost > 0 {
         page.plain(1, &format!("{} stacks could not be kept: their events have none", losses.stacks_lost));
+    }
+    let subject = &report.verdict.subject;
+    if !subject.unknown_kinds.is_empty() {
+        page.plain(1, &plain(&unknown_kinds(&subject.unknown_kinds, &subject.program_version)));
     }
     for gap in losses.gaps.iter().take(GAPS) {
         let text = self::gap(gap, page);

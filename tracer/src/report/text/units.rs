@@ -1,33 +1,7 @@
 //! Numbers for people: three digits and a unit.
 
+use crate::output::{scaled, three_digits};
 use crate::report::model::Unit;
-
-/// Three digits of a number, whatever its size below 1000.
-fn digits(value: f64) -> String {
-    match value {
-        value if value < 9.995 => format!("{value:.2}"),
-        value if value < 99.95 => format!("{value:.1}"),
-        value => format!("{value:.0}"),
-    }
-}
-
-/// The number in the first unit in which it is below `step`, three digits of it; whole in the first unit.
-fn scaled(value: u64, step: f64, units: &[&str]) -> String {
-    let mut shown = value as f64;
-    let mut units = units.iter();
-    let mut unit = units.next().copied().unwrap_or_default();
-    if shown < step {
-        return format!("{value}{unit}");
-    }
-    for next in units {
-        if shown < step - 0.5 {
-            break;
-        }
-        shown /= step;
-        unit = next;
-    }
-    format!("{}{unit}", digits(shown))
-}
 
 /// Nanoseconds, such as `4.10 µs`; with `us` where the output has only ASCII.
 pub fn time(nanoseconds: u64, unicode: bool) -> String {
@@ -54,7 +28,7 @@ pub fn rate(count: u64, span: u64) -> String {
         return String::new();
     }
     let rate = count as f64 / (span as f64 / 1e9);
-    if rate < 999.5 { digits(rate) } else { scaled(rate.round() as u64, 1000.0, &["", "k", "M", "G"]) }
+    if rate < 999.5 { three_digits(rate) } else { scaled(rate.round() as u64, 1000.0, &["", "k", "M", "G"]) }
 }
 
 /// A part of a whole in percent; nothing when there is no whole.

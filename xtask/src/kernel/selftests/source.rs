@@ -7,9 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::archive::Suite;
 use crate::kernel::inputs::{Hash, Inputs};
 use crate::kernel::release::Release;
-use crate::kernel::suite::Suite;
 use crate::kernel::{HMM, source};
 use crate::{cache, process};
 
@@ -59,7 +59,7 @@ impl Source {
     }
 
     fn installed(is_own: bool) -> Result<Self> {
-        let inputs = Inputs::read()?;
+        let inputs = Inputs::read(&crate::kernel::build::TEST_HMM)?;
         Ok(Self {
             series: INSTALLED.into(),
             version: inputs.source_version.clone(),
@@ -70,7 +70,7 @@ impl Source {
 
     /// None where the archive has no source of that series: it keeps those of the newest ones.
     fn of_archive(series: &str) -> Result<Option<Self>> {
-        let suite = Suite::open()?;
+        let suite = Suite::newer_kernels()?;
         let package = format!("linux-source-{series}");
         if !suite.names(&package)?.contains(&package) {
             return Ok(None);

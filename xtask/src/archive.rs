@@ -1,7 +1,8 @@
-//! Newer suites of the machine's own Debian archive, asked through an apt that keeps everything in our cache: the
+//! Other suites of the machine's own Debian archive, asked through an apt that keeps everything in our cache: the
 //! machine's package sources, its lists and what it has installed stay as they are.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,11 +10,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::architecture::Architecture;
 use crate::prerequisite::Missing;
 use crate::{cache, process};
 
-/// Where Debian's newest kernels for a stable release are, and the libraries that their tools want.
-const SUITES: [&str; 2] = ["trixie-backports", "trixie"];
 /// What apt verifies the suites with (package debian-archive-keyring, which every Debian has).
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// How long an answer of the archive is good.
@@ -22,6 +22,8 @@ const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
 /// What the archive said, now or within a day; when it cannot be reached, what it said last.
 pub struct Suite {
     folder: PathBuf,
+    suites: &'static [&'static str],
+    architecture: Architecture,
 }
 
 /// One version of a package.
@@ -29,6 +31,8 @@ pub struct Suite {
 pub struct Package {
     /// Its name.
     pub name: String,
+    /// Its version.
+    pub version: String,
     /// What its file hashes to.
     pub sha256: String,
     /// Names of the packages that it depends on.
@@ -36,9 +40,32 @@ pub struct Package {
 }
 
 impl Suite {
+    /// Where Debian's newest kernels for a stable release are, and the libraries that their tools want.
+    pub fn newer_kernels() -> Result<Self> {
+        let folder = cache::kernels().join("apt");
+        Self::open(folder, &["trixie-backports", "trixie"], Architecture::Amd64).map_err(|error| {
+            Missing::new(
+                format!("Debian's newer kernels cannot be had: {error:#}"),
+                "apt-get update says more; without the archive, name another kernel: --kernel 6.12, or a bzImage",
+            )
+            .into()
+        })
+    }
+
+    /// Newer programs that run on Debian 12.
+    pub fn backports() -> Result<Self> {
+        Self::open(cache::tools().join("apt"), &["bookworm-backports"], Architecture::Amd64)
+    }
+
+    /// Debian 12 itself, of another architecture.
+    pub fn stable(architecture: Architecture) -> Result<Self> {
+        let folder = cache::tools().join(format!("apt-{}", architecture.debian()));
+        Self::open(folder, &["bookworm", "bookworm-security"], architecture)
+    }
+
     /// Asks the archive, unless it was asked within a day.
-    pub fn open() -> Result<Self> {
-        let suite = Self { folder: cache::kernels().join("apt") };
+    fn open(folder: PathBuf, suites: &'static [&'static str], architecture: Architecture) -> Result<Self> {
+        let suite = Self { folder, suites, architecture };
         fs::create_dir_all(suite.folder.join("lists/partial"))?;
         fs::create_dir_all(suite.folder.join("archives/partial"))?;
         let lock = File::create(suite.folder.join("lock")).context("lock of the package lists")?;
@@ -53,30 +80,25 @@ impl Suite {
             Err(error) if age.is_some() => {
                 eprintln!("xtask: {error:#}; going on with what the archive said last");
             }
-            Err(error) => {
-                return Err(Missing::new(
-                    format!("Debian's newer kernels cannot be had: {error:#}"),
-                    "apt-get update says more; without the archive, name another kernel: --kernel 6.12, or a bzImage",
-                )
-                .into());
-            }
+            Err(error) => return Err(error),
         }
         Ok(suite)
     }
 
     fn ask(&self) -> Result<()> {
         ensure!(Path::new(KEYRING).exists(), "there is no {KEYRING} to verify the archive with");
-        let mirror = mirror()?;
-        let sources: String = SUITES
-            .iter()
-            .map(|suite| format!("deb [signed-by={KEYRING} target=Packages] {mirror} {suite} main\n"))
-            .collect();
+        let mut sources = String::new();
+        for suite in self.suites {
+            // Security updates are on a mirror of their own.
+            let mirror = mirror(if suite.ends_with(SECURITY) { SECURITY } else { "" })?;
+            let _ = writeln!(sources, "deb [signed-by={KEYRING} target=Packages] {mirror} {suite} main");
+        }
         fs::write(self.folder.join("sources.list"), sources)?;
         let mut update = self.apt("apt-get");
         update
             .args(["--quiet=2", "--option=APT::Update::Error-Mode=any", "update"])
             .stdout(std::io::stderr());
-        process::run(&format!("asking Debian's archive for {}", SUITES.join(" and ")), &mut update)
+        process::run(&format!("asking Debian's archive for {}", self.suites.join(" and ")), &mut update)
     }
 
     /// Names of all packages that begin so.
@@ -121,8 +143,8 @@ impl Suite {
             ("Dir::Cache", self.folder.display().to_string()),
             ("Dir::Etc::preferences", "/dev/null".into()),
             ("Dir::Etc::preferencesparts", "/dev/null".into()),
-            ("APT::Architecture", "amd64".into()),
-            ("APT::Architectures", "amd64".into()),
+            ("APT::Architecture", self.architecture.debian().into()),
+            ("APT::Architectures", self.architecture.debian().into()),
             ("Acquire::Languages", "none".into()),
             // apt's own user cannot look into a home folder.
             ("APT::Sandbox::User", "root".into()),
@@ -133,11 +155,15 @@ impl Suite {
     }
 }
 
-/// Where the machine gets its own Debian from.
-fn mirror() -> Result<String> {
+/// What the names of suites with security updates end with.
+const SECURITY: &str = "-security";
+
+/// Where the machine gets its own Debian from, or the suite of it whose name ends so.
+fn mirror(ending: &str) -> Result<String> {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let codename = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
     let codename = codename.context("/etc/os-release names no Debian release")?.trim_matches('"');
+    let suite = format!("{codename}{ending}");
     let targets = process::output(Command::new("apt-get").args([
         "indextargets",
         "--format",
@@ -145,15 +171,15 @@ fn mirror() -> Result<String> {
         "Created-By: Packages",
     ]))
     .context("apt-get does not say what this machine's package sources are")?;
-    mirror_of(&targets, codename).with_context(|| {
-        format!("this machine's package sources have no {codename} main to take the mirror from")
+    mirror_of(&targets, &suite).with_context(|| {
+        format!("this machine's package sources have no {suite} main to take the mirror from")
     })
 }
 
-fn mirror_of(targets: &str, codename: &str) -> Option<String> {
+fn mirror_of(targets: &str, suite: &str) -> Option<String> {
     targets.lines().find_map(|line| {
-        let (uri, suite) = line.split_once(' ')?;
-        (suite == format!("{codename} main")).then(|| uri.to_owned())
+        let (uri, of) = line.split_once(' ')?;
+        (of == format!("{suite} main")).then(|| uri.to_owned())
     })
 }
 
@@ -167,6 +193,7 @@ fn parse(text: &str) -> BTreeMap<String, Package> {
         let depends = field("Depends").split([',', '|']).filter_map(|one| one.split_whitespace().next());
         let package = Package {
             name: field("Package").into(),
+            version: field("Version").into(),
             sha256: field("SHA256").into(),
             depends: depends.map(str::to_owned).collect(),
         };

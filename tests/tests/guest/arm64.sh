@@ -1,0 +1,90 @@
+#!/bin/sh
+# Runs in a guest of 64-bit Arm whose disk has a restricted pool: what the guest tests judge afterwards on the host. Its
+# root has busybox alone, so this is written for its shell.
+#
+#   arm64.sh PROGRAMS OUT
+#
+# PROGRAMS  folder of rmapscope and rmapscope-workload
+# OUT       writable folder; each session gets one in it (common.sh)
+set -u
+export PATH="$1:$PATH"
+OUT=$2
+DISK=/dev/nvme0n1
+DRIVER=/sys/bus/pci/drivers/nvme
+
+# begin NAME: a session's folder, and the file that the workloads state their facts in; fails when it is not wanted.
+begin() {
+    [ ! -e "$OUT/wanted" ] || grep -qx "$1" "$OUT/wanted" || return
+    DIR="$OUT/$1"
+    mkdir -p "$DIR"
+    export FACTS="$DIR/facts"
+    : >"$FACTS"
+}
+
+run() {
+    timeout 120 "$@" >"$DIR/stdout" 2>"$DIR/stderr"
+    echo $? >"$DIR/status"
+}
+
+# work NAME EVENTS ARGUMENT…: a recording of the workload.
+work() {
+    begin "$1" || return 0
+    local events="$2"
+    shift 2
+    run rmapscope record -o "$DIR/trace.data" -e "$events" -- rmapscope-workload --facts "$FACTS" "$@"
+}
+
+# check NAME COMMAND…: a check of a command that is recorded, of the whole system: other tasks map for who asked.
+check() {
+    begin "$1" || return 0
+    shift
+    disk_controller >"$DIR/device"
+    run rmapscope check -a --record "$DIR/trace.data" --json "$DIR/verdict.json" -- "$@"
+}
+
+disk_controller() {
+    readlink -f /sys/class/nvme/nvme0/device
+}
+
+# A driver that lets its device go and takes it again gives back the coherent memory of its queues, and asks for it.
+rebind() {
+    begin pool-coherent || return 0
+    local device
+    device=$(disk_controller)
+    echo "$device" >"$DIR/device"
+    export DRIVER
+    export DEVICE="${device##*/}"
+    run rmapscope record -a -e swiotlb -o "$DIR/trace.data" -- sh -c '
+        echo "$DEVICE" >"$DRIVER/unbind"
+        echo "$DEVICE" >"$DRIVER/bind"
+        for _ in $(seq 200); do [ -b /dev/nvme0n1 ] && exit 0; sleep 0.1; done
+        exit 1'
+}
+
+# planted BUG LINE: a check of a line for the shell while the kernel has that bug (docs/mutants.md).
+planted() {
+    echo "$1" >/sys/module/rmapscope/parameters/mutant || return
+    check "$1" sh -c "$2"
+    echo none >/sys/module/rmapscope/parameters/mutant
+}
+
+mount -t debugfs none /sys/kernel/debug 2>/dev/null
+mount -t tracefs none /sys/kernel/tracing 2>/dev/null
+uname -r >"$OUT/release"
+rmapscope-workload pageout --pages 1 >"$OUT/swap" 2>&1
+IO="rmapscope-workload --facts \"\$FACTS\" swiotlb-io --device $DISK --blocks 40"
+
+begin arm64-probes && run rmapscope probes --json
+begin arm64-doctor && run rmapscope doctor
+work arm64-pageout rmap pageout --pages 64
+work arm64-mlock mlock mlock --pages 64
+work arm64-fork fork fork --vmas 5 --pages 8 --children 3
+work arm64-migrate migrate,rmap migrate --pages 64
+work arm64-exclusive exclusive,fork exclusive --pages 64 --fork
+check arm64-rules sh -c 'rmapscope-workload --facts "$FACTS" exclusive --pages 64 --fork && rmapscope-workload migrate --pages 64'
+check pool-io sh -c "$IO --write"
+rebind
+planted swiotlb-leaks-slot "$IO"
+planted swiotlb-outside-pool "$IO"
+planted swiotlb-bypassed "$IO"
+echo done >"$OUT/finished"

@@ -1,0 +1,202 @@
+//! 64-bit Arm, and the restricted pool that its disk has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::ensure;
+
+use super::{Applies, Check, Run};
+use crate::verdict::Verdict;
+
+pub const CHECKS: &[Check] = &[
+    Check {
+        name: "arm64: every page of the workloads, once",
+        applies: restricted,
+        sessions: &["arm64-pageout", "arm64-mlock", "arm64-fork", "arm64-migrate"],
+        judge: exact,
+    },
+    Check {
+        name: "arm64: page tables are read at fork, and frames are known",
+        applies: restricted,
+        sessions: &["arm64-exclusive", "arm64-rules"],
+        judge: page_tables,
+    },
+    Check {
+        name: "arm64: the plan and doctor say nothing is missing of what this kernel has",
+        applies: restricted,
+        sessions: &["arm64-probes", "arm64-doctor"],
+        judge: plans,
+    },
+    Check {
+        name: "restricted pool: every mapping bounces in the disk's own pool",
+        applies: restricted,
+        sessions: &["pool-io"],
+        judge: bounces,
+    },
+    Check {
+        name: "restricted pool: coherent memory comes from it and goes back",
+        applies: restricted,
+        sessions: &["pool-coherent"],
+        judge: coherent,
+    },
+    Check {
+        name: "restricted pool: planted bugs are found",
+        applies: restricted,
+        sessions: &["swiotlb-leaks-slot", "swiotlb-outside-pool", "swiotlb-bypassed"],
+        judge: planted,
+    },
+];
+
+/// The kernel with restricted pools.
+fn restricted(_kernel: &str, method: &str) -> Applies {
+    (method == "restricted").into()
+}
+
+/// The rules about bounce buffers.
+const RULES: [&str; 3] = ["swiotlb-paired", "swiotlb-in-pool", "swiotlb-restricted-bounces"];
+
+fn exact(run: &Run<'_>) -> anyhow::Result<()> {
+    let events: [(&str, &[&str]); 4] = [
+        ("arm64-pageout", &["try_to_unmap"]),
+        ("arm64-mlock", &["mlock_folio", "munlock_folio", "mlock_fixup"]),
+        ("arm64-fork", &["copy_page_range"]),
+        ("arm64-migrate", &["migration_entry_set", "migration_entry_removed", "remove_migration_pte"]),
+    ];
+    for (name, events) in events {
+        run.complete(name, events)?;
+    }
+    let session = run.session("arm64-migrate")?;
+    for event in session.recording()?.of("migration_entry_set") {
+        ensure!(event.has_word("flags", "locked")?, "the folio was not locked: {}", event.json());
+        ensure!(event.number("pfn")? != 0, "no frame: {}", event.json());
+    }
+    Ok(())
+}
+
+fn page_tables(run: &Run<'_>) -> anyhow::Result<()> {
+    let (_, recording) = run.complete("arm64-exclusive", &["exclusive_page", "restore_exclusive"])?;
+    let compared: u64 =
+        recording.of("copy_page_range").filter_map(|event| event.number("compared").ok()).sum();
+    ensure!(compared >= 64, "{compared} restored pages were compared");
+    let verdict = judged(run, "arm64-rules")?;
+    let rules = [
+        "fork-restores-exclusive",
+        "fork-parent-keeps-page",
+        "migration-entry-locked",
+        "exclusive-ends-once",
+        "restore-keeps-bits",
+    ];
+    passes(&verdict, &rules)
+}
+
+fn plans(run: &Run<'_>) -> anyhow::Result<()> {
+    let probes = run.session("arm64-probes")?;
+    probes.expect_status(0)?;
+    let text = probes.text("stdout")?;
+    for missing in ["a page frame", "has no visible address", "beyond the registers"] {
+        ensure!(!text.contains(missing), "the plan says {missing:?}: {text}");
+    }
+    let doctor = run.session("arm64-doctor")?;
+    ensure!(
+        doctor.text("stdout")?.contains("the struct page of a page frame can be found"),
+        "{}",
+        doctor.text("stdout")?
+    );
+    Ok(())
+}
+
+/// The verdict of a check that must not accuse anybody.
+fn judged(run: &Run<'_>, name: &str) -> anyhow::Result<Verdict> {
+    let session = run.session(name)?;
+    let verdict = Verdict::of(&session)?;
+    verdict.expect_no_violation()?;
+    Ok(verdict)
+}
+
+fn passes(verdict: &Verdict, rules: &[&str]) -> anyhow::Result<()> {
+    let passed = verdict.with_outcome("pass");
+    let missing: BTreeSet<&str> = rules.iter().copied().filter(|rule| !passed.contains(rule)).collect();
+    ensure!(missing.is_empty(), "not passed: {}", verdict.describe(&missing)?);
+    Ok(())
+}
+
+fn bounces(run: &Run<'_>) -> anyhow::Result<()> {
+    let verdict = judged(run, "pool-io")?;
+    passes(&verdict, &RULES)?;
+    let (session, recording) = run.complete("pool-io", &["swiotlb_map", "swiotlb_map_single"])?;
+    let device = session.device()?;
+    let (mut live, mut mapped) = (BTreeMap::new(), 0_u64);
+    let mut pools = BTreeSet::new();
+    for event in recording.of("swiotlb_map_single") {
+        ensure!(event.text("device")? == device, "another device: {}", event.json());
+        let flags = ["force_bounce", "for_alloc"];
+        for flag in flags {
+            ensure!(event.has_word("pool_flags", flag)?, "not {flag}: {}", event.json());
+        }
+        let (start, end) = (event.number("pool_start")?, event.number("pool_end")?);
+        ensure!((start..end).contains(&event.number("bounce")?), "outside of the pool: {}", event.json());
+        pools.insert((start, end - start));
+        mapped += 1;
+        *live.entry(event.number("bounce")?).or_insert(0_i64) += 1;
+    }
+    ensure!(pools == BTreeSet::from([POOL]), "pools {pools:x?}");
+    let mut unmapped = 0;
+    for event in recording.of("swiotlb_unmap_single") {
+        ensure!(event.text("device")? == device, "another device: {}", event.json());
+        *live.entry(event.number("bounce")?).or_insert(0) -= 1;
+        unmapped += 1;
+    }
+    let left: Vec<_> = live.iter().filter(|(_, count)| **count != 0).collect();
+    ensure!(left.is_empty() && mapped == unmapped, "{mapped} mapped, {unmapped} unmapped: {left:x?}");
+    let evaluated = verdict.evaluated();
+    ensure!(
+        evaluated["swiotlb-restricted-bounces"] == mapped && evaluated["swiotlb-in-pool"] == mapped,
+        "{mapped} mappings, evaluated {evaluated:?}"
+    );
+    Ok(())
+}
+
+/// First address and size: 4 MiB, 128 MiB below the end of a guest of 1 GiB (xtask/src/guest/device_tree.rs).
+const POOL: (u64, u64) = (0x7800_0000, 4 << 20);
+
+/// A driver that lets go gives back as many bytes as it takes when it comes again.
+fn coherent(run: &Run<'_>) -> anyhow::Result<()> {
+    let (session, recording) = run.complete("pool-coherent", &[])?;
+    let device = session.device()?;
+    let mut bytes = Vec::new();
+    for name in ["swiotlb_free", "swiotlb_alloc"] {
+        let mut sum = 0;
+        for event in recording.of(name) {
+            ensure!(event.text("device")? == device, "another device: {}", event.json());
+            let size = event.number("size")?;
+            ensure!(size > 0 && event.field("done")? == true, "nothing was done: {}", event.json());
+            let start = event.number("pfn")? * 4096;
+            let pool = POOL.0..=POOL.0 + POOL.1 - size;
+            ensure!(pool.contains(&start), "outside of the pool: {}", event.json());
+            // Taken in whole pages, and given back as they were asked for.
+            sum += size.next_multiple_of(4096);
+        }
+        bytes.push(sum);
+    }
+    ensure!(bytes[0] == bytes[1] && bytes[0] > 0, "{} bytes given back, {} taken", bytes[0], bytes[1]);
+    Ok(())
+}
+
+fn planted(run: &Run<'_>) -> anyhow::Result<()> {
+    let subjects = [
+        ("swiotlb-leaks-slot", "swiotlb-paired"),
+        ("swiotlb-outside-pool", "swiotlb-in-pool"),
+        ("swiotlb-bypassed", "swiotlb-restricted-bounces"),
+    ];
+    for (bug, rule) in subjects {
+        let session = run.session(bug)?;
+        session.expect_status(1)?;
+        let verdict = Verdict::of(&session)?;
+        let violated = verdict.with_outcome("violated");
+        ensure!(
+            violated == BTreeSet::from([rule]),
+            "{bug}: violated {violated:?}: {}",
+            verdict.describe(&violated)?
+        );
+    }
+    Ok(())
+}
