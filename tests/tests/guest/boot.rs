@@ -91,7 +91,7 @@ impl Configuration {
                 .append(format!("rmapscope.mutant={}", mutants::all()[0].name))
                 .timeout(minutes(40)),
             Self::RestrictedPool => {
-                guest.cpus(2).numa_nodes(2).disk(Disk::Nvme).restricted_pool("4M").timeout(minutes(10))
+                guest.cpus(2).numa_nodes(2).disk(Disk::Nvme).restricted_pool("1M").timeout(minutes(10))
             }
         }
     }

@@ -39,6 +39,12 @@ pub const CHECKS: &[Check] = &[
         judge: coherent,
     },
     Check {
+        name: "restricted pool: a full one is diagnosed, with the size that would have sufficed",
+        applies: restricted,
+        sessions: &["pool-full"],
+        judge: full,
+    },
+    Check {
         name: "restricted pool: planted bugs are found",
         applies: restricted,
         sessions: &["swiotlb-leaks-slot", "swiotlb-outside-pool", "swiotlb-bypassed"],
@@ -155,8 +161,8 @@ fn bounces(run: &Run<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// First address and size: 4 MiB, 128 MiB below the end of a guest of 1 GiB (xtask/src/guest/device_tree.rs).
-const POOL: (u64, u64) = (0x7800_0000, 4 << 20);
+/// First address and size: 1 MiB, 128 MiB below the end of a guest of 1 GiB (xtask/src/guest/device_tree.rs).
+const POOL: (u64, u64) = (0x7800_0000, 1 << 20);
 
 /// A driver that lets go gives back as many bytes as it takes when it comes again.
 fn coherent(run: &Run<'_>) -> anyhow::Result<()> {
@@ -178,6 +184,67 @@ fn coherent(run: &Run<'_>) -> anyhow::Result<()> {
         bytes.push(sum);
     }
     ensure!(bytes[0] == bytes[1] && bytes[0] > 0, "{} bytes given back, {} taken", bytes[0], bytes[1]);
+    Ok(())
+}
+
+/// What the recording says of the failures is what the diagnosis must say.
+fn full(run: &Run<'_>) -> anyhow::Result<()> {
+    const SLOT: u64 = 2048;
+    const SEGMENT: u64 = 128;
+    let verdict = judged(run, "pool-full")?;
+    let (session, recording) = run.complete("pool-full", &["swiotlb_map", "swiotlb_map_single"])?;
+    session.expect_status(0)?;
+    let device = session.device()?;
+    // Counts by reason of used slots and asked slots, and what each buffer asked for.
+    let mut fullest: BTreeMap<bool, (u64, u64, u64)> = BTreeMap::new();
+    let mut asked: BTreeMap<bool, BTreeMap<u64, u64>> = BTreeMap::new();
+    for event in recording.of("swiotlb_map_single") {
+        if event.number("bounce").is_ok() {
+            continue;
+        }
+        let (original, size) = (event.number("original")?, event.number("size")?);
+        let used = event.number("used_slots")?;
+        ensure!(used <= POOL.1 / SLOT, "more slots than there are: {}", event.json());
+        let slots = (size + original % SLOT).div_ceil(SLOT);
+        let is_exhausted = POOL.1 / SLOT - used < size.div_ceil(SLOT);
+        let (count, most_used, most_asked) = fullest.entry(is_exhausted).or_default();
+        *count += 1;
+        if used + slots > *most_used + *most_asked {
+            (*most_used, *most_asked) = (used, slots);
+        }
+        let most = asked.entry(is_exhausted).or_default().entry(original).or_default();
+        *most = slots.max(*most);
+    }
+    ensure!(fullest.contains_key(&true), "the pool was not exhausted: {fullest:?}");
+    let found: Vec<_> = verdict.diagnoses().filter(|found| found["name"] == "swiotlb-full").collect();
+    // The driver takes memory for long lists of pages from the pool, too.
+    let has_coherent =
+        recording.of("swiotlb_alloc").any(|event| event.number("done").is_ok_and(|done| done == 0));
+    ensure!(found.len() == fullest.len() + usize::from(has_coherent), "not {fullest:?}: {found:?}");
+    for (is_exhausted, (count, used, slots)) in fullest {
+        let reason = if is_exhausted { "the pool is exhausted" } else { "none in a row" };
+        let buffers = &asked[&is_exhausted];
+        let all = (used + buffers.values().sum::<u64>()).next_multiple_of(SEGMENT);
+        let total = POOL.1 / SLOT;
+        let mut parts = vec![
+            format!("{count} mapping"),
+            format!("of {device} failed: "),
+            reason.into(),
+            format!(
+                "; its restricted pool at {:#x} had {used} of {total} slots in use when {slots} were",
+                POOL.0
+            ),
+            format!("; {} KiB ({} slots) would", (total + SEGMENT) * 2, total + SEGMENT),
+        ];
+        if buffers.len() > 1 {
+            parts.push(format!(", {} KiB ({all} slots) for all {} buffers", all * 2, buffers.len()));
+        }
+        let is_said = |found: &&serde_json::Value| {
+            let text = found["summary"].as_str().unwrap_or_default();
+            found["count"] == count && parts.iter().all(|part| text.contains(part.as_str()))
+        };
+        ensure!(found.iter().any(|found| is_said(&found)), "{parts:?} is not said: {found:?}");
+    }
     Ok(())
 }
 

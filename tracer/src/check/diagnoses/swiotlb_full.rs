@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tracer_common::event::{Body, Kind, MAPPING_ERROR, SwiotlbMapSingle, UNKNOWN};
 
+use super::swiotlb_room::Room;
 use super::{Diagnose, counted};
 use crate::check::info::{DiagnosisInfo, Need};
 use crate::check::stream_context::StreamContext;
@@ -15,24 +16,32 @@ pub const INFO: DiagnosisInfo = DiagnosisInfo {
     title: "a mapping failed because swiotlb had no room for it",
     statement: "The kernel says \"swiotlb buffer is full\" whatever the reason. There are three: the pool is exhausted; \
                 the mapping is larger than 256 KiB (128 slots of 2 KiB in a row), which no pool can serve; or there are \
-                free slots, but none in a row with the alignment that was asked for. Reported by device and reason, \
-                from the slots in use, the size and the alignment of each failure.",
+                free slots, but none in a row with the alignment that was asked for. Reported by device, pool and \
+                reason, from the slots in use, the size and the alignment of each failure, with the size of a pool \
+                that would have had room: for each of the failed mappings alone, which is one segment of 128 slots \
+                more, and for all of them beside what was in use. A restricted pool has one area; another may have \
+                several, of which each needs room of its own, so that the size is a lower bound there. A restricted \
+                pool also gives coherent memory; of an allocation that failed the slots in use are not recorded.",
     citations: &[
         "6.12 kernel/dma/swiotlb.c, swiotlb_tbl_map_single: swiotlb buffer is full",
+        "6.12 kernel/dma/swiotlb.c, rmem_swiotlb_device_init: Set Per-device io tlb area to one",
         "6.12 include/linux/swiotlb.h, IO_TLB_SEGSIZE, IO_TLB_SHIFT",
     ],
-    needs: &[Need::required(Kind::SwiotlbMapSingle, "the failures")],
+    needs: &[
+        Need::required(Kind::SwiotlbMapSingle, "the failures"),
+        Need::optional(Kind::SwiotlbAlloc, "coherent memory of a restricted pool that could not be had"),
+    ],
     example: "swiotlb_map_single: the pool is exhausted; device=0000:00:04.0 bounce=error size=65536 used_slots=32760",
-    remedy: "exhausted: a larger pool (swiotlb=SLOTS on the kernel's command line) or fewer requests at a time; too \
-             large: limit the driver's segments (dma_max_mapping_size); alignment: a larger pool, more areas or \
-             a smaller min_align_mask",
+    remedy: "exhausted: a larger pool (swiotlb=SLOTS on the kernel's command line; of a restricted pool `reg` of its \
+             node in the device tree) or fewer requests at a time; too large: limit the driver's segments \
+             (dma_max_mapping_size); alignment: a larger pool, more areas or a smaller min_align_mask",
 };
 
 /// `IO_TLB_SEGSIZE` slots of 2 KiB.
-const LARGEST: u64 = 256 << 10;
+pub const LARGEST: u64 = 256 << 10;
 
 /// log2 of the bytes of a slot.
-const SLOT_SHIFT: u32 = 11;
+pub const SLOT_SHIFT: u32 = 11;
 
 /// Most devices.
 const MOST: usize = 64;
@@ -75,55 +84,108 @@ impl Reason {
     }
 }
 
-/// The failures by device and reason.
+/// What failed for one reason.
+#[derive(Default)]
+struct Case {
+    count: u64,
+    /// Of these, allocations of coherent memory.
+    coherent: u64,
+    room: Room,
+    evidence: Vec<Evidence>,
+}
+
+/// The failures by device, pool and reason.
 pub struct Full {
     limit: usize,
-    cases: BTreeMap<(u64, Reason), (u64, Vec<Evidence>)>,
+    cases: BTreeMap<(u64, u64, Reason), Case>,
+    is_incomplete: bool,
 }
 
 impl Full {
     /// Keeps that much evidence of each case.
     pub const fn new(limit: usize) -> Self {
-        Self { limit, cases: BTreeMap::new() }
+        Self { limit, cases: BTreeMap::new(), is_incomplete: false }
+    }
+
+    fn failed(
+        &mut self,
+        key: (u64, u64, Reason),
+        event: &Event,
+        stream: &StreamContext<'_>,
+    ) -> Option<&mut Case> {
+        if self.cases.len() >= MOST && !self.cases.contains_key(&key) {
+            return None;
+        }
+        let case = self.cases.entry(key).or_default();
+        case.count += 1;
+        if case.evidence.len() < self.limit {
+            case.evidence.push(stream.evidence(event, key.2.text()));
+        }
+        Some(case)
     }
 }
 
 impl Diagnose for Full {
     #[inline]
     fn event(&mut self, event: &Event, stream: &StreamContext<'_>) {
-        let Body::SwiotlbMapSingle(map) = &event.body else { return };
-        if map.bounce != MAPPING_ERROR {
-            return;
-        }
-        let key = (map.device, Reason::of(map));
-        if self.cases.len() >= MOST && !self.cases.contains_key(&key) {
-            return;
-        }
-        let (count, evidence) = self.cases.entry(key).or_default();
-        *count += 1;
-        if evidence.len() < self.limit {
-            evidence.push(stream.evidence(event, key.1.text()));
+        match &event.body {
+            Body::SwiotlbMapSingle(map) if map.bounce == MAPPING_ERROR => {
+                let key = (map.device, map.pool, Reason::of(map));
+                if let Some(case) = self.failed(key, event, stream) {
+                    case.room.asked(map);
+                }
+            }
+            Body::SwiotlbAlloc(pages) if pages.result == 0 => {
+                let reason = if pages.size > LARGEST { Reason::TooLarge } else { Reason::Unknown };
+                if let Some(case) = self.failed((pages.device, pages.pool, reason), event, stream) {
+                    case.coherent += 1;
+                }
+            }
+            _ => {}
         }
     }
 
+    fn lost(&mut self) {
+        self.is_incomplete = true;
+    }
+
     fn finish(&mut self, stream: &StreamContext<'_>) -> Vec<Diagnosis> {
+        let is_incomplete = self.is_incomplete;
         let mut found: Vec<Diagnosis> = std::mem::take(&mut self.cases)
             .into_iter()
-            .map(|((device, reason), (count, evidence))| Diagnosis {
+            .map(|((device, _, reason), case)| Diagnosis {
                 name: INFO.name,
-                summary: format!(
-                    "{} of {} failed: {}",
-                    counted(count, "mapping", "mappings"),
-                    stream.device(device),
-                    reason.text()
-                ),
-                count,
-                evidence,
+                summary: case.summary(&stream.device(device), reason, is_incomplete),
+                count: case.count,
+                evidence: case.evidence,
                 remedy: INFO.remedy,
             })
             .collect();
         // `struct device` addresses differ from boot to boot.
         found.sort_by(|a, b| (b.count, &a.summary).cmp(&(a.count, &b.summary)));
         found
+    }
+}
+
+impl Case {
+    fn summary(&self, device: &str, reason: Reason, is_incomplete: bool) -> String {
+        let what = match (self.count - self.coherent, self.coherent) {
+            (maps, 0) => counted(maps, "mapping", "mappings"),
+            (0, coherent) => counted(coherent, "coherent allocation", "coherent allocations"),
+            (maps, coherent) => format!(
+                "{} and {}",
+                counted(maps, "mapping", "mappings"),
+                counted(coherent, "coherent allocation", "coherent allocations")
+            ),
+        };
+        let mut summary = format!("{what} of {device} failed: {}", reason.text());
+        summary += &self.room.pool();
+        match reason {
+            Reason::Exhausted | Reason::Fragmented => summary += &self.room.needed(is_incomplete),
+            // No size is enough.
+            Reason::TooLarge => {}
+            Reason::Unknown => summary += "; the size that would have sufficed is unknown",
+        }
+        summary
     }
 }

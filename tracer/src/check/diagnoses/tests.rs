@@ -1,6 +1,6 @@
 use tracer_common::event::{
     Body, CopyPageRange, MAPPING_ERROR, MigrateRefused, RestoreExclusive, SwiotlbMap, SwiotlbMapSingle,
-    VmaVisit,
+    SwiotlbPages, VmaVisit,
 };
 use tracer_common::family::Family;
 
@@ -86,6 +86,64 @@ fn why_swiotlb_had_no_room() {
     assert!(summaries.iter().any(|(_, summary)| summary.contains("none in a row")), "{summaries:?}");
     assert_eq!(found.len(), 3);
     assert_eq!(found[0].evidence[0].device.as_deref(), Some("0xffff8880020010c8"));
+}
+
+#[test]
+fn the_size_of_a_restricted_pool_that_would_have_sufficed() {
+    // 2048 slots, as large as a device tree says.
+    let pool_end = POOL_START + (4 << 20);
+    let failed = |original, size, used_slots| {
+        let full = SwiotlbMapSingle { bounce: MAPPING_ERROR, pool_bits: 3, pool_end, ..map(0) };
+        Body::SwiotlbMapSingle(SwiotlbMapSingle { original, size, used_slots, ..full })
+    };
+    let summary = |events: Vec<Body>| {
+        let found = Session::new().events(events).diagnoses("swiotlb-full");
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0].summary.clone()
+    };
+    // Asked for again, a buffer counts once; an address inside of a slot may take one more.
+    let asked = vec![
+        failed(0x10_0000, 65536, 2040),
+        failed(0x10_0000, 65536, 2041),
+        failed(0x20_0200, 4096, 2048),
+        failed(0x30_0000, 4096, 2047),
+    ];
+    let text = summary(asked);
+    let pool = format!(
+        "its restricted pool at {POOL_START:#x} had 2041 of 2048 slots in use when 32 were asked for"
+    );
+    assert!(text.contains("4 mappings") && text.contains(&pool), "{text}");
+    let sizes =
+        "; 4352 KiB (2176 slots) would have had room for each alone, 4352 KiB (2176 slots) for all 3 buffers";
+    assert!(text.contains(sizes), "{text}");
+    let many: Vec<Body> = (0..24).map(|index| failed(index << 20, 126 << 11, 2040)).collect();
+    let text = summary(many);
+    // 2040 in use and 24 times 126 are 5064, in segments of 128.
+    assert!(
+        text.contains("4352 KiB (2176 slots) would") && text.contains("10240 KiB (5120 slots) for all 24"),
+        "{text}"
+    );
+    let alone = summary(vec![failed(0, 4096, 2047)]);
+    assert!(alone.ends_with("4352 KiB (2176 slots) would have had room for each alone"), "{alone}");
+    let unknown = summary(vec![failed(0, 4096, tracer_common::event::UNKNOWN)]);
+    assert!(
+        unknown.ends_with("could not be read; the size that would have sufficed is unknown"),
+        "{unknown}"
+    );
+    // A pool that is no restricted one may have several areas.
+    let shared = SwiotlbMapSingle { bounce: MAPPING_ERROR, used_slots: 32_767, ..map(0) };
+    let shared = summary(vec![Body::SwiotlbMapSingle(shared)]);
+    assert!(shared.contains("; at least "), "{shared}");
+}
+
+#[test]
+fn coherent_memory_that_a_pool_did_not_have() {
+    let failed = SwiotlbPages { device: DEVICE, pool: POOL, page: 0, size: 8192, result: 0, reserved: 0 };
+    let taken = SwiotlbPages { page: PFN, result: 1, ..failed };
+    let found = Session::new().events([taken, failed].map(Body::SwiotlbAlloc)).diagnoses("swiotlb-full");
+    assert_eq!((found.len(), found[0].count), (1, 1));
+    assert!(found[0].summary.starts_with("1 coherent allocation of"), "{}", found[0].summary);
+    assert!(found[0].summary.ends_with("is unknown"), "{}", found[0].summary);
 }
 
 /// 400 mappings over a second, of which every `kept`th is never unmapped.
