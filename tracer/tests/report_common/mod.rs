@@ -4,8 +4,9 @@ use rmapscope::check::Verdict;
 use rmapscope::event::LossCause;
 use rmapscope::event::Weights;
 use rmapscope::report::model::{
-    Bounce, Bucket, Distribution, Ended, Exclusive, Failure, Fork, ForkCost, Gap, Group, HotPage, Interval,
-    Key, Losses, Pages, PoolLevel, Quantile, Report, Residency, Row, StackTotal, Table, Timeline, Top, Unit,
+    Bounce, Bucket, Coherent, Distribution, Ended, Exclusive, Failure, Fork, ForkCost, Gap, Group, HotPage,
+    Interval, Key, Losses, Pages, Pool, PoolLevel, Quantile, Report, Residency, Row, StackTotal, Table,
+    Timeline, Top, Unit,
 };
 
 fn weights(count: u64, time: u64, pages: u64) -> Weights {
@@ -87,6 +88,7 @@ fn bounce(device: &str) -> Bounce {
         slots: 600,
         peak_bytes: 128 << 10,
         peak_slots: 70,
+        coherent: Some(Coherent { allocations: 9, bytes: 180_224, slots: 88, failed: 1, open_bytes: 4096 }),
         open_bytes: 4096,
         open: 1,
         synced: 8192,
@@ -97,6 +99,20 @@ fn bounce(device: &str) -> Bounce {
         levels: (0..200)
             .map(|index| PoolLevel { from: index << 20, bytes: index * 512, slots: index / 4 })
             .collect(),
+    }
+}
+
+fn pool(device: &str) -> Pool {
+    let Bounce { pool, pool_start, pool_size, levels, .. } = bounce(device);
+    Pool {
+        pool,
+        pool_start,
+        pool_size,
+        devices: vec![device.to_owned(), "0000:00:1f.2".to_owned()],
+        peak_bytes: 192 << 10,
+        peak_slots: 96,
+        counted_slots: Some(32_700),
+        levels,
     }
 }
 
@@ -181,6 +197,7 @@ pub fn full(hostile: &str, verdict: Verdict) -> Report {
             processes: Top { distinct: 2, ..top(cost(812, hostile)) },
             time: Some(distribution("copy_page_range", Unit::Nanoseconds, 1 << 18)),
         },
+        pools: vec![pool(hostile)],
         swiotlb: vec![bounce(hostile)],
         timeline: Timeline {
             interval: 8 << 20,

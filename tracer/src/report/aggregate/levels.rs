@@ -59,11 +59,6 @@ impl Levels {
         self.now = (self.now.0.saturating_sub(bytes), self.now.1.saturating_sub(slots));
     }
 
-    /// Bytes taken now.
-    pub const fn bytes(&self) -> u64 {
-        self.now.0
-    }
-
     /// Most bytes at one moment.
     pub const fn peak_bytes(&self) -> u64 {
         self.peak.0
@@ -96,7 +91,7 @@ mod tests {
         levels.rise(10, 100, 1);
         levels.fall(20, 150, 1);
         levels.rise(3000, 1, 2);
-        assert_eq!((levels.bytes(), levels.peak_bytes(), levels.peak_slots()), (51, 200, 3));
+        assert_eq!((levels.now.0, levels.peak_bytes(), levels.peak_slots()), (51, 200, 3));
         let far = 3_000_000;
         levels.fall(far, 51, 3);
         let levels = levels.finish();

@@ -13,6 +13,7 @@ mod levels;
 mod losses;
 mod moment;
 mod pages;
+mod pools;
 #[cfg(test)]
 mod section_tests;
 mod stacks;
@@ -253,6 +254,7 @@ impl Aggregator {
         let Options { filter_text, top, sort, .. } = self.options;
         let timeline = self.timeline.finish(self.checker.live());
         let verdict = self.checker.finish(incomplete);
+        let (swiotlb, pools) = self.swiotlb.finish();
         Report {
             filter: filter_text,
             span: self.last.saturating_sub(self.start.unwrap_or_default()),
@@ -268,7 +270,8 @@ impl Aggregator {
             pages: self.pages.finish(top),
             exclusive: self.exclusive.finish(self.last),
             fork: self.fork.finish(top),
-            swiotlb: self.swiotlb.finish(),
+            swiotlb,
+            pools,
             timeline,
             verdict,
         }

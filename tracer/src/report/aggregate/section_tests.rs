@@ -66,6 +66,17 @@ fn forks_and_bounces_add_up() {
             assert!(bounce.slots * 2048 >= bounce.bytes && bounce.peak_bytes <= bounce.bytes, "{name}");
             let peak = bounce.levels.iter().map(|level| level.bytes).max();
             assert_eq!(peak.unwrap_or_default(), bounce.peak_bytes, "{name}");
+            let pool = report.pools.iter().find(|pool| pool.devices.contains(&bounce.device));
+            assert!(
+                bounce.mappings == 0 || pool.is_some_and(|pool| pool.peak_slots >= bounce.peak_slots),
+                "{name}"
+            );
+        }
+        for pool in &report.pools {
+            let of_devices = report.swiotlb.iter().filter(|bounce| bounce.pool == pool.pool);
+            assert!(pool.peak_bytes <= of_devices.map(|bounce| bounce.peak_bytes).sum(), "{name}");
+            let peak = pool.levels.iter().map(|level| level.slots).max();
+            assert_eq!(peak.unwrap_or_default(), pool.peak_slots, "{name}");
         }
     }
 }

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
-use tracer_common::event::{BITS_UNKNOWN, Body, Kind, MAPPING_ERROR, SwiotlbMapSingle, UNKNOWN};
+use tracer_common::event::{
+    BITS_UNKNOWN, Body, Kind, MAPPING_ERROR, SwiotlbMapSingle, SwiotlbPages, UNKNOWN,
+};
 use tracer_common::family::Family;
 
 use super::histogram::Histogram;
 use super::levels::Levels;
 use super::moment::Moment;
+use super::pools::Pools;
 use crate::check::NoRoom;
 use crate::event::{Event, Names};
 use crate::follow::bounces::{Bounces, Change};
-use crate::report::model::{Bounce, Failure, Unit};
+use crate::report::model::{Bounce, Coherent, Failure, Pool, Unit};
 
 /// Most pairs of device and pool that are told apart.
 const MOST_PAIRS: usize = 1 << 10;
@@ -51,6 +54,8 @@ struct Pair {
     lifetimes: Histogram,
     levels: Levels,
     open: u64,
+    open_bytes: u64,
+    coherent: Option<Coherent>,
 }
 
 /// Sums up what bounced.
@@ -59,7 +64,10 @@ pub struct Swiotlb {
     pairs: FxHashMap<(u64, u64), Pair>,
     /// By the physical address of the bounce buffer.
     live: FxHashMap<u64, Live>,
+    /// Coherent memory, by its first page.
+    coherent: FxHashMap<u64, Live>,
     bounces: Bounces,
+    pools: Pools,
 }
 
 /// Slots that a mapping takes. The buffer begins inside of its first slot where it keeps low bits of the original
@@ -96,6 +104,8 @@ impl Swiotlb {
                 let pair = self.pair(self.key(sync.device, sync.pool), moment.names);
                 pair.synced = pair.synced.saturating_add(sync.size);
             }
+            Body::SwiotlbAlloc(pages) if admitted => self.allocated(event, pages, moment),
+            Body::SwiotlbFree(pages) => self.freed(pages.page, moment.since_start),
             _ => {}
         }
     }
@@ -129,12 +139,18 @@ impl Swiotlb {
         // force_bounce, or a restricted pool.
         pair.forced |= map.pool_bits != BITS_UNKNOWN && map.pool_bits != 0;
         pair.time = pair.time.saturating_add(map.duration);
+        let bounds = pair.bounds;
+        if key != OTHERS {
+            self.pools.seen(map.pool, bounds, (map.used_slots != UNKNOWN).then_some(map.used_slots));
+        }
         if map.bounce == MAPPING_ERROR {
+            let Some(pair) = self.pairs.get_mut(&key) else { return };
             let (count, largest) = pair.failures.entry(NoRoom::of(map)).or_default();
             *count += 1;
             *largest = map.size.max(*largest);
             return;
         }
+        let Some(pair) = self.pairs.get_mut(&key) else { return };
         let slots = slots(map);
         pair.mappings += 1;
         pair.bytes = pair.bytes.saturating_add(map.size);
@@ -145,14 +161,54 @@ impl Swiotlb {
         }
         pair.levels.rise(moment.since_start, map.size, slots);
         pair.open += 1;
+        pair.open_bytes = pair.open_bytes.saturating_add(map.size);
+        self.pools.rise(key.1, moment.since_start, map.size, slots);
         let live = Live { pair: key, size: map.size, slots, made: event.header.time };
         self.live.insert(map.bounce, live);
     }
 
+    fn allocated(&mut self, event: &Event, pages: &SwiotlbPages, moment: &Moment<'_>) {
+        // Its end was not seen.
+        self.freed(pages.page, moment.since_start);
+        let is_followed = self.coherent.len() < MOST_LIVE;
+        let key = self.key(pages.device, pages.pool);
+        let pair = self.pair(key, moment.names);
+        let coherent = pair.coherent.get_or_insert_default();
+        if pages.result == 0 {
+            coherent.failed += 1;
+            return;
+        }
+        let slots = pages.size.div_ceil(SLOT);
+        coherent.allocations += 1;
+        coherent.bytes = coherent.bytes.saturating_add(pages.size);
+        coherent.slots = coherent.slots.saturating_add(slots);
+        if !is_followed {
+            return;
+        }
+        coherent.open_bytes = coherent.open_bytes.saturating_add(pages.size);
+        pair.levels.rise(moment.since_start, pages.size, slots);
+        self.pools.rise(key.1, moment.since_start, pages.size, slots);
+        let live = Live { pair: key, size: pages.size, slots, made: event.header.time };
+        self.coherent.insert(pages.page, live);
+    }
+
+    /// Memory that was taken before the recording began is not known here.
+    fn freed(&mut self, page: u64, since_start: u64) {
+        let Some(live) = self.coherent.remove(&page) else { return };
+        self.pools.fall(live.pair.1, since_start, live.size, live.slots);
+        let Some(pair) = self.pairs.get_mut(&live.pair) else { return };
+        pair.levels.fall(since_start, live.size, live.slots);
+        if let Some(coherent) = &mut pair.coherent {
+            coherent.open_bytes = coherent.open_bytes.saturating_sub(live.size);
+        }
+    }
+
     fn forget(&mut self, bounce: u64, since_start: u64) -> Option<(Live, &mut Pair)> {
         let live = self.live.remove(&bounce)?;
+        self.pools.fall(live.pair.1, since_start, live.size, live.slots);
         let pair = self.pairs.get_mut(&live.pair)?;
         pair.open -= 1;
+        pair.open_bytes = pair.open_bytes.saturating_sub(live.size);
         pair.levels.fall(since_start, live.size, live.slots);
         Some((live, pair))
     }
@@ -170,18 +226,23 @@ impl Swiotlb {
             for bounce in bounces {
                 self.forget(bounce, since_start);
             }
+            let pages: Vec<u64> = self.coherent.keys().copied().collect();
+            for page in pages {
+                self.freed(page, since_start);
+            }
             self.bounces.lost();
         }
     }
 
-    /// The report's part, the most bytes first.
-    pub fn finish(self) -> Vec<Bounce> {
+    /// The report's parts, the most bytes first.
+    pub fn finish(self) -> (Vec<Bounce>, Vec<Pool>) {
         let mut bounces: Vec<Bounce> = self.pairs.into_iter().map(|(key, pair)| pair.entry(key)).collect();
         // `struct device` addresses differ from boot to boot.
         bounces.sort_by(|one, other| {
             (other.bytes, &one.device, one.pool).cmp(&(one.bytes, &other.device, other.pool))
         });
-        bounces
+        let pools = self.pools.finish(&bounces);
+        (bounces, pools)
     }
 }
 
@@ -204,7 +265,8 @@ impl Pair {
             slots: self.slots,
             peak_bytes: self.levels.peak_bytes(),
             peak_slots: self.levels.peak_slots(),
-            open_bytes: self.levels.bytes(),
+            coherent: self.coherent,
+            open_bytes: self.open_bytes,
             open: self.open,
             synced: self.synced,
             time: self.time,

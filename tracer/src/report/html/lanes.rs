@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::Block;
 use crate::check::formats::words::plain;
-use crate::report::model::{Bounce, Interval, Report};
+use crate::report::model::{Interval, PoolLevel, Report};
 use crate::report::text::units;
 
 /// Bars of a lane: more are not told apart on most screens.
@@ -108,23 +108,23 @@ impl Lanes {
         Some(Block::Lanes(Self { caption: caption + ".", lanes, gaps, axis: axis(end) }))
     }
 
-    /// Bytes and slots that a device has mapped.
-    pub fn of_pool(bounce: &Bounce, report: &Report) -> Option<Block> {
-        if bounce.levels.len() < 2 {
+    /// Bytes and slots that a device, or all of a pool, have taken.
+    pub fn of_pool(name: &str, levels: &[PoolLevel], report: &Report) -> Option<Block> {
+        if levels.len() < 2 {
             return None;
         }
-        let last = bounce.levels.last().map_or(0, |level| level.from);
+        let last = levels.last().map_or(0, |level| level.from);
         let end = report.span.max(last + 1);
-        let ends = bounce.levels.iter().skip(1).map(|level| level.from).chain([end]);
+        let ends = levels.iter().skip(1).map(|level| level.from).chain([end]);
         let steps = |of: fn(&crate::report::model::PoolLevel) -> u64| -> Vec<Step> {
-            let levels = bounce.levels.iter().zip(ends.clone());
+            let levels = levels.iter().zip(ends.clone());
             levels.map(|(level, to)| Step { from: level.from, to, value: of(level) }).collect()
         };
         let lanes = vec![
             lane("bytes mapped", false, &steps(|level| level.bytes), end, units::bytes),
             lane("slots taken", false, &steps(|level| level.slots), end, |value| value.to_string()),
         ];
-        let caption = format!("{}: most at one moment of each stretch.", plain(&bounce.device));
+        let caption = format!("{}: most at one moment of each stretch.", plain(name));
         Some(Block::Lanes(Self { caption, lanes, gaps: gaps(report, end), axis: axis(end) }))
     }
 }

@@ -255,6 +255,32 @@ fn fork(report: &Report) -> Section {
     section("fork", "Fork", &remark, [grid.block()].into_iter().chain(whole))
 }
 
+fn pools(report: &Report) -> Block {
+    let columns = [
+        words("pool"),
+        words("at"),
+        numbers("size"),
+        words("devices"),
+        numbers("peak"),
+        numbers("peak slots"),
+        numbers("counted by the kernel at a failure"),
+    ];
+    let mut grid = Grid::new("By pool, all devices together", columns);
+    for pool in &report.pools {
+        let devices: Vec<String> = pool.devices.iter().map(|device| plain(device)).collect();
+        grid.row([
+            Cell::from(format!("{:#x}", pool.pool)),
+            pool.pool_start.map_or_else(|| "–".to_owned(), |start| format!("{start:#x}")).into(),
+            Cell::optional(pool.pool_size, units::bytes),
+            devices.join(", ").into(),
+            Cell::unless_zero(pool.peak_bytes, units::bytes),
+            pool.peak_slots.into(),
+            Cell::optional(pool.counted_slots, number),
+        ]);
+    }
+    grid.block()
+}
+
 fn swiotlb(report: &Report) -> Section {
     let columns = [
         words("device"),
@@ -291,15 +317,21 @@ fn swiotlb(report: &Report) -> Section {
             failures.join(", ").into(),
             if bounce.forced { "every mapping must bounce" } else { "" }.into(),
         ]);
-        blocks.extend(Lanes::of_pool(bounce, report));
+        blocks.extend(Lanes::of_pool(&bounce.device, &bounce.levels, report));
         let device = plain(&bounce.device);
         let spread = [("size", &bounce.sizes), ("lifetime", &bounce.lifetimes)];
         blocks.extend(spread.into_iter().filter_map(|(what, values)| {
             Some(Bars::block(&format!("{device}: {what} of mappings"), values.as_ref()?, false))
         }));
     }
+    for pool in report.pools.iter().filter(|pool| pool.devices.len() > 1) {
+        blocks.extend(Lanes::of_pool(&format!("all of pool {:#x}", pool.pool), &pool.levels, report));
+    }
     if !report.swiotlb.is_empty() {
         blocks.insert(0, grid.block());
+        if !report.pools.is_empty() {
+            blocks.insert(1, pools(report));
+        }
     }
     section("swiotlb", "Bounce buffers", "", blocks)
 }

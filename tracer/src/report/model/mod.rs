@@ -22,7 +22,7 @@ pub use fork::{Fork, ForkCost};
 pub use losses::{Gap, Losses};
 pub use pages::{HotPage, Pages};
 pub use stacks::StackTotal;
-pub use swiotlb::{Bounce, Failure, PoolLevel};
+pub use swiotlb::{Bounce, Coherent, Failure, Pool, PoolLevel};
 pub use table::{Group, Key, Row, Table};
 pub use timeline::{Interval, Timeline};
 pub use top::Top;
@@ -68,6 +68,8 @@ pub struct Report {
     pub fork: Fork,
     /// Bounce buffers, by device and pool.
     pub swiotlb: Vec<Bounce>,
+    /// How full each pool was, by all its devices together.
+    pub pools: Vec<Pool>,
     /// Events over time.
     pub timeline: Timeline,
     /// What is missing.

@@ -20,10 +20,51 @@ pub struct Failure {
 pub struct PoolLevel {
     /// Beginning of the interval; it ends where the next one begins.
     pub from: u64,
-    /// Most bytes mapped at one moment of it.
+    /// Most bytes mapped and allocated at one moment of it.
     pub bytes: u64,
     /// Most slots taken at one moment of it.
     pub slots: u64,
+}
+
+/// Memory that drivers took from a restricted pool without bouncing (`swiotlb_alloc`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Coherent {
+    /// Allocations that were given.
+    pub allocations: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Slots of `IO_TLB_SIZE` that they took.
+    pub slots: u64,
+    /// Allocations that failed.
+    pub failed: u64,
+    /// Bytes that were held when the stream ended.
+    pub open_bytes: u64,
+}
+
+/// How full one pool was, by all devices together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Pool {
+    /// `struct io_tlb_mem`.
+    #[serde(serialize_with = "hexadecimal")]
+    pub pool: u64,
+    /// First physical address of the pool.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_hexadecimal")]
+    pub pool_start: Option<u64>,
+    /// Bytes of the pool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool_size: Option<u64>,
+    /// Names of the devices that used it, raw, in the order of the section.
+    pub devices: Vec<String>,
+    /// Most bytes mapped and allocated at one moment, of what the stream saw being taken.
+    pub peak_bytes: u64,
+    /// Most slots of these.
+    pub peak_slots: u64,
+    /// Most slots in use that the kernel itself counted, at mappings that failed; what was taken before the recording
+    /// began is among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counted_slots: Option<u64>,
+    /// Its level over time, at most as many intervals as the timeline has.
+    pub levels: Vec<PoolLevel>,
 }
 
 /// What one device bounced through one pool.
@@ -48,10 +89,13 @@ pub struct Bounce {
     pub bytes: u64,
     /// Slots of `IO_TLB_SIZE` (2 KiB) that they took.
     pub slots: u64,
-    /// Most bytes mapped at one moment.
+    /// Most bytes mapped and allocated at one moment.
     pub peak_bytes: u64,
     /// Most slots taken at one moment.
     pub peak_slots: u64,
+    /// Coherent memory out of the pool, which restricted pools give.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coherent: Option<Coherent>,
     /// Bytes that were mapped when the stream ended.
     pub open_bytes: u64,
     /// Mappings that were open when the stream ended.
