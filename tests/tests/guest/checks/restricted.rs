@@ -243,7 +243,7 @@ fn full(run: &Run<'_>) -> anyhow::Result<()> {
             let text = found["summary"].as_str().unwrap_or_default();
             found["count"] == count && parts.iter().all(|part| text.contains(part.as_str()))
         };
-        ensure!(found.iter().any(|found| is_said(&found)), "{parts:?} is not said: {found:?}");
+        ensure!(found.iter().any(is_said), "{parts:?} is not said: {found:?}");
     }
     Ok(())
 }

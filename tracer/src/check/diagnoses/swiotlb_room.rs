@@ -98,7 +98,7 @@ impl Room {
         let alone = if whole - full.slots >= self.largest { whole } else { whole + SEGMENT };
         let alone = format!("; {at_least}{} would have had room for each alone", size(alone));
         let buffers = self.asked.len();
-        if buffers > MOST || buffers < 2 {
+        if !(2..=MOST).contains(&buffers) {
             return alone;
         }
         // Each may need a segment of its own beside what is in use.
