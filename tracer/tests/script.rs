@@ -190,6 +190,24 @@ fn a_full_disk_is_told() {
 }
 
 #[test]
+fn manual_pages_are_written_one_a_subcommand() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let manual = |folder: &std::path::Path| {
+        let program = env!("CARGO_BIN_EXE_rmapscope");
+        std::process::Command::new(program).arg("man").arg(folder).output().expect("it runs")
+    };
+    let output = manual(folder.path());
+    assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
+    for name in ["rmapscope.1", "rmapscope-record.1", "rmapscope-check.1"] {
+        let page = std::fs::read_to_string(folder.path().join(name)).expect(name);
+        assert!(page.contains(".TH rmapscope") && page.contains(".SH OPTIONS"), "{name}");
+    }
+    let output = manual(&folder.path().join("missing"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("choose a folder"), "{output:?}");
+}
+
+#[test]
 fn help_version_and_completions() {
     let session = Session::new(0);
     for (arguments, text) in [

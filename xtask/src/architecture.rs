@@ -39,6 +39,24 @@ impl Architecture {
         }
     }
 
+    /// Its name in that of a machine (`uname -m`).
+    pub const fn machine(self) -> &'static str {
+        match self {
+            Self::Amd64 => "x86_64",
+            Self::Arm64 => "aarch64",
+        }
+    }
+
+    /// What Rust calls programs for it.
+    pub fn target(self) -> String {
+        format!("{}-unknown-linux-gnu", self.machine())
+    }
+
+    /// This machine's.
+    pub const fn native() -> Self {
+        if cfg!(target_arch = "aarch64") { Self::Arm64 } else { Self::Amd64 }
+    }
+
     /// Its name in the kernel's source.
     pub const fn linux(self) -> &'static str {
         match self {
@@ -65,10 +83,7 @@ impl Architecture {
 
     /// Whether it is this machine's.
     pub fn is_native(self) -> bool {
-        match self {
-            Self::Amd64 => cfg!(target_arch = "x86_64"),
-            Self::Arm64 => cfg!(target_arch = "aarch64"),
-        }
+        self == Self::native()
     }
 }
 

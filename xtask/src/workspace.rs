@@ -78,15 +78,39 @@ pub fn build_programs_for(architecture: Architecture, profile: Profile) -> Resul
     if profile == Profile::Release {
         command.arg("--release");
     }
+    for_another(architecture, &mut command).env("CARGO_TARGET_DIR", &target);
+    build(programs_for(architecture, profile), &mut command)
+}
+
+/// Lets cargo build for another architecture.
+fn for_another(architecture: Architecture, command: &mut Command) -> &mut Command {
     let linker = format!("{}gcc", architecture.cross_prefix());
     // Guests of another architecture have none of this machine's libraries.
     command
-        .env("CARGO_TARGET_DIR", &target)
         .env("RUSTC", arm64::rustc())
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", &linker)
-        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Ctarget-feature=+crt-static")
-        .env("CC_aarch64_unknown_linux_gnu", &linker);
-    build(programs_for(architecture, profile), &mut command)
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", STATIC)
+        .env("CC_aarch64_unknown_linux_gnu", &linker)
+}
+
+/// The C library goes into the program.
+const STATIC: &str = "-Ctarget-feature=+crt-static";
+
+/// Builds the whole `rmapscope` as it is released, linked statically, and returns its path.
+pub fn build_static(architecture: Architecture) -> Result<PathBuf> {
+    let target = target().join("static");
+    let triple = architecture.target();
+    let mut command = cargo();
+    command.args(["build", "--quiet", "--locked", "--release", "-p", "rmapscope", "--bin", "rmapscope"]);
+    command.args(["--target", &triple]).env("CARGO_TARGET_DIR", &target);
+    if architecture.is_native() {
+        let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", triple.to_uppercase().replace('-', "_"));
+        command.env(flags, STATIC);
+    } else {
+        for_another(architecture, &mut command);
+    }
+    process::run(&format!("building rmapscope for {}", architecture.debian()), &mut command)?;
+    Ok(target.join(triple).join("release/rmapscope"))
 }
 
 /// Builds `rmapscope` and `rmapscope-workload` and returns their folder.

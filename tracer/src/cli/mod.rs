@@ -20,6 +20,7 @@ mod filter;
 #[cfg(feature = "reports")]
 mod flame_args;
 mod live;
+mod man;
 mod output_files;
 mod probes;
 #[cfg(feature = "reports")]
@@ -135,6 +136,8 @@ enum Command {
     Audit(audit::AuditArgs),
     Clients(clients::ClientsArgs),
     Completions(completions::CompletionsArgs),
+    #[command(hide = true)]
+    Man(man::ManArgs),
 }
 
 /// Runs the subcommand; its exit code is the program's.
@@ -154,6 +157,7 @@ fn run(cli: &Cli) -> Result<u8, Error> {
         Command::Clients(args) => clients::run(args, &cli.global),
         Command::Doctor(args) => doctor::run(args).map(|()| 0),
         Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
     }
 }
 

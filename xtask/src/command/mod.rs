@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod demo;
+mod dist;
 mod fixtures;
 mod golden;
 mod matrix;
@@ -21,6 +22,8 @@ pub enum Task {
     Setup(setup::Options),
     /// Build rmapscope
     Build(build::Options),
+    /// Build what is released, in target/dist: static programs, manual pages, completions, licences, Debian packages
+    Dist(dist::Options),
     /// Run a command in a guest, as root, with the freshly built rmapscope on PATH
     Vm(vm::Options),
     /// Format check, lints, unit tests, and the tests in guests
@@ -45,6 +48,7 @@ impl Task {
         match self {
             Self::Setup(options) => setup::run(options),
             Self::Build(options) => build::run(options),
+            Self::Dist(options) => dist::run(options),
             Self::Vm(options) => vm::run(options),
             Self::Test(options) => test::run(options),
             Self::Demo(options) => demo::run(options),
