@@ -21,6 +21,7 @@ mod filter;
 mod flame_args;
 mod live;
 mod man;
+mod notation;
 mod output_files;
 mod probes;
 #[cfg(feature = "reports")]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use rmapscope::Error;
 use rmapscope::event::{EventName, Family, Filter, LossCause, Selection};
 use rmapscope::output::{
@@ -19,6 +19,7 @@ use super::GlobalArgs;
 use super::choice::event_list;
 use super::filter::FilterArgs;
 use super::live::{self, Purpose};
+use super::notation::NotationArgs;
 use super::session_args::SessionArgs;
 use super::standard_output::{self, print};
 use super::status::Status;
@@ -53,15 +54,8 @@ pub struct ScriptArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct FormatArgs {
-    /// Notation; `json` is one object a line.
-    #[arg(short, long, value_name = "FORMAT")]
-    format: Option<FormatName>,
-    /// Short for `--format json`.
-    #[arg(short, long, conflicts_with_all = ["format", "separator"])]
-    json: bool,
-    /// CSV with this separator: one ASCII character, or `tab`.
-    #[arg(short = 'x', long, value_name = "SEP", value_parser = separator)]
-    separator: Option<u8>,
+    #[command(flatten)]
+    notation: NotationArgs,
     /// Only these fields, in this order; `-F list` prints all.
     #[arg(short = 'F', long, value_name = "NAME[,…]", value_delimiter = ',')]
     fields: Vec<String>,
@@ -76,46 +70,7 @@ pub struct FormatArgs {
     stats: bool,
 }
 
-/// A notation's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FormatName {
-    /// Aligned columns for people.
-    Text,
-    /// One object a line.
-    Json,
-    /// Comma-separated values, with one line of titles.
-    Csv,
-}
-
-pub fn separator(text: &str) -> Result<u8, &'static str> {
-    match text.as_bytes() {
-        b"tab" | b"\\t" => Ok(b'\t'),
-        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r' | 0) => Ok(*byte),
-        _ => Err("a separator is one ASCII character, or `tab`"),
-    }
-}
-
-/// The notation that these options name together.
-///
-/// # Errors
-/// When they contradict each other.
-pub fn notation(format: Option<FormatName>, json: bool, separator: Option<u8>) -> Result<FormatName, Error> {
-    match (format, json, separator) {
-        (Some(FormatName::Csv) | None, false, Some(_)) => Ok(FormatName::Csv),
-        (Some(name), _, None) => Ok(name),
-        (None, true, _) => Ok(FormatName::Json),
-        (None, false, None) => Ok(FormatName::Text),
-        (Some(_), _, Some(_)) => {
-            Err(Error::failure("only CSV has a separator", "use --format csv, or drop -x"))
-        }
-    }
-}
-
 impl FormatArgs {
-    fn name(&self) -> Result<FormatName, Error> {
-        notation(self.format, self.json, self.separator)
-    }
-
     fn columns(&self) -> Result<Option<Vec<Column>>, Error> {
         if self.fields.is_empty() {
             return Ok(None);
@@ -137,26 +92,21 @@ impl FormatArgs {
         origin: &Origin<'_>,
         color: bool,
     ) -> Result<Box<dyn Format>, Error> {
-        let name = self.name()?;
-        let separator = self.separator.unwrap_or(b',');
-        if self.header && name == FormatName::Csv {
+        let notation = self.notation.notation()?;
+        if self.header && matches!(notation, Notation::Csv(_)) {
             return Err(Error::failure(
                 "CSV has no place for the file's header",
                 "`script --header --stats`",
             ));
         }
         if self.stats {
-            return Ok(Box::new(Counts::new(match name {
-                FormatName::Text => Notation::Text,
-                FormatName::Json => Notation::Json,
-                FormatName::Csv => Notation::Csv(separator),
-            })));
+            return Ok(Box::new(Counts::new(notation)));
         }
         let columns = self.columns()?;
-        Ok(match name {
-            FormatName::Text => Box::new(Text::new(columns, self.raw, color)),
-            FormatName::Json => Box::new(Json::new(columns, self.raw, origin)),
-            FormatName::Csv => {
+        Ok(match notation {
+            Notation::Text => Box::new(Text::new(columns, self.raw, color)),
+            Notation::Json => Box::new(Json::new(columns, self.raw, origin)),
+            Notation::Csv(separator) => {
                 Box::new(Csv::new(columns.unwrap_or_else(|| Column::all(selection, self.raw)), separator))
             }
         })
@@ -183,7 +133,7 @@ pub fn run(args: &ScriptArgs, global: &GlobalArgs) -> Result<u8, Error> {
     let origin = Origin { description: &header.kernel, start: None };
     let format = args.format.formatter(selection, &origin, global.colors_output())?;
     let mut output = standard_output::lock()?;
-    if args.format.header && args.format.name()? == FormatName::Text {
+    if args.format.header && args.format.notation.notation()? == Notation::Text {
         output.write_all(header_text(&header).as_bytes()).map_err(PrintError)?;
     }
     let filter = args.filter.filter(selection);

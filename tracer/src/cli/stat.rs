@@ -7,7 +7,7 @@ use clap::Args;
 use rmapscope::Error;
 use rmapscope::event::{EventName, Filter, Selection};
 use rmapscope::session::CountingOptions;
-use rmapscope::stat::{By, Counter, Losses, Notation, Of, Question, Shown};
+use rmapscope::stat::{By, Counter, Losses, Of, Question, Shown};
 use rmapscope::suggest::unknown;
 use rmapscope::trace_file::Reader;
 
@@ -15,7 +15,7 @@ use super::GlobalArgs;
 use super::choice::event_list;
 use super::filter::FilterArgs;
 use super::live::{self, Purpose};
-use super::script::{FormatName, notation, separator};
+use super::notation::NotationArgs;
 use super::session_args::SessionArgs;
 use super::standard_output::{self, print};
 use super::status::Status;
@@ -65,15 +65,8 @@ pub struct StatArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Output")]
 struct FormatArgs {
-    /// Notation; `json` is one object a line.
-    #[arg(short, long, value_name = "FORMAT")]
-    format: Option<FormatName>,
-    /// Short for `--format json`.
-    #[arg(short, long, conflicts_with_all = ["format", "separator"])]
-    json: bool,
-    /// CSV with this separator: one ASCII character, or `tab`.
-    #[arg(short = 'x', long, value_name = "SEP", value_parser = separator)]
-    separator: Option<u8>,
+    #[command(flatten)]
+    notation: NotationArgs,
     /// Draw a histogram of each group's values (text only; objects always have the buckets).
     #[arg(long)]
     histogram: bool,
@@ -151,13 +144,7 @@ impl StatArgs {
     }
 
     fn shown(&self) -> Result<Shown, Error> {
-        let FormatArgs { format, json, separator, histogram } = self.format;
-        let notation = match notation(format, json, separator)? {
-            FormatName::Text => Notation::Text,
-            FormatName::Json => Notation::Json,
-            FormatName::Csv => Notation::Csv(separator.unwrap_or(b',')),
-        };
-        Ok(Shown { notation, histograms: histogram })
+        Ok(Shown { notation: self.format.notation.notation()?, histograms: self.format.histogram })
     }
 }
 

@@ -7,12 +7,12 @@ use super::write::{decimal, left, right, seconds};
 use super::{Format, Line, Span};
 use crate::event::{Kind, Loss, LossCause, UnknownKinds, place};
 
-/// Notation of the counts.
+/// Notation of counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notation {
-    /// A table.
+    /// Tables for people.
     Text,
-    /// One object a kind.
+    /// One object a line.
     Json,
     /// Rows with that separator.
     Csv(u8),

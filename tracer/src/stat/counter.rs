@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::Reading;
 use super::counts::{Counts, Losses};
-use super::notation::Shown;
 use super::question::Question;
+use super::shown::Shown;
 use crate::Error;
 use crate::event::{Event, Filter, Item, Sink, malformed};
 use crate::kernel::Description;

@@ -2,7 +2,7 @@
 //!
 //! A [`Question`] says what is counted and how it is grouped. The programs of a live session add to tables in the kernel
 //! ([`tracer_common::counting`]) and send no record of what they count; a [`Counter`] is the sink that takes what they
-//! counted ([`Reading`]), and counts the records of a file by the same question. A [`Notation`] is how it is shown.
+//! counted ([`Reading`]), and counts the records of a file by the same question. [`Shown`] is how it is shown.
 
 mod cell;
 mod counter;
@@ -10,9 +10,9 @@ mod counts;
 mod csv;
 mod json;
 mod key;
-mod notation;
 mod question;
 mod row;
+mod shown;
 mod table;
 pub(crate) mod text;
 
@@ -23,9 +23,9 @@ pub use cell::{Cell, QUANTILE_ERROR};
 pub use counter::Counter;
 pub use counts::{Counts, Losses};
 pub use key::{GroupKey, Key};
-pub use notation::{Notation, Shown};
 pub use question::{By, Of, Question};
 pub use row::Label;
+pub use shown::Shown;
 
 /// What the programs of a session counted since it began.
 #[derive(Clone, Debug, Default)]

@@ -7,10 +7,11 @@ use tracer_common::counting::fixed;
 use tracer_common::event::STACK_NONE;
 
 use super::question::read;
-use super::{By, Counter, GroupKey, Key, Losses, Notation, Of, Question, Reading, Shown};
+use super::{By, Counter, GroupKey, Key, Losses, Of, Question, Reading, Shown};
 use crate::event::synthetic::{description, stream};
 use crate::event::{Body, Event, Filter, Header, Item, Kind, Names, Sink, Summary};
 use crate::golden_common::assert_golden;
+use crate::output::Notation;
 
 fn counter(
     out: &mut Vec<u8>,

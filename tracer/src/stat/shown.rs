@@ -3,18 +3,8 @@
 use super::counts::Losses;
 use super::row::Sheet;
 use super::{csv, json, text};
+use crate::output::Notation;
 use crate::overhead::{ProgramCost, by_program};
-
-/// How counts are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notation {
-    /// Tables for people.
-    Text,
-    /// One object a line.
-    Json,
-    /// Rows with that separator.
-    Csv(u8),
-}
 
 /// How, and how much of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
