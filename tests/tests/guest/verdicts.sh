@@ -72,6 +72,22 @@ stress() {
     check kprobe-stress -m 128M --attach kprobe -- "${work[@]}"
 }
 
+# A check that begins and ends while the system is busy: much began before its probes were attached.
+under_way() {
+    wanted under-way || return 0
+    # Attaching takes long where the system is emulated and busy: nobody waits for the stress.
+    local work=(setsid nice -n 19 rmapscope-workload stress --seconds 180)
+    [ -e "$DISK" ] && work+=(--device "$DISK")
+    "${work[@]}" >"$OUT/busy" 2>&1 &
+    local busy=$!
+    sleep 1
+    check under-way -a -m 128M -- sleep 1
+    kill -0 $busy && touch "$DIR/busy"
+    kill -- -$busy
+    wait $busy
+    cat "$OUT/busy" >>"$DIR/stderr"
+}
+
 # What was not seen must not pass.
 silence() {
     udevadm settle 2>/dev/null
@@ -240,6 +256,7 @@ healthy)
     reporting
     huge
     selftests
+    under_way
     stress
     ;;
 little-room) diagnoses_of_little_room ;;

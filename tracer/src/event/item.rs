@@ -182,7 +182,8 @@ pub struct Summary {
     pub begin: u64,
     /// Last moment of the session.
     pub end: u64,
-    /// When every probe was attached, just before the command was let go; 0 in files that do not have it.
+    /// Since when every probe was attached, before the command was let go: no event but those of processes is earlier.
+    /// 0 in files that do not have it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attached: u64,
     /// When the session's end was decided, before the probes were detached; 0 in files that do not have it.

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use tracer_common::counters::Counters;
 use tracer_common::family::Family;
-use tracer_common::point::Point;
 
 use crate::event::{Loss, LossCause};
 
 /// Says of the programs' counters what is new.
 pub struct CounterReader {
-    last: Counters,
-    /// What was counted while the probes were being attached. Calls that were seen at one end only began before,
-    /// and their ends are no loss; a point that was attached early has hits that one attached late cannot have.
-    before: Counters,
+    /// What was lost, as it was told last.
+    lost: [u64; Family::COUNT],
+    /// Calls that were seen at one end only before what is to be watched began. They were under way when the probes were
+    /// attached, and their ends are no loss.
+    unpaired_before: [u64; Family::COUNT],
     /// When the counters were read last, `CLOCK_MONOTONIC` nanoseconds.
     read_at: u64,
 }
@@ -21,30 +21,25 @@ pub struct CounterReader {
 impl CounterReader {
     /// Nothing is counted yet.
     pub const fn new(now: u64) -> Self {
-        Self { last: Counters::ZERO, before: Counters::ZERO, read_at: now }
+        Self { lost: [0; Family::COUNT], unpaired_before: [0; Family::COUNT], read_at: now }
     }
 
     /// Every probe is attached, and what is to be watched begins now, with these sums.
     pub const fn begin(&mut self, totals: Counters) {
-        self.before = totals;
+        self.unpaired_before = totals.unpaired;
     }
 
     /// Calls since then that were seen at one end only, of these sums.
     pub fn unpaired(&self, totals: &Counters) -> [u64; Family::COUNT] {
-        std::array::from_fn(|family| totals.unpaired[family].saturating_sub(self.before.unpaired[family]))
-    }
-
-    /// Hits of a point since then, of these sums.
-    pub fn hits(&self, totals: &Counters, point: Point) -> u64 {
-        totals.hits[point as usize].saturating_sub(self.before.hits[point as usize])
+        std::array::from_fn(|family| totals.unpaired[family].saturating_sub(self.unpaired_before[family]))
     }
 
     /// What was lost since the last time, by family, of these sums.
-    pub fn losses(&mut self, totals: Counters, now: u64) -> Vec<Loss> {
+    pub fn losses(&mut self, lost: [u64; Family::COUNT], now: u64) -> Vec<Loss> {
         let losses = Family::ALL
             .into_iter()
             .filter_map(|family| {
-                let count = totals.lost[family as usize] - self.last.lost[family as usize];
+                let count = lost[family as usize] - self.lost[family as usize];
                 (count != 0).then_some(Loss {
                     cause: LossCause::Lost,
                     family: Some(family as u8),
@@ -55,7 +50,7 @@ impl CounterReader {
                 })
             })
             .collect();
-        self.last = totals;
+        self.lost = lost;
         self.read_at = now;
         losses
     }

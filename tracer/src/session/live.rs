@@ -34,6 +34,7 @@ use super::silence::Monitor;
 use super::stacks::Stacks;
 use super::switches::Switches;
 use super::tally::Tally;
+use super::window::Window;
 use super::{clock, least_privilege, object};
 use crate::Error;
 use crate::check::{Silences, SilentProbes};
@@ -97,6 +98,7 @@ pub struct Live {
     probes: Probes,
     buffers: Buffers,
     bell: Bell,
+    window: Window,
     meter: CounterReader,
     /// Calls that nobody saw before what is to be watched began, by family. Negative where copies of programs were
     /// attached before the programs themselves.
@@ -186,6 +188,9 @@ impl Live {
                 "ask for less with --buffer, or raise the limit of address space (ulimit -v)",
             )
         })?;
+        // In this order: what is lost in between counts as lost.
+        let before = buffers.counters();
+        let window = Window::new(clock::now(), before);
         let counts = options
             .counting
             .map(|counting| CountReader::new(counting.question, &globals.options, &mut take))
@@ -201,6 +206,7 @@ impl Live {
             buffers,
             bell,
             meter: CounterReader::new(begin),
+            window,
             unseen_before: [0; Family::COUNT],
             stacks,
             counts,
@@ -257,7 +263,7 @@ impl Live {
         self.look_for_silence(sink)?;
         self.meter.begin(self.buffers.counters());
         self.unseen_before = self.unseen();
-        let attached = clock::now();
+        let attached = self.window.from();
         if self.overhead {
             self.costs = Some(Costs::begin(&self.probes, &self.plan)?);
         }
@@ -312,7 +318,7 @@ impl Live {
             }
             if flushed.elapsed() >= FLUSH {
                 flushed = Instant::now();
-                self.report_losses(sink)?;
+                self.report_losses(&self.buffers.counters(), sink)?;
                 self.report_counts(sink, attached, false)?;
                 sink.flush()?;
                 if let Some(log) = log.as_mut() {
@@ -347,12 +353,13 @@ impl Live {
         }
         // Counted before: while the programs are detached one after the other, calls lose one of their ends, and
         // those that are detached last are hit alone.
+        self.window.close(clock::now());
         let watched = self.buffers.counters();
         let costs = self.costs.take().map(|costs| costs.end(&self.probes, &self.plan)).unwrap_or_default();
         self.probes.detach(&self.plan);
         drop(ready);
         self.empty(sink).await?;
-        self.report_losses(sink)?;
+        self.report_losses(&watched, sink)?;
         self.report_counts(sink, attached, false)?;
         let command_status = match command {
             Some(command) => command.try_wait().ok().flatten().map(exit_code),
@@ -378,17 +385,19 @@ impl Live {
 
     /// Hands on what waits in the buffers, up to one round.
     fn drain<S: Sink>(&mut self, sink: &mut S) -> Result<Round, Error> {
-        let Self { buffers, tally, stacks, facts, .. } = self;
+        let Self { buffers, window, tally, stacks, facts, .. } = self;
         buffers.drain(clock::now(), |run| {
-            tally.count(run.kind(), run.count());
-            if let Some(stacks) = stacks {
-                for id in run.records().filter_map(stack_of) {
-                    if let Some(stack) = stacks.first_seen(id, &facts.symbols) {
-                        sink.item(&Item::Stack(stack))?;
+            window.parts(run).try_for_each(|run| {
+                tally.count(run.kind(), run.count());
+                if let Some(stacks) = stacks {
+                    for id in run.records().filter_map(stack_of) {
+                        if let Some(stack) = stacks.first_seen(id, &facts.symbols) {
+                            sink.item(&Item::Stack(stack))?;
+                        }
                     }
                 }
-            }
-            sink.run(run)
+                sink.run(run)
+            })
         })
     }
 
@@ -481,8 +490,8 @@ impl Live {
         missed
     }
 
-    fn report_losses<S: Sink>(&mut self, sink: &mut S) -> Result<(), Error> {
-        for loss in self.meter.losses(self.buffers.counters(), clock::now()) {
+    fn report_losses<S: Sink>(&mut self, totals: &Counters, sink: &mut S) -> Result<(), Error> {
+        for loss in self.meter.losses(self.window.lost(totals), clock::now()) {
             sink.item(&Item::Loss(loss))?;
         }
         Ok(())
@@ -513,7 +522,14 @@ impl Live {
         // Behind a record that its program never committed.
         let dropped: [u64; Family::COUNT] = std::array::from_fn(|family| {
             let sent = totals.emitted[family] - totals.lost[family];
-            sent.saturating_sub(self.tally.of(Family::ALL[family]))
+            let family = Family::ALL[family];
+            sent.saturating_sub(self.tally.of(family) + self.window.outside(family))
+        });
+        let lost = self.window.lost(watched);
+        // Less what lies outside of the time in which every probe was attached.
+        let emitted: [u64; Family::COUNT] = std::array::from_fn(|family| {
+            let lost_outside = totals.lost[family] - lost[family];
+            totals.emitted[family] - lost_outside - self.window.outside(Family::ALL[family])
         });
         for (cause, counts) in [(LossCause::Missed, &missed), (LossCause::Dropped, &dropped)] {
             for family in Family::ALL.into_iter().filter(|family| counts[*family as usize] > 0) {
@@ -534,14 +550,14 @@ impl Live {
         };
         let summary = Summary {
             events: self.tally.by_name(),
-            emitted: by_family(&totals.emitted),
-            lost: by_family(&totals.lost),
+            emitted: by_family(&emitted),
+            lost: by_family(&lost),
             missed: by_family(&missed),
             dropped: by_family(&dropped),
             unpaired: by_family(&self.meter.unpaired(watched)),
             stacks_lost: totals.stacks_lost,
             hits: by_point(&|point| totals.hits[point as usize]),
-            watched_hits: by_point(&|point| self.meter.hits(watched, point)),
+            watched_hits: by_point(&|point| self.window.hits(watched, point)),
             silenced: self.monitor.silences(),
             begin: self.begin,
             end,

@@ -34,6 +34,7 @@ mod switches;
 mod tally;
 mod targets;
 mod watched;
+mod window;
 
 use crate::clock;
 pub use crate::clock::now as monotonic_now;

@@ -22,6 +22,12 @@ pub const CHECKS: &[Check] = &[
     },
     Check { name: "stress", applies: healthy, sessions: &["stress"], judge: |run| stress(run, "stress") },
     Check {
+        name: "a session that begins and ends under stress",
+        applies: healthy,
+        sessions: &["under-way"],
+        judge: under_way,
+    },
+    Check {
         name: "stress, with kprobes",
         applies: healthy,
         sessions: &["kprobe-stress"],
@@ -64,6 +70,25 @@ fn stress(run: &Run<'_>, name: &str) -> anyhow::Result<()> {
     expect_only_missed(run, &verdict)?;
     session.expect_status(if verdict.with_outcome("inconclusive").is_empty() { 0 } else { 3 })?;
     session.expect_same_verdict_of_file()
+}
+
+/// What happens while the probes are attached and detached one after the other is in no session: it would show bounce
+/// buffers and entries without their end.
+fn under_way(run: &Run<'_>) -> anyhow::Result<()> {
+    let session = run.session("under-way")?;
+    ensure!(session.file("busy").exists(), "the stress ended before the session did");
+    let verdict = Verdict::of(&session)?;
+    verdict.expect_no_violation()?;
+    expect_exercised(&verdict, EVERYWHERE)?;
+    let recording = session.recording()?;
+    let summary = recording.summary()?;
+    let attached = summary["attached"].as_u64().context("when every probe was attached")?;
+    ensure!(attached > summary["begin"].as_u64().unwrap_or(u64::MAX), "attached before it began: {summary}");
+    for event in recording.events() {
+        let is_early = event.number("time")? < attached && !event.text("event")?.starts_with("process_");
+        ensure!(!is_early, "seen while probes were still being attached, at {attached}: {}", event.json());
+    }
+    Ok(())
 }
 
 /// Under stress the kernel may skip kprobe programs (an interrupt within one), and on a slow machine the ring may
