@@ -39,7 +39,7 @@ check() {
     begin "$1" || return 0
     shift
     disk_controller >"$DIR/device"
-    run rmapscope check -a --record "$DIR/trace.data" --json "$DIR/verdict.json" -- "$@"
+    run rmapscope check -a -m 32M --record "$DIR/trace.data" --json "$DIR/verdict.json" -- "$@"
 }
 
 disk_controller() {
@@ -84,10 +84,15 @@ work arm64-exclusive exclusive,fork exclusive --pages 64 --fork
 check arm64-rules sh -c 'rmapscope-workload --facts "$FACTS" exclusive --pages 64 --fork && rmapscope-workload migrate --pages 64'
 check pool-io sh -c "$IO --write"
 rebind
-# 8 requests of 2 MiB, each in mappings of at most 252 KiB: 16 times what the pool has. After the driver gave its
-# memory back: for long lists of pages it takes more.
-FULL="rmapscope-workload --facts \"\$FACTS\" swiotlb-io --device $DISK --size 2097152 --blocks 4 --parallel 8"
+# 8 requests of 2 MiB at once, 16 times what the pool has, in mappings of 64 KiB. These are smaller than a segment of the
+# pool by far, so that one finds room when another ends, wherever coherent memory lies: a driver that finds none tries
+# again for ever.
+FULL="rmapscope-workload --facts \"\$FACTS\" swiotlb-io --device $DISK --size 2097152 --blocks 2 --parallel 8"
+LARGEST="/sys/block/${DISK##*/}/queue/max_sectors_kb"
+largest=$(cat "$LARGEST")
+echo 64 >"$LARGEST"
 check pool-full sh -c "$FULL"
+echo "$largest" >"$LARGEST"
 planted swiotlb-leaks-slot "$IO"
 planted swiotlb-outside-pool "$IO"
 planted swiotlb-bypassed "$IO"
