@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use clap::Args;
 
-use super::contiguous::{HUGE_PAGE, huge_page};
+use super::contiguous::{huge_page, huge_page_size};
 use super::fact::Facts;
-use super::memory::{Memory, PAGE_SIZE};
+use super::memory::{Memory, page_size};
 use super::system::{check, fork_child, wait_for_success};
 
 /// Read a block device past the page cache, and with --write write it first (its content is lost)
@@ -22,8 +22,8 @@ pub struct BlockIo {
     /// Requests of each direction
     #[arg(long, default_value_t = 32)]
     pub blocks: usize,
-    /// Bytes of each request, a multiple of 4096
-    #[arg(long, default_value_t = PAGE_SIZE)]
+    /// Bytes of each request, a multiple of the page size
+    #[arg(long, default_value_t = page_size())]
     pub size: usize,
     /// Write before reading
     #[arg(long)]
@@ -31,7 +31,7 @@ pub struct BlockIo {
     /// Buffers of pages that are nowhere neighbours in memory, so that each page is mapped by itself
     #[arg(long)]
     pub scattered: bool,
-    /// Buffers of pieces of so many bytes, a multiple of 4096, each one mapping; all within 2 MiB
+    /// Buffers of pieces of so many bytes, a multiple of the page size, each one mapping; all within a huge page
     #[arg(long, value_name = "BYTES", conflicts_with_all = ["scattered", "write"])]
     pub pieces: Option<usize>,
     /// Read the same in so many processes at once
@@ -53,8 +53,9 @@ impl BlockIo {
     /// When the device cannot be used, is too small, or gives back other data than was written.
     pub fn run(&self, facts: &mut Facts) -> anyhow::Result<()> {
         ensure!(
-            self.size > 0 && self.size.is_multiple_of(PAGE_SIZE),
-            "the size of a request must be a multiple of {PAGE_SIZE} bytes"
+            self.size > 0 && self.size.is_multiple_of(page_size()),
+            "the size of a request must be a multiple of {} bytes",
+            page_size()
         );
         let device = OpenOptions::new()
             .read(true)
@@ -82,7 +83,7 @@ impl BlockIo {
             memory.check().context("the device gave back other data than was written")?;
         }
         if self.scattered {
-            requests *= (self.size / PAGE_SIZE) as u64;
+            requests *= (self.size / page_size()) as u64;
         }
         // A worker of the block layer may map for the task that asked. The disk may have other users: udev
         // reads it again after it was open for writing. And a large request has a mapping for each of its
@@ -93,13 +94,15 @@ impl BlockIo {
     }
 
     fn buffer(&self) -> anyhow::Result<Buffer> {
-        let pages = self.size / PAGE_SIZE;
+        let pages = self.size / page_size();
         let part = |start: *mut u8, length| libc::iovec { iov_base: start.cast(), iov_len: length };
         if let Some(piece) = self.pieces {
-            let stride = piece + PAGE_SIZE;
-            let count = self.size / piece.max(PAGE_SIZE);
+            let stride = piece + page_size();
+            let count = self.size / piece.max(page_size());
             ensure!(
-                piece.is_multiple_of(PAGE_SIZE) && count * piece == self.size && count * stride <= HUGE_PAGE,
+                piece.is_multiple_of(page_size())
+                    && count * piece == self.size
+                    && count * stride <= huge_page_size(),
                 "a request must be whole pieces, and all of it, with a page between two, must fit into 2 MiB"
             );
             let start = huge_page()?;
@@ -114,7 +117,7 @@ impl BlockIo {
         // Pages that are touched one after the other are often neighbours in memory: take every other one.
         let memory = Memory::filled(2 * pages)?;
         let parts = (0..pages)
-            .map(|page| part(memory.start().wrapping_add(2 * page * PAGE_SIZE), PAGE_SIZE))
+            .map(|page| part(memory.start().wrapping_add(2 * page * page_size()), page_size()))
             .collect();
         Ok(Buffer { memory: Some(memory), parts })
     }

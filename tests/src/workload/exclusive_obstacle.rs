@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::fact::{Facts, Page};
-use super::memory::{Memory, PAGE_SIZE};
+use super::memory::{Memory, page_size};
 use super::mirror::Mirror;
 use super::system::compact_memory;
 use super::{reclaim, swap};
@@ -68,7 +68,7 @@ fn blocks_of(pages: &[Page]) -> anyhow::Result<Vec<PathBuf>> {
     let path = format!("{MEMORY_BLOCKS}/block_size_bytes");
     let size = fs::read_to_string(&path).with_context(|| path.clone())?;
     let size = u64::from_str_radix(size.trim(), 16).with_context(|| path)?;
-    let blocks: BTreeSet<_> = pages.iter().map(|page| page.pfn * PAGE_SIZE as u64 / size).collect();
+    let blocks: BTreeSet<_> = pages.iter().map(|page| page.pfn * page_size() as u64 / size).collect();
     Ok(blocks.into_iter().map(|block| format!("{MEMORY_BLOCKS}/memory{block}").into()).collect())
 }
 

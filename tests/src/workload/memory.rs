@@ -1,6 +1,7 @@
 //! A mapping, alone in its VMA, whose pages have known content.
 
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::LazyLock;
 
 use anyhow::{Context, ensure};
 
@@ -8,8 +9,14 @@ use super::fact::Page;
 use super::pagemap::{PageState, page_states};
 use super::system::check;
 
-/// Bytes of a page on x86-64 and, as configured by Debian, on arm64.
-pub(super) const PAGE_SIZE: usize = 4096;
+/// Bytes of a page; arm64 has three sizes.
+pub(super) fn page_size() -> usize {
+    static SIZE: LazyLock<usize> = LazyLock::new(|| {
+        // SAFETY: only reads.
+        usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).expect("every kernel has pages")
+    });
+    *SIZE
+}
 
 /// Pages with known content. An inaccessible page on each side keeps the VMA from merging with another.
 #[derive(Debug)]
@@ -66,9 +73,9 @@ impl Memory {
 
     fn map_as(pages: usize, kind: i32, file: Option<&OwnedFd>) -> anyhow::Result<Self> {
         ensure!(pages > 0, "the number of pages must not be 0");
-        let length = pages.checked_mul(PAGE_SIZE).context("so many pages do not fit into memory")?;
-        let guarded = reserve(length + 2 * PAGE_SIZE)?;
-        let memory = Self::between_guards(guarded.wrapping_add(PAGE_SIZE), pages, kind, file)?;
+        let length = pages.checked_mul(page_size()).context("so many pages do not fit into memory")?;
+        let guarded = reserve(length + 2 * page_size())?;
+        let memory = Self::between_guards(guarded.wrapping_add(page_size()), pages, kind, file)?;
         // EINVAL from a kernel without transparent huge pages.
         let _ = memory.advise(libc::MADV_NOHUGEPAGE);
         Ok(memory)
@@ -77,14 +84,14 @@ impl Memory {
     /// Maps private memory that may be huge, at a multiple of `alignment` bytes, without touching it.
     pub(super) fn map_aligned(pages: usize, alignment: usize) -> anyhow::Result<Self> {
         ensure!(pages > 0, "the number of pages must not be 0");
-        let length = pages.checked_mul(PAGE_SIZE).context("so many pages do not fit into memory")?;
-        let reserved = reserve(length + alignment + 2 * PAGE_SIZE)?;
-        let start = reserved.wrapping_add(PAGE_SIZE);
+        let length = pages.checked_mul(page_size()).context("so many pages do not fit into memory")?;
+        let reserved = reserve(length + alignment + 2 * page_size())?;
+        let start = reserved.wrapping_add(page_size());
         let start = start.wrapping_add(start.align_offset(alignment));
-        let guarded = start.wrapping_sub(PAGE_SIZE);
+        let guarded = start.wrapping_sub(page_size());
         let before = guarded as usize - reserved as usize;
         unmap(reserved, before)?;
-        unmap(start.wrapping_add(length + PAGE_SIZE), alignment - before)?;
+        unmap(start.wrapping_add(length + page_size()), alignment - before)?;
         Self::between_guards(start, pages, libc::MAP_PRIVATE, None)
     }
 
@@ -95,7 +102,7 @@ impl Memory {
         file: Option<&OwnedFd>,
     ) -> anyhow::Result<Self> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
-        Ok(Self { start: map(start, pages * PAGE_SIZE, protection, libc::MAP_FIXED | kind, file)?, pages })
+        Ok(Self { start: map(start, pages * page_size(), protection, libc::MAP_FIXED | kind, file)?, pages })
     }
 
     /// Maps `pages` pages and gives each its content.
@@ -121,12 +128,12 @@ impl Memory {
     }
 
     /// Length in bytes.
-    pub(super) const fn length(&self) -> usize {
-        self.pages * PAGE_SIZE
+    pub(super) fn length(&self) -> usize {
+        self.pages * page_size()
     }
 
     fn word(&self, page: usize) -> *mut u64 {
-        self.start.wrapping_add(page * PAGE_SIZE).cast()
+        self.start.wrapping_add(page * page_size()).cast()
     }
 
     /// Writes to one page what [`fill`](Self::fill) writes.
@@ -173,7 +180,7 @@ impl Memory {
 
     fn part(&self, first: usize, pages: usize) -> anyhow::Result<(*mut u8, usize)> {
         ensure!(first + pages <= self.pages, "pages {first} to {} of {}", first + pages, self.pages);
-        Ok((self.start.wrapping_add(first * PAGE_SIZE), pages * PAGE_SIZE))
+        Ok((self.start.wrapping_add(first * page_size()), pages * page_size()))
     }
 
     /// `mlock(2)` of all of it.
@@ -228,7 +235,7 @@ impl Memory {
     /// Address and page frame of every page, as they are now.
     pub(super) fn page_list(&self) -> anyhow::Result<Vec<Page>> {
         let states = page_states(self.address(), self.pages)?;
-        let addresses = (self.address()..).step_by(PAGE_SIZE);
+        let addresses = (self.address()..).step_by(page_size());
         Ok(addresses.zip(states).map(|(address, state)| Page { address, pfn: state.pfn() }).collect())
     }
 
@@ -254,8 +261,9 @@ impl Memory {
 impl Drop for Memory {
     fn drop(&mut self) {
         // SAFETY: our own mapping with its guard pages, which nobody can use any more.
-        let result =
-            unsafe { libc::munmap(self.start.wrapping_sub(PAGE_SIZE).cast(), self.length() + 2 * PAGE_SIZE) };
+        let result = unsafe {
+            libc::munmap(self.start.wrapping_sub(page_size()).cast(), self.length() + 2 * page_size())
+        };
         debug_assert_eq!(result, 0, "munmap of a range of our own cannot fail");
     }
 }

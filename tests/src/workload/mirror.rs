@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 
 use anyhow::{Context, ensure};
 
-use super::memory::{Memory, PAGE_SIZE};
+use super::memory::{Memory, page_size};
 use super::system::{check, is_error, kernel_has};
 
 const DEVICE: &str = "/dev/hmm_dmirror0";
@@ -96,9 +96,9 @@ impl Mirror {
         pages: usize,
     ) -> anyhow::Result<()> {
         ensure!(first + pages <= memory.pages(), "pages {first} to {} do not exist", first + pages);
-        let mut copy = vec![0_u8; pages * PAGE_SIZE];
+        let mut copy = vec![0_u8; pages * page_size()];
         let mut command = Command {
-            address: memory.address() + (first * PAGE_SIZE) as u64,
+            address: memory.address() + (first * page_size()) as u64,
             buffer: copy.as_mut_ptr() as u64,
             pages: pages as u64,
             ..Command::default()

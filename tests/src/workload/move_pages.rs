@@ -6,7 +6,7 @@ use anyhow::{bail, ensure};
 use clap::Args;
 
 use super::fact::Facts;
-use super::memory::{Memory, PAGE_SIZE};
+use super::memory::{Memory, page_size};
 use super::numa::{make_room, memory_nodes, on_node};
 use super::system::check;
 
@@ -46,7 +46,7 @@ impl MovePages {
         let nodes = memory_nodes()?;
         let [first, second, ..] = nodes[..] else { bail!("move_pages needs two NUMA nodes with memory") };
         for node in [first, second] {
-            make_room(node, self.pages * PAGE_SIZE)?;
+            make_room(node, self.pages * page_size())?;
         }
         // None of what follows counts a page that need not move.
         let memory = on_node(first, || Memory::filled(self.pages))?;
@@ -56,7 +56,7 @@ impl MovePages {
         facts.pages(memory.page_list()?)?;
         if self.endless {
             for node in [second, first].into_iter().cycle() {
-                make_room(node, self.pages * PAGE_SIZE)?;
+                make_room(node, self.pages * page_size())?;
                 // Pages that were swapped out are no pages of the process (do_pages_move: -ENOENT, 6.1 mm/migrate.c).
                 memory.fill();
                 move_pages(&memory, Some(node))?;
@@ -89,7 +89,7 @@ fn where_are(memory: &Memory) -> anyhow::Result<Vec<i32>> {
 
 /// Moves every page to a node, or only asks; the node or -errno of each page.
 pub(super) fn move_pages(memory: &Memory, node: Option<i32>) -> anyhow::Result<Vec<i32>> {
-    let addresses: Vec<u64> = (memory.address()..).step_by(PAGE_SIZE).take(memory.pages()).collect();
+    let addresses: Vec<u64> = (memory.address()..).step_by(page_size()).take(memory.pages()).collect();
     move_addresses(&addresses, node, MPOL_MF_MOVE)
 }
 

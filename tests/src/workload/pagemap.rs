@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 
 use anyhow::Context;
 
-use super::memory::PAGE_SIZE;
+use super::memory::page_size;
 
 const PRESENT: u64 = 1 << 63;
 const SWAPPED: u64 = 1 << 62;
@@ -55,7 +55,7 @@ impl PageState {
 pub(super) fn page_states(address: u64, count: usize) -> anyhow::Result<Vec<PageState>> {
     let file = File::open("/proc/self/pagemap").context("cannot open /proc/self/pagemap")?;
     let mut bytes = vec![0; count * size_of::<u64>()];
-    file.read_exact_at(&mut bytes, address / PAGE_SIZE as u64 * size_of::<u64>() as u64)
+    file.read_exact_at(&mut bytes, address / page_size() as u64 * size_of::<u64>() as u64)
         .context("cannot read /proc/self/pagemap")?;
     let (words, _) = bytes.as_chunks();
     Ok(words.iter().map(|word| PageState(u64::from_ne_bytes(*word))).collect())

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::fact::Facts;
 use super::kept_child::KeptChild;
-use super::memory::{Memory, PAGE_SIZE};
+use super::memory::{Memory, page_size};
 use super::mlock::unlocks_in_batches;
 use super::system::file_in_memory;
 
@@ -40,7 +40,7 @@ impl SharedLock {
     /// # Errors
     /// When the process may not lock so much.
     pub fn run(&self, facts: &mut Facts) -> anyhow::Result<()> {
-        let file = file_in_memory(self.pages * PAGE_SIZE)?;
+        let file = file_in_memory(self.pages * page_size())?;
         let mappings = Mappings {
             file: [Memory::of_file(&file, self.pages)?, Memory::of_file(&file, self.pages)?],
             private: Memory::filled(self.pages)?,

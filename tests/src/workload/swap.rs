@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 
-use super::memory::PAGE_SIZE;
+use super::memory::page_size;
 use super::system::check;
 
 const DEVICE: &str = "/dev/zram0";
@@ -53,11 +53,11 @@ fn write_header(bytes: u64) -> anyhow::Result<()> {
     const LAST_PAGE_OFFSET: usize = 1028;
     const SIGNATURE: &[u8] = b"SWAPSPACE2";
 
-    let last_page = u32::try_from(bytes / PAGE_SIZE as u64 - 1).context("the swap device is too large")?;
-    let mut page = [0; PAGE_SIZE];
+    let last_page = u32::try_from(bytes / page_size() as u64 - 1).context("the swap device is too large")?;
+    let mut page = vec![0; page_size()];
     page[VERSION_OFFSET..VERSION_OFFSET + 4].copy_from_slice(&1_u32.to_ne_bytes());
     page[LAST_PAGE_OFFSET..LAST_PAGE_OFFSET + 4].copy_from_slice(&last_page.to_ne_bytes());
-    page[PAGE_SIZE - SIGNATURE.len()..].copy_from_slice(SIGNATURE);
+    page[page_size() - SIGNATURE.len()..].copy_from_slice(SIGNATURE);
     let device =
         OpenOptions::new().write(true).open(DEVICE).with_context(|| format!("cannot open {DEVICE}"))?;
     device.write_all_at(&page, 0).with_context(|| format!("cannot write {DEVICE}"))?;

@@ -6,7 +6,7 @@ use anyhow::{bail, ensure};
 use clap::Args;
 
 use super::fact::Facts;
-use super::memory::PAGE_SIZE;
+use super::memory::page_size;
 use super::move_pages::{MPOL_MF_MOVE_ALL, move_addresses};
 use super::numa::memory_nodes;
 use super::pagemap::page_states;
@@ -73,7 +73,7 @@ impl WideMapping {
 /// Maps the one page of a file so many times, each time in a VMA of its own, and touches it there. The
 /// mappings live as long as the process. One of the addresses.
 fn map_one_page(vmas: usize) -> anyhow::Result<u64> {
-    let file = file_in_memory(PAGE_SIZE)?;
+    let file = file_in_memory(page_size())?;
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     ensure!(vmas > 0, "the number of VMAs must not be 0");
     let mut address = std::ptr::null_mut();
@@ -81,7 +81,7 @@ fn map_one_page(vmas: usize) -> anyhow::Result<u64> {
         // SAFETY: the kernel chooses the address. Neighbours do not merge: their offsets do not follow on each
         // other.
         address = unsafe {
-            libc::mmap(std::ptr::null_mut(), PAGE_SIZE, protection, libc::MAP_SHARED, file.as_raw_fd(), 0)
+            libc::mmap(std::ptr::null_mut(), page_size(), protection, libc::MAP_SHARED, file.as_raw_fd(), 0)
         };
         ensure!(address != libc::MAP_FAILED, "mmap failed: {}", std::io::Error::last_os_error());
         // SAFETY: a mapping of our own, reached only through this pointer.

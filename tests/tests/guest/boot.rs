@@ -37,6 +37,8 @@ pub enum Configuration {
     Mutants,
     /// 64-bit Arm, with a restricted pool for the disk.
     RestrictedPool,
+    /// The same with pages of more than 4 KiB.
+    LargePages,
 }
 
 impl Configuration {
@@ -51,6 +53,7 @@ impl Configuration {
             Self::LittleRoom => &["little-room"],
             Self::Mutants => &["mutants"],
             Self::RestrictedPool => &["restricted"],
+            Self::LargePages => &["large-pages"],
         }
     }
 
@@ -65,6 +68,7 @@ impl Configuration {
             Self::LittleRoom => "little-room",
             Self::Mutants => "mutants",
             Self::RestrictedPool => "restricted-pool",
+            Self::LargePages => "large-pages",
         }
     }
 
@@ -90,8 +94,12 @@ impl Configuration {
             Self::Mutants => with_disk(guest.cpus(2))
                 .append(format!("rmapscope.mutant={}", mutants::all()[0].name))
                 .timeout(minutes(40)),
-            Self::RestrictedPool => {
-                guest.cpus(2).numa_nodes(2).disk(Disk::Nvme).restricted_pool("1M").timeout(minutes(10))
+            Self::RestrictedPool | Self::LargePages => {
+                let guest = guest.cpus(2).numa_nodes(2).disk(Disk::Nvme).timeout(minutes(10));
+                let size = restricted_pool(self.runs()[0]) >> 20;
+                // The usual one has no pages of 16 KiB.
+                let guest = if self == Self::LargePages { guest.cpu("neoverse-n1") } else { guest };
+                guest.restricted_pool(format!("{size}M"))
             }
         }
     }
@@ -104,7 +112,7 @@ impl Configuration {
             Self::Recordings | Self::KprobeRecordings | Self::Lockdown | Self::ManyCpus => {
                 format!("bash {scripts}/sessions.sh {programs} {out} {run}\n")
             }
-            Self::RestrictedPool => format!("sh {scripts}/arm64.sh {programs} {out}\n"),
+            Self::RestrictedPool | Self::LargePages => format!("sh {scripts}/arm64.sh {programs} {out}\n"),
             Self::Verdicts | Self::LittleRoom | Self::Mutants => {
                 let selftests = kernel.selftests.clone().unwrap_or_default();
                 format!(
@@ -115,6 +123,11 @@ impl Configuration {
             }
         }
     }
+}
+
+/// Bytes of the disk's restricted pool in the guest of a run. Coherent memory is taken from it by whole pages.
+pub fn restricted_pool(run: &str) -> u64 {
+    if run == "large-pages" { 4 << 20 } else { 1 << 20 }
 }
 
 const fn minutes(minutes: u64) -> Duration {

@@ -58,6 +58,7 @@ impl Kernel {
             xtask::kernel::HMM => (&EVERY, &[Configuration::LittleRoom, Configuration::Mutants]),
             // Its root is not this machine's.
             xtask::kernel::RESTRICTED => (&[], &[Configuration::RestrictedPool]),
+            xtask::kernel::PAGES_16K | xtask::kernel::PAGES_64K => (&[], &[Configuration::LargePages]),
             _ => (&EVERY, &[]),
         };
         let wanted = |one: &Configuration| {

@@ -128,6 +128,15 @@ screens() {
     kill -TERM "$(pgrep -x rmapscope)"
     end_top term
 
+    start_top pools -e swiotlb --by device -I 500ms
+    see pools 'pools: swiotlb '
+    rmapscope-workload swiotlb-io --device "$DISK" --blocks 40 >>"$DIR/workload" 2>&1
+    # The disk's own I/O ends before the next interval does.
+    see bounced swiotlb_map_single
+    cat /sys/kernel/debug/swiotlb/io_tlb_nslabs >"$DIR/slots"
+    type_keys q
+    end_top pools
+
     type_line "export NO_COLOR=1 TERM=dumb"
     start_top hup -e rmap -I 500ms
     see hup 'rmapscope top  '

@@ -78,6 +78,8 @@ pub struct Model {
 struct Data {
     sample: Sample,
     history: FxHashMap<Key, VecDeque<u64>>,
+    /// Slots in use of each pool, by its name.
+    pools: FxHashMap<String, VecDeque<u64>>,
     intervals: usize,
 }
 
@@ -157,6 +159,13 @@ impl Model {
             }
             history.push_back(row.now.count);
         }
+        for pool in &sample.pools {
+            let history = data.pools.entry(pool.name.clone()).or_default();
+            if history.len() == HISTORY {
+                history.pop_front();
+            }
+            history.push_back(pool.used);
+        }
         data.intervals += 1;
         data.sample = sample;
     }
@@ -193,6 +202,11 @@ impl Model {
     /// Counts of the last intervals of a row, the oldest first.
     pub fn history(&self, key: &Key) -> impl ExactSizeIterator<Item = u64> {
         self.data().history.get(key).map(VecDeque::iter).unwrap_or_default().copied()
+    }
+
+    /// Slots in use of a pool at the end of the last intervals, the oldest first.
+    pub fn pool_history(&self, name: &str) -> impl ExactSizeIterator<Item = u64> {
+        self.data().pools.get(name).map(VecDeque::iter).unwrap_or_default().copied()
     }
 
     /// Whether any interval has ended.

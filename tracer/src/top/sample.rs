@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::Error;
 use crate::event::{Event, Filter, Item, Sink, malformed};
-use crate::kernel::Description;
+use crate::kernel::{Description, PoolUse};
 use crate::output::escape;
 use crate::stat::text::{function, group};
 use crate::stat::{Cell, Counts, Key, Label, Losses, Question, Reading};
@@ -36,6 +36,8 @@ pub struct Sample {
     pub rows: Vec<Row>,
     /// What is missing since it began.
     pub losses: Losses,
+    /// How full the pools of bounce buffers are at its end; none where no event is about them.
+    pub pools: Vec<PoolUse>,
 }
 
 /// Tells a session from another thread that it has to end.
@@ -60,17 +62,18 @@ impl Stop {
 }
 
 /// The sink that makes samples.
-pub struct Sampler<'a, F> {
+pub struct Sampler<'a, F, P> {
     counts: Counts,
     begin: u64,
+    pools: P,
     hand_on: F,
     stop: &'a Stop,
 }
 
-impl<'a, F: FnMut(Sample)> Sampler<'a, F> {
-    /// Hands each sample on.
-    pub fn new(question: Question, kernel: &Description, stop: &'a Stop, hand_on: F) -> Self {
-        Self { counts: Counts::new(question, Filter::default(), kernel), begin: 0, hand_on, stop }
+impl<'a, F: FnMut(Sample), P: FnMut() -> Vec<PoolUse>> Sampler<'a, F, P> {
+    /// Hands each sample on, with what `pools` says at that time.
+    pub fn new(question: Question, kernel: &Description, stop: &'a Stop, pools: P, hand_on: F) -> Self {
+        Self { counts: Counts::new(question, Filter::default(), kernel), begin: 0, pools, hand_on, stop }
     }
 
     /// What was counted in all, as `stat` prints it.
@@ -98,17 +101,18 @@ impl<'a, F: FnMut(Sample)> Sampler<'a, F> {
         let rows = rows.collect();
         let span = at.saturating_sub(self.begin).max(1);
         self.begin = at;
-        Sample { at, span, rows, losses: self.counts.losses() }
+        Sample { at, span, rows, losses: self.counts.losses(), pools: (self.pools)() }
     }
 }
 
-fn safe(text: &str) -> String {
+/// A text with nothing in it that changes the terminal.
+pub(super) fn safe(text: &str) -> String {
     let mut out = Vec::new();
     escape(&mut out, text, false);
     String::from_utf8_lossy(&out).into_owned()
 }
 
-impl<F: FnMut(Sample)> Sink for Sampler<'_, F> {
+impl<F: FnMut(Sample), P: FnMut() -> Vec<PoolUse>> Sink for Sampler<'_, F, P> {
     fn record(&mut self, record: &[u8]) -> Result<(), Error> {
         self.item(&Event::decode(record).map_or_else(|_| malformed(), Item::Event))
     }

@@ -7,11 +7,15 @@ use ratatui::style::{Color, Modifier, Style};
 use super::details;
 use super::menu::Menu;
 use super::model::{Mode, Model, State};
+use super::sample::safe;
 use super::table::{table, title};
+use crate::kernel::PoolUse;
 use crate::stat::Losses;
 
 /// Fewest columns and lines.
 pub const SMALLEST: (u16, u16) = (80, 24);
+/// Intervals of each pool that are shown.
+const POOL_HISTORY: usize = 20;
 /// Lines above the first row and below the last.
 const AROUND: u16 = 6;
 /// How it may look.
@@ -106,6 +110,19 @@ fn head(model: &Model, look: Look, sheet: &mut Sheet<'_>) {
         _ => Style::new(),
     };
     sheet.line(&losses(model.losses(), &model.probes, !model.notes.is_empty()), style);
+    if !model.sample().pools.is_empty() {
+        sheet.line(&pools(model, look), Style::new());
+    }
+}
+
+/// How full the pools of bounce buffers are, and were in the last intervals.
+fn pools(model: &Model, look: Look) -> String {
+    let pool = |pool: &PoolUse| {
+        let history = details::bars(model.pool_history(&pool.name), POOL_HISTORY, look.unicode);
+        let highest = pool.highest.map_or(String::new(), |highest| format!(", highest {highest}"));
+        format!("{} {}/{} slots{highest} |{history}|", safe(&pool.name), pool.used, pool.slots)
+    };
+    format!("pools: {}", model.sample().pools.iter().map(pool).collect::<Vec<_>>().join("  "))
 }
 
 fn losses(losses: &Losses, probes: &str, has_notes: bool) -> String {

@@ -12,6 +12,7 @@ use super::screen::{Look, draw, page};
 use super::{Column, Mode, Model, Row, Sample, State, Task, View};
 use crate::event::Kind;
 use crate::golden_common::assert_golden;
+use crate::kernel::PoolUse;
 use crate::stat::{By, Cell, GroupKey, Key, Losses, Of, Question};
 
 const LOOK: Look = Look { color: true, unicode: false };
@@ -35,7 +36,7 @@ fn sample() -> Sample {
         row(Kind::MakeDeviceExclusive, 4_194_303, "hmm-tests\\x0a", &[1_200_000], &[]),
         row(Kind::CopyPageRange, 1, "systemd", &[], &[700_000, 800_000]),
     ];
-    Sample { at: 12_000_000_000, span: 1_000_000_000, rows, losses: Losses::default() }
+    Sample { at: 12_000_000_000, span: 1_000_000_000, rows, losses: Losses::default(), pools: Vec::new() }
 }
 
 fn model() -> Model {
@@ -91,6 +92,13 @@ fn golden() {
     check("drill-down", "d", 80, 24);
     check("filter", "/unmap", 80, 24);
     check("small", "", 79, 24);
+    let mut bouncing = model();
+    for used in [0, 12, 640, 96] {
+        let pool = |name: &str, highest| PoolUse { name: name.to_owned(), used, slots: 32768, highest };
+        let pools = vec![pool("swiotlb", Some(640)), pool("restricted\n@78000000", None)];
+        bouncing.take(Sample { pools, ..sample() });
+    }
+    assert_golden("tests/golden/top-pools.txt", &shown(&bouncing, 140, 24));
     let mut lossy = model();
     let losses = Losses { lost: 14, missed: 2, has_gap: true, ..Losses::default() };
     lossy.take(Sample { losses, ..sample() });

@@ -8,16 +8,20 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use super::inputs::Inputs;
-use super::{HMM, RESTRICTED, progress, source};
+use super::{HMM, PAGES_16K, PAGES_64K, RESTRICTED, progress, source};
 use crate::architecture::Architecture;
 use crate::cache;
 use crate::process::duration;
 
-/// A kernel that is built here from Debian's source: `make tinyconfig`, our options (`tests/kernels/NAME.config`) and our
+/// A kernel that is built here from Debian's source: `make tinyconfig`, our options (`tests/kernels/CONFIG.config`) and our
 /// patches.
 pub struct Recipe {
     /// Its name.
     pub name: &'static str,
+    /// The name of the file with its options.
+    pub config: &'static str,
+    /// A line of the configuration beside them; may be empty.
+    pub option: &'static str,
     /// What it runs on.
     pub architecture: Architecture,
     /// The image in the build tree; make and the cache call it by its name alone.
@@ -31,6 +35,8 @@ pub struct Recipe {
 /// With `test_hmm`, for x86-64.
 pub const TEST_HMM: Recipe = Recipe {
     name: HMM,
+    config: HMM,
+    option: "",
     architecture: Architecture::Amd64,
     image: "arch/x86/boot/bzImage",
     kept: &[(".config", "config"), ("System.map", "System.map"), ("vmlinux", "vmlinux")],
@@ -40,11 +46,21 @@ pub const TEST_HMM: Recipe = Recipe {
 /// With restricted DMA pools and `test_hmm`, for 64-bit Arm.
 pub const RESTRICTED_POOLS: Recipe = Recipe {
     name: RESTRICTED,
+    config: RESTRICTED,
+    option: "",
     architecture: Architecture::Arm64,
     image: "arch/arm64/boot/Image",
     kept: &[(".config", "config"), ("System.map", "System.map")],
     time: "7 minutes",
 };
+
+/// The same with pages of 16 KiB.
+pub const SIXTEEN_KIB: Recipe =
+    Recipe { name: PAGES_16K, option: "CONFIG_ARM64_16K_PAGES=y", ..RESTRICTED_POOLS };
+
+/// The same with pages of 64 KiB.
+pub const SIXTY_FOUR_KIB: Recipe =
+    Recipe { name: PAGES_64K, option: "CONFIG_ARM64_64K_PAGES=y", ..RESTRICTED_POOLS };
 
 impl Recipe {
     /// The name of the image.
@@ -120,6 +136,8 @@ fn build(recipe: &Recipe, inputs: &Inputs, place: &Path) -> Result<()> {
 fn configure(recipe: &Recipe, inputs: &Inputs, source: &Path, objects: &Path, log: &Path) -> Result<()> {
     let make = || make(recipe, source, objects);
     progress::run("configuring the kernel", make().arg("tinyconfig"), log)?;
+    let option = objects.join("option.config");
+    fs::write(&option, recipe.option).with_context(|| option.display().to_string())?;
     let mut merge = Command::new(source.join("scripts/kconfig/merge_config.sh"));
     merge.env("ARCH", recipe.architecture.linux());
     merge
@@ -128,11 +146,12 @@ fn configure(recipe: &Recipe, inputs: &Inputs, source: &Path, objects: &Path, lo
         .arg(objects)
         .arg(objects.join(".config"))
         .arg(&inputs.config)
+        .arg(&option)
         .current_dir(source);
     progress::run("configuring the kernel", &mut merge, log)?;
     progress::run("configuring the kernel", make().arg("olddefconfig"), log)?;
 
-    let requested = fs::read_to_string(&inputs.config).context("the kernel's configuration")?;
+    let requested = fs::read_to_string(&inputs.config).context("the kernel's configuration")? + recipe.option;
     let configured = fs::read_to_string(objects.join(".config")).context("the kernel's configuration")?;
     let lost = lost_options(&requested, &configured);
     if !lost.is_empty() {

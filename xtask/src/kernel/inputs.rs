@@ -31,7 +31,7 @@ impl Inputs {
     /// Reads the inputs of a kernel that is built here.
     pub fn read(recipe: &Recipe) -> Result<Self> {
         let folder = workspace::root().join("tests/kernels");
-        let config = folder.join(format!("{}.config", recipe.name));
+        let config = folder.join(format!("{}.config", recipe.config));
         let patches = patches(&folder.join("patches"))?;
         let source_version =
             process::output(Command::new("dpkg-query").args(["-W", "-f=${Version}", PACKAGE]))
@@ -44,6 +44,9 @@ impl Inputs {
         let mut hash = Hash::new();
         hash.add(source_version.as_bytes());
         hash.add(compiler.as_bytes());
+        if !recipe.option.is_empty() {
+            hash.add(recipe.option.as_bytes());
+        }
         for file in std::iter::once(&config).chain(&patches) {
             hash.add(&fs::read(file).with_context(|| file.display().to_string())?);
         }

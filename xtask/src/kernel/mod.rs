@@ -40,12 +40,16 @@ pub const HMM: &str = "6.12-hmm";
 
 /// The kernel for 64-bit Arm with restricted pools and `test_hmm` that is built here.
 pub const RESTRICTED: &str = "6.12-restricted-arm64";
+/// The same with pages of 16 KiB.
+pub const PAGES_16K: &str = "6.12-16k-arm64";
+/// The same with pages of 64 KiB.
+pub const PAGES_64K: &str = "6.12-64k-arm64";
 /// Debian 12's own kernel for 64-bit Arm.
 pub const ARM64: &str = "6.12-arm64";
 
 /// What `--kernel` takes, for people.
-pub const KINDS: &str = "6.1, 6.12, 6.12-hmm, 6.12-arm64, 6.12-restricted-arm64, a newer one of Debian's (6.18, 7.3, \
-                         7.3-rt, latest, …) or the path of an image";
+pub const KINDS: &str = "6.1, 6.12, 6.12-hmm, 6.12-arm64, 6.12-restricted-arm64, 6.12-16k-arm64, \
+                         6.12-64k-arm64, a newer one of Debian's (6.18, 7.3, 7.3-rt, latest, …) or the path of an image";
 
 /// The image of a kernel, made ready: `6.1` and `6.12` are Debian 12's own, installed in `/boot`; `6.12-hmm` is
 /// built here; `7.3`, `7.3-rt` or `latest` is unpacked from a newer suite of Debian's archive; anything else is the
@@ -57,9 +61,13 @@ pub fn ensure(name: &str) -> Result<PathBuf> {
             setup::ensure(&[Group::Kernel])?;
             ensure_hmm()
         }
-        RESTRICTED => {
+        RESTRICTED | PAGES_16K | PAGES_64K => {
             setup::ensure(&[Group::Kernel, Group::Arm64])?;
-            build::ensure(&build::RESTRICTED_POOLS)
+            build::ensure(match name {
+                PAGES_16K => &build::SIXTEEN_KIB,
+                PAGES_64K => &build::SIXTY_FOUR_KIB,
+                _ => &build::RESTRICTED_POOLS,
+            })
         }
         ARM64 => {
             setup::ensure(&[Group::Stock, Group::Arm64])?;

@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use clap::ValueEnum;
 
 use super::super::fork::{SMAPS_LENGTH, count_copied_vmas};
-use super::super::memory::{Memory, PAGE_SIZE};
+use super::super::memory::{Memory, page_size};
 use super::super::swap;
 use super::super::system::{check, fork_child, wait_for_success};
 
@@ -116,16 +116,16 @@ impl Prepared {
         let start = self.memory[0].start();
         let parts: Vec<libc::iovec> = (0..pages)
             .map(|page| libc::iovec {
-                iov_base: start.wrapping_add(2 * page * PAGE_SIZE).cast(),
-                iov_len: PAGE_SIZE,
+                iov_base: start.wrapping_add(2 * page * page_size()).cast(),
+                iov_len: page_size(),
             })
             .collect();
-        let offset = libc::off_t::try_from(first * PAGE_SIZE)?;
+        let offset = libc::off_t::try_from(first * page_size())?;
         // SAFETY: the parts are inside a mapping that is reached only through raw pointers.
         let read = unsafe { libc::preadv(disk.as_raw_fd(), parts.as_ptr(), i32::try_from(pages)?, offset) };
         let read = check("preadv", read as libc::c_long)?;
         ensure!(
-            read as usize == pages * PAGE_SIZE,
+            read as usize == pages * page_size(),
             "{read} bytes of {pages} pages from {first} on were read"
         );
         Ok(())

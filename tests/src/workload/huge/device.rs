@@ -6,7 +6,7 @@ use clap::Args;
 use super::super::fact::Facts;
 use super::super::mirror::Mirror;
 use super::super::system::is_error;
-use super::memory::{Form, PAGES};
+use super::memory::{Form, pages_of_one};
 
 /// Migrate huge pages to the private memory of /dev/hmm_dmirror0 and fault them back
 #[derive(Args, Clone, Debug)]
@@ -60,7 +60,7 @@ impl Device {
         }
 
         let folios = self.form.count();
-        let pages = folios * PAGES as u64;
+        let pages = folios * pages_of_one() as u64;
         let calls = mirror.migrate_calls(memory.memory.pages())?;
         let split = if kind == Kind::Split { pages } else { 0 };
         // To the device, and back by one fault each.
@@ -70,7 +70,7 @@ impl Device {
             Kind::Refused => (calls, 0),
         };
         facts.exactly("migrate_vma_setup", calls)?;
-        facts.exactly("try_to_migrate", split / PAGES as u64)?;
+        facts.exactly("try_to_migrate", split / pages_of_one() as u64)?;
         // Entries of small pages are set without a tracepoint (migrate_vma_collect_pmd), huge ones with one; and so
         // are those of a split, if the page was mapped by page.
         let set = match kind {

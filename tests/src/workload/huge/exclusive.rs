@@ -7,7 +7,7 @@ use super::super::fact::Facts;
 use super::super::fork::{SMAPS_LENGTH, count_copied_vmas};
 use super::super::mirror::{Mirror, works_in_ranges};
 use super::super::system::{fork_child, is_error, wait_for_success};
-use super::memory::{Form, PAGES};
+use super::memory::{Form, pages_of_one};
 
 /// Make small parts of a huge page device-exclusive; up to 6.14 the kernel refuses all but its first page
 #[derive(Args, Clone, Debug)]
@@ -87,7 +87,8 @@ impl Exclusive {
     /// with it (page_make_device_exclusive_one, 6.12 mm/rmap.c), and the driver gives up after the first of its calls,
     /// because a page is missing.
     fn refused(&self, facts: &mut Facts) -> anyhow::Result<()> {
-        let firsts = (self.first..self.first + self.pages).filter(|page| page % PAGES == 0).count() as u64;
+        let firsts =
+            (self.first..self.first + self.pages).filter(|page| page % pages_of_one() == 0).count() as u64;
         facts.exactly("make_device_exclusive", 1)?;
         facts.exactly("exclusive_page", firsts)?;
         facts.exactly("exclusive_vma", firsts)

@@ -6,13 +6,15 @@ use std::os::unix::fs::FileExt;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 
-use super::super::contiguous::HUGE_PAGE;
+use super::super::contiguous::huge_page_size;
 use super::super::fact::Facts;
-use super::super::memory::{Memory, PAGE_SIZE};
+use super::super::memory::{Memory, page_size};
 use super::super::system::{compact_memory_elsewhere, drop_page_cache};
 
 /// Pages of a huge one.
-pub(super) const PAGES: usize = HUGE_PAGE / PAGE_SIZE;
+pub(super) fn pages_of_one() -> usize {
+    huge_page_size() / page_size()
+}
 
 /// Compaction does not always find enough pages that can move at the first try.
 const TRIES: usize = 5;
@@ -39,8 +41,8 @@ impl Form {
     }
 
     /// Entries that map the huge pages in one process. Each of them becomes a migration entry, a huge one a huge one.
-    pub(super) const fn entries(self) -> u64 {
-        self.count() * if self.pte { PAGES as u64 } else { 1 }
+    pub(super) fn entries(self) -> u64 {
+        self.count() * if self.pte { pages_of_one() as u64 } else { 1 }
     }
 
     /// Maps and fills the memory, and states the first page of each huge one.
@@ -72,7 +74,7 @@ impl HugeMemory {
         let _faults = FaultsWithoutCompaction::begin()?;
         let mut huge = 0;
         for _ in 0..TRIES {
-            let memory = Memory::map_aligned(folios * PAGES, HUGE_PAGE)?;
+            let memory = Memory::map_aligned(folios * pages_of_one(), huge_page_size())?;
             memory.advise(libc::MADV_HUGEPAGE).context("this kernel has no transparent huge pages")?;
             memory.fill();
             // From now on khugepaged must not make one page of many. What is huge stays so.
@@ -107,19 +109,19 @@ impl HugeMemory {
 
     /// The first page of each huge page.
     pub(super) fn firsts(&self) -> impl Iterator<Item = usize> + use<> {
-        (0..self.memory.pages()).step_by(PAGES)
+        (0..self.memory.pages()).step_by(pages_of_one())
     }
 
     /// The address of each huge page.
     pub(super) fn addresses(&self) -> Vec<u64> {
-        self.firsts().map(|page| self.memory.address() + (page * PAGE_SIZE) as u64).collect()
+        self.firsts().map(|page| self.memory.address() + (page * page_size()) as u64).collect()
     }
 
     /// Huge pages that are mapped by one entry (AnonHugePages in smaps).
     pub(super) fn mapped_as_one(&self) -> anyhow::Result<usize> {
         let smaps = fs::read_to_string("/proc/self/smaps").context("cannot read /proc/self/smaps")?;
         let range = self.memory.address()..self.memory.address() + self.memory.length() as u64;
-        Ok(huge_bytes(&smaps, &range)? / HUGE_PAGE)
+        Ok(huge_bytes(&smaps, &range)? / huge_page_size())
     }
 
     fn vmas(&self) -> anyhow::Result<usize> {

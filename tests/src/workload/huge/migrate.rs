@@ -7,7 +7,7 @@ use super::super::fact::Facts;
 use super::super::kept_child::KeptChild;
 use super::super::move_pages::{MPOL_MF_MOVE_ALL, move_addresses};
 use super::super::numa::memory_nodes;
-use super::memory::{Form, PAGES};
+use super::memory::{Form, pages_of_one};
 
 /// Move huge pages to another NUMA node and back with move_pages(2)
 #[derive(Args, Clone, Debug)]
@@ -73,7 +73,7 @@ struct Counts {
 
 impl Counts {
     /// Every huge page moved as one.
-    const fn whole(&mut self, form: Form) {
+    fn whole(&mut self, form: Form) {
         self.walks += form.count();
         self.returns += form.count();
         self.set += form.entries();
@@ -83,8 +83,8 @@ impl Counts {
     /// Every huge page was split, and then its small pages were moved. The kernel does so where the node has no free
     /// piece that large; and from 6.12 on with one that was moved before while it was mapped page by page, which it
     /// then takes for partially mapped (`migrate_folio_move` and `migrate_pages_batch`, 6.12 mm/migrate.c).
-    const fn split(&mut self, form: Form) {
-        let pages = form.count() * PAGES as u64;
+    fn split(&mut self, form: Form) {
+        let pages = form.count() * pages_of_one() as u64;
         self.walks += form.count() + pages;
         // A huge entry becomes migration entries of small pages all at once, without a tracepoint
         // (`__split_huge_pmd_locked`, mm/huge_memory.c).

@@ -6,7 +6,7 @@ use clap::Args;
 use super::super::fact::Facts;
 use super::super::pageout::page_out;
 use super::super::swap;
-use super::memory::{Form, PAGES};
+use super::memory::{Form, pages_of_one};
 use super::statistics::Statistics;
 
 /// Page out huge pages with MADV_PAGEOUT
@@ -37,7 +37,7 @@ impl Pageout {
             whole + split == folios,
             "{whole} huge pages were swapped out and {split} split, of {folios}"
         );
-        let pages = PAGES as u64;
+        let pages = pages_of_one() as u64;
         facts.exactly("try_to_unmap", whole + split * pages)?;
         facts.exactly("try_to_unmap_one", whole + split * pages)?;
         facts.exactly("try_to_migrate", split)?;

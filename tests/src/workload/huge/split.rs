@@ -6,8 +6,8 @@ use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 
 use super::super::fact::Facts;
-use super::super::memory::PAGE_SIZE;
-use super::memory::{Form, HugeMemory, PAGES};
+use super::super::memory::page_size;
+use super::memory::{Form, HugeMemory, pages_of_one};
 
 const FILE: &str = "/sys/kernel/debug/split_huge_pages";
 
@@ -45,7 +45,8 @@ impl Split {
         split(&memory)?;
         let large = memory.large()?;
         ensure!(large == 0, "{large} pages are parts of larger ones still");
-        let content = |page: usize| self.cut != Some(Cut::Dontneed) || page % PAGES < PAGES / 2;
+        let content =
+            |page: usize| self.cut != Some(Cut::Dontneed) || page % pages_of_one() < pages_of_one() / 2;
         memory.memory.check_pages((0..memory.memory.pages()).filter(|page| content(*page)))?;
 
         let folios = self.form.count();
@@ -54,11 +55,11 @@ impl Split {
         facts.exactly("try_to_migrate_one", folios * vmas)?;
         // A huge entry becomes migration entries of small pages all at once, without a tracepoint
         // (__split_huge_pmd_locked, mm/huge_memory.c).
-        let whole = (self.form.folios * PAGES - self.gone()) as u64;
+        let whole = (self.form.folios * pages_of_one() - self.gone()) as u64;
         let by_page = self.form.pte || self.cut.is_some();
         // What munmap cuts is the last huge page's; the others are mapped as before.
         let set = match self.cut {
-            Some(Cut::Munmap) if !self.form.pte => (PAGES / 2) as u64,
+            Some(Cut::Munmap) if !self.form.pte => (pages_of_one() / 2) as u64,
             _ if by_page => whole,
             _ => 0,
         };
@@ -72,8 +73,8 @@ impl Split {
     /// Pages that are not mapped any more.
     fn gone(&self) -> usize {
         match self.cut {
-            Some(Cut::Munmap) => PAGES / 2,
-            Some(Cut::Dontneed) => self.form.folios * PAGES / 2,
+            Some(Cut::Munmap) => pages_of_one() / 2,
+            Some(Cut::Dontneed) => self.form.folios * pages_of_one() / 2,
             Some(Cut::Mprotect) | None => 0,
         }
     }
@@ -82,13 +83,13 @@ impl Split {
 impl Cut {
     fn of(self, memory: &mut HugeMemory) -> anyhow::Result<()> {
         match self {
-            Self::Munmap => memory.memory.cut(PAGES / 2),
+            Self::Munmap => memory.memory.cut(pages_of_one() / 2),
             Self::Dontneed => memory.firsts().try_for_each(|first| {
-                memory.memory.advise_part(first + PAGES / 2, PAGES / 2, libc::MADV_DONTNEED)
+                memory.memory.advise_part(first + pages_of_one() / 2, pages_of_one() / 2, libc::MADV_DONTNEED)
             }),
-            Self::Mprotect => memory
-                .firsts()
-                .try_for_each(|first| memory.memory.protect_part(first + PAGES / 2, 1, libc::PROT_READ)),
+            Self::Mprotect => memory.firsts().try_for_each(|first| {
+                memory.memory.protect_part(first + pages_of_one() / 2, 1, libc::PROT_READ)
+            }),
         }
     }
 }
@@ -103,7 +104,7 @@ fn split(memory: &HugeMemory) -> anyhow::Result<()> {
     let range = format!(
         "{},{begin:#x},{:#x}",
         std::process::id(),
-        begin + (memory.memory.pages() * PAGE_SIZE) as u64
+        begin + (memory.memory.pages() * page_size()) as u64
     );
     fs::write(FILE, range).with_context(|| format!("cannot write {FILE} (is debugfs mounted?)"))
 }

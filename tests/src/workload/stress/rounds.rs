@@ -3,10 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-use super::super::contiguous::HUGE_PAGE;
+use super::super::contiguous::huge_page_size;
 use super::super::exclusive::Exclusive;
 use super::super::fact::Facts;
-use super::super::memory::{Memory, PAGE_SIZE};
+use super::super::memory::{Memory, page_size};
 use super::super::mirror::Mirror;
 use super::super::move_pages::{MPOL_MF_MOVE_ALL, move_addresses, move_pages};
 use super::super::numa::memory_nodes;
@@ -50,7 +50,7 @@ pub(super) fn huge() -> anyhow::Result<()> {
     let half = memory.pages() / 2;
     memory.protect_part(1, 1, libc::PROT_READ)?;
     memory.protect_part(1, 1, libc::PROT_READ | libc::PROT_WRITE)?;
-    let firsts = [memory.address(), memory.address() + HUGE_PAGE as u64];
+    let firsts = [memory.address(), memory.address() + huge_page_size() as u64];
     for node in memory_nodes()? {
         move_addresses(&firsts, Some(node), MPOL_MF_MOVE_ALL)?;
     }
@@ -71,7 +71,7 @@ pub(super) fn huge_device() -> anyhow::Result<()> {
 }
 
 fn huge_memory() -> anyhow::Result<Memory> {
-    let memory = Memory::map_aligned(2 * HUGE_PAGE / PAGE_SIZE, HUGE_PAGE)?;
+    let memory = Memory::map_aligned(2 * huge_page_size() / page_size(), huge_page_size())?;
     // EINVAL from a kernel without transparent huge pages.
     let _ = memory.advise(libc::MADV_HUGEPAGE);
     memory.fill();

@@ -37,7 +37,8 @@ pub use selftest::selftest;
 pub struct Run<'a> {
     /// As `--kernel` takes it: `6.1`, `6.12-hmm`, `latest`.
     pub kernel: &'a str,
-    /// `auto`, `kprobe`, `lockdown`, `many-cpus`, `healthy`, `little-room`, `mutants` or `restricted`.
+    /// `auto`, `kprobe`, `lockdown`, `many-cpus`, `healthy`, `little-room`, `mutants`, `restricted` or
+    /// `large-pages`.
     pub method: &'a str,
     /// The sessions that may be opened, as whoever judges has declared them.
     pub sessions: &'a [String],

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::ensure;
 
 use super::{Applies, Check, Run};
+use crate::boot::restricted_pool;
 use crate::verdict::Verdict;
 
 pub const CHECKS: &[Check] = &[
@@ -52,9 +53,9 @@ pub const CHECKS: &[Check] = &[
     },
 ];
 
-/// The kernel with restricted pools.
+/// The kernels with restricted pools.
 fn restricted(_kernel: &str, method: &str) -> Applies {
-    (method == "restricted").into()
+    ["restricted", "large-pages"].contains(&method).into()
 }
 
 /// The rules about bounce buffers.
@@ -144,7 +145,8 @@ fn bounces(run: &Run<'_>) -> anyhow::Result<()> {
         mapped += 1;
         *live.entry(event.number("bounce")?).or_insert(0_i64) += 1;
     }
-    ensure!(pools == BTreeSet::from([POOL]), "pools {pools:x?}");
+    let pool = (POOL, restricted_pool(run.method));
+    ensure!(pools == BTreeSet::from([pool]), "pools {pools:x?}");
     let mut unmapped = 0;
     for event in recording.of("swiotlb_unmap_single") {
         ensure!(event.text("device")? == device, "another device: {}", event.json());
@@ -161,13 +163,22 @@ fn bounces(run: &Run<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// First address and size: 1 MiB, 128 MiB below the end of a guest of 1 GiB (xtask/src/guest/device_tree.rs).
-const POOL: (u64, u64) = (0x7800_0000, 1 << 20);
+/// First address of the pool, 128 MiB below the end of a guest of 1 GiB (xtask/src/guest/device_tree.rs).
+const POOL: u64 = 0x7800_0000;
+
+fn page_size(kernel: &str) -> u64 {
+    match kernel {
+        xtask::kernel::PAGES_16K => 16 << 10,
+        xtask::kernel::PAGES_64K => 64 << 10,
+        _ => 4096,
+    }
+}
 
 /// A driver that lets go gives back as many bytes as it takes when it comes again.
 fn coherent(run: &Run<'_>) -> anyhow::Result<()> {
     let (session, recording) = run.complete("pool-coherent", &[])?;
     let device = session.device()?;
+    let page_size = page_size(run.kernel);
     let mut bytes = Vec::new();
     for name in ["swiotlb_free", "swiotlb_alloc"] {
         let mut sum = 0;
@@ -175,11 +186,11 @@ fn coherent(run: &Run<'_>) -> anyhow::Result<()> {
             ensure!(event.text("device")? == device, "another device: {}", event.json());
             let size = event.number("size")?;
             ensure!(size > 0 && event.field("done")? == true, "nothing was done: {}", event.json());
-            let start = event.number("pfn")? * 4096;
-            let pool = POOL.0..=POOL.0 + POOL.1 - size;
+            let start = event.number("pfn")? * page_size;
+            let pool = POOL..=POOL + restricted_pool(run.method) - size;
             ensure!(pool.contains(&start), "outside of the pool: {}", event.json());
             // Taken in whole pages, and given back as they were asked for.
-            sum += size.next_multiple_of(4096);
+            sum += size.next_multiple_of(page_size);
         }
         bytes.push(sum);
     }
@@ -191,6 +202,7 @@ fn coherent(run: &Run<'_>) -> anyhow::Result<()> {
 fn full(run: &Run<'_>) -> anyhow::Result<()> {
     const SLOT: u64 = 2048;
     const SEGMENT: u64 = 128;
+    let total = restricted_pool(run.method) / SLOT;
     let verdict = judged(run, "pool-full")?;
     let (session, recording) = run.complete("pool-full", &["swiotlb_map", "swiotlb_map_single"])?;
     session.expect_status(0)?;
@@ -204,9 +216,9 @@ fn full(run: &Run<'_>) -> anyhow::Result<()> {
         }
         let (original, size) = (event.number("original")?, event.number("size")?);
         let used = event.number("used_slots")?;
-        ensure!(used <= POOL.1 / SLOT, "more slots than there are: {}", event.json());
+        ensure!(used <= total, "more slots than there are: {}", event.json());
         let slots = (size + original % SLOT).div_ceil(SLOT);
-        let is_exhausted = POOL.1 / SLOT - used < size.div_ceil(SLOT);
+        let is_exhausted = total - used < size.div_ceil(SLOT);
         let (count, most_used, most_asked) = fullest.entry(is_exhausted).or_default();
         *count += 1;
         if used + slots > *most_used + *most_asked {
@@ -225,14 +237,13 @@ fn full(run: &Run<'_>) -> anyhow::Result<()> {
         let reason = if is_exhausted { "the pool is exhausted" } else { "none in a row" };
         let buffers = &asked[&is_exhausted];
         let all = (used + buffers.values().sum::<u64>()).next_multiple_of(SEGMENT);
-        let total = POOL.1 / SLOT;
         let mut parts = vec![
             format!("{count} mapping"),
             format!("of {device} failed: "),
             reason.into(),
             format!(
                 "; its restricted pool at {:#x} had {used} of {total} slots in use when {slots} were",
-                POOL.0
+                POOL
             ),
             format!("; {} KiB ({} slots) would", (total + SEGMENT) * 2, total + SEGMENT),
         ];

@@ -88,6 +88,10 @@ fn screens(run: &Run<'_>) -> anyhow::Result<()> {
     ensure!(line(&filtered, &many.0).is_ok() && line(&filtered, &few.0).is_err(), "{filtered}");
 
     line(&session.text("gone")?, "there is no process")?;
+    let slots = session.text("slots")?;
+    let (_, pool) =
+        line(&session.text("bounced")?, "pools: swiotlb ").map(|(place, line)| (place, line.to_owned()))?;
+    ensure!(pool.contains(&format!("/{} slots", slots.trim())), "not {slots} slots: {pool}");
     let (_, expected) = work(&session, "anew")?;
     let event = session.text("event")?;
     let seen = count(&event, "try_to_unmap ")?;
@@ -99,7 +103,7 @@ fn terminal(run: &Run<'_>) -> anyhow::Result<()> {
     let session = open(run)?;
     ensure!(session.text("alternate")?.trim() == "1", "the screen is not the terminal's other one");
     let before = session.text("stty")?;
-    for way in ["keys", "term", "hup", "command"] {
+    for way in ["keys", "term", "pools", "hup", "command"] {
         ensure!(session.text(&format!("{way}-stty"))? == before, "{way}: the terminal's settings are others");
         ensure!(session.text(&format!("{way}-alternate"))?.trim() == "0", "{way}: the screen is still there");
         let status = session.text(&format!("{way}-status"))?;

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use rmapscope::Error;
 use rmapscope::event::EventName;
+use rmapscope::kernel::{SystemFiles, pool_use};
 use rmapscope::session::endings::Endings;
 use rmapscope::session::{Command, CountingOptions, Ended, gaps};
 use rmapscope::top::{Sample, Sampler, Stop, Task, View};
+use tracer_common::family::Family;
 
 use super::super::live::{attach, runtime};
 use super::Setting;
@@ -74,6 +76,7 @@ fn count(
     options.duration = left;
     let interval = Some(setting.args.interval);
     options.count(CountingOptions { question: view.question, interval });
+    let bounces = options.request.kinds.iter().any(|kind| kind.family() == Family::Swiotlb);
     let live = attach(args, options)?;
 
     let reports = live.reports();
@@ -88,7 +91,9 @@ fn count(
     // Nobody is there to be told when the screen has gone.
     let _ = messages.send(Message::Attached(attached, asked, silent.chain(missing).collect()));
     let kernel = live.kernel().clone();
-    let mut sampler = Sampler::new(view.question, &kernel, stop, |sample| {
+    let system = SystemFiles::live();
+    let pools = || if bounces { pool_use(&system) } else { Vec::new() };
+    let mut sampler = Sampler::new(view.question, &kernel, stop, pools, |sample| {
         let _ = messages.send(Message::Sample(sample));
     });
     let ended = runtime()?.block_on(live.run(command, &mut sampler, Endings::default()))?;
