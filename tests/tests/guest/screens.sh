@@ -129,10 +129,10 @@ screens() {
     end_top term
 
     start_top pools -e swiotlb --by device -I 500ms
-    see pools 'pools: swiotlb '
+    see pools 'rmapscope top  '
     rmapscope-workload swiotlb-io --device "$DISK" --blocks 40 >>"$DIR/workload" 2>&1
-    # The disk's own I/O ends before the next interval does.
     see bounced swiotlb_map_single
+    cat /sys/kernel/debug/swiotlb/io_tlb_used_hiwater >"$DIR/highest"
     cat /sys/kernel/debug/swiotlb/io_tlb_nslabs >"$DIR/slots"
     type_keys q
     end_top pools
