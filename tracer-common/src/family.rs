@@ -18,15 +18,25 @@ pub enum Family {
     Fork = 5,
     /// Bounce buffers.
     Swiotlb = 6,
+    /// Device memory: what HMM moves, mirrors and watches for drivers.
+    Hmm = 7,
 }
 
 impl Family {
     /// Number of families; sizes the per-family counters.
-    pub const COUNT: usize = 7;
+    pub const COUNT: usize = 8;
 
     /// Every family, in the order of its number.
-    pub const ALL: [Self; Self::COUNT] =
-        [Self::Process, Self::Exclusive, Self::Rmap, Self::Migrate, Self::Mlock, Self::Fork, Self::Swiotlb];
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Process,
+        Self::Exclusive,
+        Self::Rmap,
+        Self::Migrate,
+        Self::Mlock,
+        Self::Fork,
+        Self::Swiotlb,
+        Self::Hmm,
+    ];
 
     /// The name used on the command line and in every output.
     pub const fn name(self) -> &'static str {
@@ -38,6 +48,7 @@ impl Family {
             Self::Mlock => "mlock",
             Self::Fork => "fork",
             Self::Swiotlb => "swiotlb",
+            Self::Hmm => "hmm",
         }
     }
 

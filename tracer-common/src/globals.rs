@@ -232,6 +232,30 @@ layout! {
     migrate_vma_cpages = "migrate_vma.cpages",
     /// Its source entries.
     migrate_vma_src = "migrate_vma.src",
+    /// Its destination entries.
+    migrate_vma_dst = "migrate_vma.dst",
+    /// What it collects.
+    migrate_vma_flags = "migrate_vma.flags",
+    /// Owner of the device memory.
+    migrate_vma_owner = "migrate_vma.pgmap_owner",
+    /// The page that a fault is about.
+    migrate_vma_fault_page = "migrate_vma.fault_page",
+    /// The notifier of a range that a driver asks for.
+    range_notifier = "hmm_range.notifier",
+    /// Its first address.
+    range_start = "hmm_range.start",
+    /// Address after its last.
+    range_end = "hmm_range.end",
+    /// What is asked of every page.
+    range_flags = "hmm_range.default_flags",
+    /// Owner of the device memory that may stay.
+    range_owner = "hmm_range.dev_private_owner",
+    /// Address space of a notifier.
+    interval_mm = "mmu_interval_notifier.mm",
+    /// First address of its range.
+    interval_start = "mmu_interval_notifier.interval_tree.start",
+    /// The last one.
+    interval_last = "mmu_interval_notifier.interval_tree.last",
     /// Name of a device.
     device_name = "device.kobj.name",
     /// Name of a device before it is registered.

@@ -177,6 +177,11 @@ arguments! {
     Offset "offset",
     Phys "phys",
     Sgl "sgl",
+    SrcPfns "src_pfns",
+    Npages "npages",
+    Range "range",
+    Notifier "notifier",
+    Length "length",
 }
 
 points! {
@@ -267,4 +272,21 @@ points! {
     DmaMapPage: Swiotlb, UntimedWhere, [Dev, Page, Offset, Size, Dir, Attrs, Phys] => [DmaMapDirect];
     /// `dma_direct_map_sg`.
     DmaDirectMapSg: Swiotlb, UntimedWhere, [Dev, Sgl, Dir] => [DmaMapDirect];
+
+    /// `migrate_vma_pages`.
+    MigrateVmaPages: Hmm, Return, [Args] => [MigrateVmaPages];
+    /// `migrate_vma_finalize`.
+    MigrateVmaFinalize: Hmm, Return, [Args] => [MigrateVmaFinalize];
+    /// `migrate_device_range` (6.1 on).
+    MigrateDeviceRange: Hmm, Return, [SrcPfns, Start, Npages] => [MigrateDeviceRange];
+    /// `migrate_device_pfns` (not in 6.12, in 6.18).
+    MigrateDevicePfns: Hmm, Return, [SrcPfns, Npages] => [MigrateDeviceRange];
+    /// `hmm_range_fault`.
+    HmmRangeFault: Hmm, Return, [Range] => [HmmRangeFault];
+    /// `mmu_interval_notifier_insert`.
+    MmuIntervalNotifierInsert: Hmm, Return, [Notifier, Mm, Start, Length] => [MmuIntervalNotifierInsert];
+    /// `mmu_interval_notifier_insert_locked`.
+    MmuIntervalNotifierInsertLocked: Hmm, Return, [Notifier, Mm, Start, Length] => [MmuIntervalNotifierInsert];
+    /// `mmu_interval_notifier_remove`.
+    MmuIntervalNotifierRemove: Hmm, Entry, [Notifier] => [MmuIntervalNotifierRemove];
 }

@@ -18,7 +18,7 @@ use crate::copies::has_work;
 use crate::emit::is_asked;
 use crate::globals::global;
 use crate::pairing::EntryState;
-use crate::probes::{dma, exclusive, fork, migrate, mlock, process, rmap, swiotlb};
+use crate::probes::{dma, exclusive, fork, hmm, migrate, mlock, process, rmap, swiotlb};
 
 /// A beginning that keeps nothing but its time.
 #[inline(always)]
@@ -252,3 +252,13 @@ at_return!(SwiotlbAlloc, swiotlb_alloc, nothing => swiotlb::pages_taken);
 at_return!(SwiotlbFree, swiotlb_free, nothing => swiotlb::pages_released);
 at_return_where!(dma::must_bounce, DmaMapPage, dma_map_page => dma::mapped);
 at_return_where!(dma::must_bounce, DmaDirectMapSg, dma_direct_map_sg => dma::list_mapped);
+at_return!(MigrateVmaPages, migrate_vma_pages, nothing => |call| hmm::migrated(call, Kind::MigrateVmaPages));
+at_return!(MigrateVmaFinalize, migrate_vma_finalize, nothing => |call| hmm::migrated(call, Kind::MigrateVmaFinalize));
+at_return!(MigrateDeviceRange, migrate_device_range, nothing => hmm::range_collected);
+at_return!(MigrateDevicePfns, migrate_device_pfns, nothing => hmm::pfns_collected);
+at_return!(HmmRangeFault, hmm_range_fault, nothing => hmm::range_asked);
+at_return!(MmuIntervalNotifierInsert, mmu_interval_notifier_insert, nothing
+    => |call| hmm::notifier_inserted(call, Kind::MmuIntervalNotifierInsert));
+at_return!(MmuIntervalNotifierInsertLocked, mmu_interval_notifier_insert_locked, nothing
+    => |call| hmm::notifier_inserted(call, Kind::MmuIntervalNotifierInsert));
+at_entry!(MmuIntervalNotifierRemove, mmu_interval_notifier_remove => hmm::notifier_removed);

@@ -43,6 +43,8 @@ const VMA_POINTS: &[Point] = &[
     Point::MigrateVmaSetup,
     Point::MlockFixup,
     Point::CopyPageRange,
+    Point::MigrateVmaPages,
+    Point::MigrateVmaFinalize,
 ];
 
 const FLAGS_POINTS: &[Point] = &[
@@ -54,6 +56,8 @@ const FLAGS_POINTS: &[Point] = &[
 ];
 
 const DMA_POINTS: &[Point] = &[Point::DmaMapPage, Point::DmaDirectMapSg];
+
+const MIGRATIONS: &[Point] = &[Point::MigrateVmaSetup, Point::MigrateVmaPages, Point::MigrateVmaFinalize];
 
 const SKIPPED: &str = "hits of kprobes that the kernel skipped, before 6.7";
 
@@ -99,12 +103,27 @@ const TABLE: &[(&str, Without)] = &[
     ("trace_kprobe_probe", Unknown(SKIPPED)),
     ("trace_kprobe_skipped", Unknown(SKIPPED)),
     ("trace_kprobe_no_instance", Unknown(SKIPPED)),
-    ("migrate_vma_vma", Off(&[Point::MigrateVmaSetup])),
-    ("migrate_vma_start", Off(&[Point::MigrateVmaSetup])),
-    ("migrate_vma_end", Off(&[Point::MigrateVmaSetup])),
-    ("migrate_vma_npages", Off(&[Point::MigrateVmaSetup])),
-    ("migrate_vma_cpages", Off(&[Point::MigrateVmaSetup])),
-    ("migrate_vma_src", Unknown("unlocked; migration-entry-locked: the locks of the pages")),
+    ("migrate_vma_vma", Off(MIGRATIONS)),
+    ("migrate_vma_start", Off(MIGRATIONS)),
+    ("migrate_vma_end", Off(MIGRATIONS)),
+    ("migrate_vma_npages", Off(MIGRATIONS)),
+    ("migrate_vma_cpages", Off(MIGRATIONS)),
+    (
+        "migrate_vma_src",
+        Unknown("unlocked; migration-entry-locked: the locks of the pages; migrated, filled"),
+    ),
+    ("migrate_vma_dst", Unknown("migrated, filled")),
+    ("migrate_vma_flags", Unknown("source")),
+    ("migrate_vma_owner", Unknown("owner")),
+    ("migrate_vma_fault_page", Unknown("fault_pfn")),
+    ("range_notifier", Off(&[Point::HmmRangeFault])),
+    ("range_start", Off(&[Point::HmmRangeFault])),
+    ("range_end", Off(&[Point::HmmRangeFault])),
+    ("range_flags", Off(&[Point::HmmRangeFault])),
+    ("range_owner", Unknown("owner")),
+    ("interval_mm", Off(&[Point::HmmRangeFault, Point::MmuIntervalNotifierRemove])),
+    ("interval_start", Off(&[Point::MmuIntervalNotifierRemove])),
+    ("interval_last", Off(&[Point::MmuIntervalNotifierRemove])),
     ("device_name", Unknown("no device_name event; devices are shown by their address")),
     ("device_init_name", Unknown("the name that a device has before it is registered")),
     ("device_io_tlb_mem", Off(DMA_POINTS)),

@@ -71,6 +71,7 @@ fn points_of_each_kernel() {
     };
     let everywhere = [Point::PageMlock, Point::PageMlockOne, Point::CopyPteRange];
     let restricted = [Point::SwiotlbAlloc, Point::SwiotlbFree];
+    let newer = [Point::MigrateDevicePfns];
     let exclusive = [
         Point::MakeDeviceExclusiveRange,
         Point::MakeDeviceExclusive,
@@ -82,12 +83,18 @@ fn points_of_each_kernel() {
         Point::ExitMmap,
     ];
     for name in [DEBIAN_6_1, DEBIAN_6_12] {
-        let expected: Vec<Point> = exclusive.iter().chain(&everywhere).chain(&restricted).copied().collect();
+        let expected: Vec<Point> =
+            exclusive.iter().chain(&everywhere).chain(&restricted).chain(&newer).copied().collect();
         assert_eq!(absent(&plan(name, Preference::Auto)), expected, "{name}");
     }
     let hmm = plan(TEST_HMM, Preference::Auto);
-    let expected: Vec<Point> =
-        [Point::MakeDeviceExclusive].iter().chain(&everywhere).chain(&restricted).copied().collect();
+    let expected: Vec<Point> = [Point::MakeDeviceExclusive]
+        .iter()
+        .chain(&everywhere)
+        .chain(&restricted)
+        .chain(&newer)
+        .copied()
+        .collect();
     assert_eq!(absent(&hmm), expected);
     assert_eq!(symbol(&hmm, Point::MunlockFolio), Some("munlock_folio"));
     assert_eq!(symbol(&hmm, Point::SwiotlbTblUnmapSingle), Some("__swiotlb_tbl_unmap_single"));

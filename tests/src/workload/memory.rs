@@ -165,6 +165,16 @@ impl Memory {
         Ok(())
     }
 
+    /// Looks at a copy of it as [`check`](Self::check) does at its pages.
+    pub(super) fn check_copy(&self, copy: &[u8]) -> anyhow::Result<()> {
+        for (page, bytes) in copy.chunks_exact(copy.len() / self.pages).enumerate() {
+            let found = u64::from_ne_bytes(bytes[..8].try_into()?);
+            let expected = content(page);
+            ensure!(found == expected, "the copy of page {page} has {found:#x} instead of {expected:#x}");
+        }
+        Ok(())
+    }
+
     /// `madvise(2)` for all of it.
     pub(super) fn advise(&self, advice: i32) -> anyhow::Result<()> {
         self.advise_part(0, self.pages, advice)

@@ -17,6 +17,9 @@ const CHUNK: usize = 64;
 /// To the device the driver moves so many since it has large device pages (PTRS_PER_PTE, 7.3 lib/test_hmm.c).
 const HUGE_CHUNK: usize = 512;
 
+/// HMM_DMIRROR_PROT_DEV_PRIVATE_LOCAL and HMM_DMIRROR_PROT_WRITE (lib/test_hmm_uapi.h).
+const LOCAL_WRITABLE: u8 = 0x20 | 0x02;
+
 /// `struct hmm_dmirror_cmd` (lib/test_hmm_uapi.h).
 #[derive(Debug, Default)]
 #[repr(C)]
@@ -32,6 +35,7 @@ struct Command {
 #[derive(Debug)]
 pub(super) struct Mirror {
     file: File,
+    /// HMM_DMIRROR_EXCLUSIVE; HMM_DMIRROR_SNAPSHOT is the one before.
     exclusive_number: u32,
 }
 
@@ -67,6 +71,20 @@ impl Mirror {
         self.command("HMM_DMIRROR_MIGRATE_TO_DEV", 2, memory, 0, memory.pages())
     }
 
+    /// Reads all pages as the device does, which brings each in (HMM_DMIRROR_READ), and looks at what it read.
+    pub(super) fn read(&self, memory: &Memory) -> anyhow::Result<()> {
+        let read = self.ask("HMM_DMIRROR_READ", 0, memory, 0, memory.pages())?;
+        memory.check_copy(&read)
+    }
+
+    /// Asks what is mapped where (HMM_DMIRROR_SNAPSHOT), which must be writable memory of this device.
+    pub(super) fn expect_on_device(&self, memory: &Memory) -> anyhow::Result<()> {
+        let seen = self.ask("HMM_DMIRROR_SNAPSHOT", self.exclusive_number - 1, memory, 0, memory.pages())?;
+        let elsewhere = seen[..memory.pages()].iter().position(|page| *page != LOCAL_WRITABLE);
+        ensure!(elsewhere.is_none(), "page {elsewhere:?} is not on the device");
+        Ok(())
+    }
+
     /// Whether the driver moves a huge page as one, and asks for the pages of a whole huge page at a time, as it
     /// does since it has large device pages (6.19 on): the same change brought HMM_DMIRROR_FLAGS (7.3
     /// lib/test_hmm_uapi.h). Here it sets a flag that has no meaning; no flag at all is an empty range, which every
@@ -95,6 +113,18 @@ impl Mirror {
         first: usize,
         pages: usize,
     ) -> anyhow::Result<()> {
+        self.ask(name, number, memory, first, pages).map(drop)
+    }
+
+    /// The same, with what the driver says of the pages.
+    fn ask(
+        &self,
+        name: &str,
+        number: u32,
+        memory: &Memory,
+        first: usize,
+        pages: usize,
+    ) -> anyhow::Result<Vec<u8>> {
         ensure!(first + pages <= memory.pages(), "pages {first} to {} do not exist", first + pages);
         let mut copy = vec![0_u8; pages * page_size()];
         let mut command = Command {
@@ -105,7 +135,7 @@ impl Mirror {
         };
         self.send(name, number, &mut command)?;
         ensure!(command.copied == pages as u64, "{name} took {} of {pages} pages", command.copied);
-        Ok(())
+        Ok(copy)
     }
 
     /// The buffer of the command must have room for as many pages as it says.
@@ -118,6 +148,12 @@ impl Mirror {
             unsafe { libc::ioctl(self.file.as_raw_fd(), request.into(), std::ptr::from_mut(command)) };
         check(name, result.into()).map(drop)
     }
+}
+
+/// `hmm_range_fault` calls with which the driver looks at so many pages, at least (`pfns[64]` in `dmirror_fault` and
+/// `dmirror_snapshot`, 6.12 lib/test_hmm.c; 7.3 looks at 32 at a time).
+pub(super) const fn range_calls(pages: usize) -> u64 {
+    pages.div_ceil(CHUNK) as u64
 }
 
 /// Number of `make_device_exclusive_range` or, from Linux 6.15 on, `make_device_exclusive` calls that the

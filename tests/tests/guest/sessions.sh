@@ -78,7 +78,7 @@ huge() {
     record_work shared-lock -e mlock --per-vma -- shared-lock --pages 40
     record huge -e rmap,migrate,mlock,fork,exclusive --per-vma -- bash -c 'huge_pages "$@"' bash "${HUGE_PAGES[@]}"
     [ -e /dev/hmm_dmirror0 ] || return
-    record huge-device -e rmap,migrate,fork,exclusive --per-vma -- \
+    record huge-device -e rmap,migrate,fork,exclusive,hmm --per-vma -- \
         bash -c 'huge_pages "$@"' bash "${HUGE_DEVICE_PAGES[@]}"
 }
 
@@ -89,7 +89,8 @@ exclusive() {
     record_work exclusive-munmap -e exclusive -- exclusive --pages 64 --munmap
     record_work exclusive-mlock -e exclusive,mlock -- exclusive --pages 64 --fault --mlock
     record_work exclusive-move -e exclusive -- exclusive --pages 64 --fault --mremap --mprotect
-    record_work hmm-migrate -e migrate -- hmm-migrate --pages 64
+    record_work hmm-migrate -e migrate,hmm -- hmm-migrate --pages 64
+    record_work hmm-close -e hmm --latency -- hmm-migrate --pages 130 --close
 }
 
 # The tracepoint counts the same mappings independently of rmapscope, in a trace instance of its own.

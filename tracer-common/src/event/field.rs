@@ -68,6 +68,10 @@ types! {
     MigrateMode = "migrate_mode",
     /// `enum migrate_reason`.
     MigrateReason = "migrate_reason",
+    /// `enum migrate_vma_direction` bits.
+    MigrateSource = "migrate_source",
+    /// HMM_PFN_REQ_* bits.
+    FaultRequest = "fault_request",
     /// A signed count of mappings or references.
     References = "references",
     /// 0 or more, or -errno.
@@ -103,6 +107,7 @@ impl Type {
             Self::Page | Self::OptionalPage => 10,
             Self::Comm => 15,
             Self::Device | Self::DeviceName | Self::MigrateMode | Self::MigrateReason => 18,
+            Self::MigrateSource | Self::FaultRequest => 18,
             Self::Object | Self::Hex | Self::Mapping | Self::SlotOriginal | Self::Direction => 18,
             Self::PageFlags | Self::TtuFlags | Self::FaultResult | Self::DmaAttributes | Self::PoolFlags => {
                 32

@@ -10,6 +10,7 @@
 mod exclusive;
 mod field;
 mod fork;
+mod hmm;
 mod migrate;
 mod mlock;
 mod process;
@@ -19,6 +20,7 @@ mod swiotlb;
 pub use exclusive::*;
 pub use field::{Field, Member, Role, Type};
 pub use fork::*;
+pub use hmm::*;
 pub use migrate::*;
 pub use mlock::*;
 pub use process::*;
@@ -298,6 +300,19 @@ kinds! {
     SwiotlbSlotKept = 0x0609, "swiotlb_slot_kept", SwiotlbSlotKept;
     /// A mapping that did not bounce, of a device whose pool makes every mapping bounce.
     DmaMapDirect = 0x060a, "dma_map_direct", DmaMapDirect;
+
+    /// `migrate_vma_pages`: the pages that a driver copied take the place of those that were collected.
+    MigrateVmaPages = 0x0701, "migrate_vma_pages", MigrateVma;
+    /// `migrate_vma_finalize`: the end of one migration of a VMA's pages from or to a device.
+    MigrateVmaFinalize = 0x0702, "migrate_vma_finalize", MigrateVma;
+    /// `migrate_device_range` or `migrate_device_pfns`: a driver collected pages of its device, wherever they are mapped.
+    MigrateDeviceRange = 0x0703, "migrate_device_range", MigrateDeviceRange;
+    /// `hmm_range_fault`: a driver asked for the pages of a range.
+    HmmRangeFault = 0x0704, "hmm_range_fault", HmmRangeFault;
+    /// `mmu_interval_notifier_insert`: a driver wants to hear of changes of a range.
+    MmuIntervalNotifierInsert = 0x0705, "mmu_interval_notifier_insert", MmuIntervalNotifierInsert;
+    /// `mmu_interval_notifier_remove`, at its entry: it does not want to any more.
+    MmuIntervalNotifierRemove = 0x0706, "mmu_interval_notifier_remove", MmuIntervalNotifierRemove;
 }
 
 impl Kind {

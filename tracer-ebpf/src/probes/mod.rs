@@ -4,6 +4,8 @@ pub mod dma;
 pub mod exclusive;
 pub mod fork;
 mod fork_scan;
+pub mod hmm;
+mod hmm_entries;
 pub mod migrate;
 mod migrate_locks;
 pub mod mlock;

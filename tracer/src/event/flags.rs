@@ -180,6 +180,13 @@ pub const VM_FLAGS: [(u32, &str); 30] = [
 /// `pool_bits` of `tracer_common::event::SwiotlbMapSingle`.
 pub const POOL_FLAGS: [(u32, &str); 2] = [(0, "force_bounce"), (1, "for_alloc")];
 
+/// `enum migrate_vma_direction`, the same in 5.15 to 7.3 as far as each has them (include/linux/migrate.h).
+pub const MIGRATE_SOURCES: [(u32, &str); 4] =
+    [(0, "system"), (1, "device_private"), (2, "device_coherent"), (3, "compound")];
+
+/// HMM_PFN_REQ_FAULT and HMM_PFN_REQ_WRITE on 64 bits, the same in 5.15 to 7.3 (include/linux/hmm.h).
+pub const FAULT_REQUESTS: [(u32, &str); 2] = [(63, "fault"), (62, "write")];
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -117,6 +117,8 @@ impl Roles {
                 roles.duration_field = Some(field);
             }
             if let Some(role) = field.role {
+                let is_known = !matches!(field.ty, Type::OptionalCount);
+                assert!(!matches!(role, Role::Pages) || is_known, "an unknown number would be a weight");
                 if !roles.numbers[role as usize].is_there() {
                     roles.numbers[role as usize] = Number::of(field);
                 } else {
@@ -145,6 +147,7 @@ impl Roles {
         } else if self.has(Role::Length) {
             Weighing::Length(number[Role::Length as usize])
         } else if self.has(Role::Start) {
+            assert!(self.has(Role::End), "a range has an end");
             Weighing::Range(number[Role::Start as usize], number[Role::End as usize])
         } else if self.has(Role::Page) || self.has(Role::HeldPage) {
             Weighing::Page

@@ -1,12 +1,13 @@
 //! A made-up kernel and a stream with every kind of event, for tests.
 
 use tracer_common::event::{
-    COMM_LEN, CopyPageRange, DEVICE_NAME_LEN, DeviceName, DmaMapDirect, ExclusiveExit, ExclusiveFault,
-    ExclusiveMove, ExclusivePage, ExclusiveZap, FolioMlock, FolioWalk, MAPCOUNT_UNKNOWN, MAPPING_ERROR,
-    MakeDeviceExclusive, MigratePages, MigrateRefused, MigrateVmaSetup, MigrationEntry, MlockFixup,
-    ProcessExec, ProcessExit, ProcessFork, ProcessRename, RESULT_UNKNOWN, RemoveMigrationPte,
-    RestoreExclusive, STACK_NONE, SwiotlbMap, SwiotlbMapSingle, SwiotlbPages, SwiotlbSlotKept, SwiotlbSync,
-    SwiotlbUnmapSingle, UNCOUNTED, UNKNOWN, VmaVisit,
+    BITS_UNKNOWN, COMM_LEN, CopyPageRange, DEVICE_NAME_LEN, DeviceName, DmaMapDirect, ExclusiveExit,
+    ExclusiveFault, ExclusiveMove, ExclusivePage, ExclusiveZap, FolioMlock, FolioWalk, HmmRangeFault,
+    MAPCOUNT_UNKNOWN, MAPPING_ERROR, MakeDeviceExclusive, MigrateDeviceRange, MigratePages, MigrateRefused,
+    MigrateVma, MigrateVmaSetup, MigrationEntry, MlockFixup, MmuIntervalNotifierInsert,
+    MmuIntervalNotifierRemove, ProcessExec, ProcessExit, ProcessFork, ProcessRename, RESULT_UNKNOWN,
+    RemoveMigrationPte, RestoreExclusive, STACK_NONE, SwiotlbMap, SwiotlbMapSingle, SwiotlbPages,
+    SwiotlbSlotKept, SwiotlbSync, SwiotlbUnmapSingle, UNCOUNTED, UNKNOWN, VmaVisit,
 };
 
 use super::{Body, Event, Frame, Header, Item, Loss, LossCause, ProcessEntry, StackEntry, Summary};
@@ -158,6 +159,20 @@ fn bodies() -> Vec<Body> {
         SwiotlbSync { device: DEVICE, pool: POOL, bounce: 0x7c00_0800, size: 512, direction: 2, reserved: 0 };
     let pages =
         |page, result| SwiotlbPages { device: DEVICE + 8, pool: POOL, page, size: 8192, result, reserved: 0 };
+    let migration = MigrateVma {
+        mm: MM,
+        start: ADDRESS,
+        end: ADDRESS + 0x4000,
+        npages: 4,
+        collected: 3,
+        migrated: 2,
+        filled: 1,
+        select: 1,
+        reserved: 0,
+        owner: DEVICE,
+        fault_page: 0,
+        duration: 66_000,
+    };
     let mlock = FolioMlock { page: PAGE, flags: FLAGS, mapcount: 1, reserved: 0 };
     vec![
         Body::ProcessFork(ProcessFork { child_pid: 813, child_tid: 813, comm: comm(b"hmm-tests") }),
@@ -396,6 +411,48 @@ fn bodies() -> Vec<Body> {
             size: 512,
             direction: 1,
             pool_bits: 1,
+        }),
+        Body::MigrateVmaPages(migration),
+        Body::MigrateVmaFinalize(MigrateVma {
+            migrated: UNCOUNTED,
+            filled: UNCOUNTED,
+            select: BITS_UNKNOWN,
+            owner: UNKNOWN,
+            fault_page: UNKNOWN,
+            duration: 0,
+            ..migration
+        }),
+        Body::MigrateDeviceRange(MigrateDeviceRange {
+            start: 0x12345,
+            npages: 256,
+            migrating: 3,
+            result: 0,
+            duration: 77_000,
+        }),
+        Body::HmmRangeFault(HmmRangeFault {
+            mm: MM,
+            start: ADDRESS,
+            end: ADDRESS + 0x4000,
+            request: 3 << 62,
+            owner: DEVICE,
+            result: -16,
+            reserved: 0,
+            duration: 5_000,
+        }),
+        Body::MmuIntervalNotifierInsert(MmuIntervalNotifierInsert {
+            notifier: DEVICE + 16,
+            mm: MM,
+            start: ADDRESS,
+            length: 0x4_0000,
+            result: 0,
+            reserved: 0,
+            duration: 900,
+        }),
+        Body::MmuIntervalNotifierRemove(MmuIntervalNotifierRemove {
+            notifier: DEVICE + 16,
+            mm: MM,
+            start: ADDRESS,
+            length: 0x4_0000,
         }),
         Body::ProcessExit(ProcessExit { exit_code: 7 << 8 | 9, reserved: 0 }),
     ]

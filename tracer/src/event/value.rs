@@ -7,7 +7,8 @@ use tracer_common::event::{BITS_UNKNOWN, Field, MAPPING_ERROR, RESULT_UNKNOWN, T
 
 use super::entry::{Entry, EntryDecoder};
 use super::flags::{
-    DMA_ATTRIBUTES, DMA_DIRECTIONS, FlagNames, POOL_FLAGS, PageFlagNames, VM_FLAGS, ValueNames,
+    DMA_ATTRIBUTES, DMA_DIRECTIONS, FAULT_REQUESTS, FlagNames, MIGRATE_SOURCES, POOL_FLAGS, PageFlagNames,
+    VM_FLAGS, ValueNames,
 };
 use super::names::{Names, text_of};
 use crate::kernel::{Description, NamedValue};
@@ -69,6 +70,8 @@ pub struct Decoder {
     vm_flags: FlagNames,
     dma_attributes: FlagNames,
     pool_flags: FlagNames,
+    migrate_sources: FlagNames,
+    fault_requests: FlagNames,
     ttu_flags: Option<FlagNames>,
     fault_flags: Option<FlagNames>,
     fault_results: Option<FlagNames>,
@@ -93,6 +96,8 @@ impl Decoder {
             vm_flags: FlagNames::from_bits(&VM_FLAGS),
             dma_attributes: FlagNames::from_bits(&DMA_ATTRIBUTES),
             pool_flags: FlagNames::from_bits(&POOL_FLAGS),
+            migrate_sources: FlagNames::from_bits(&MIGRATE_SOURCES),
+            fault_requests: FlagNames::from_bits(&FAULT_REQUESTS),
             // Without the kernel's own table: bit 0x20 has opposite meanings in 5.15 and 6.1.
             ttu_flags: masks("ttu_flags"),
             fault_flags: masks("fault_flag"),
@@ -124,7 +129,11 @@ impl Decoder {
         }
         match field.ty {
             Type::OptionalCount if number == u64::from(UNCOUNTED) => Value::Unknown,
-            Type::MappingBits | Type::PoolFlags if number == u64::from(BITS_UNKNOWN) => Value::Unknown,
+            Type::MappingBits | Type::PoolFlags | Type::MigrateSource
+                if number == u64::from(BITS_UNKNOWN) =>
+            {
+                Value::Unknown
+            }
             Type::Id | Type::Count | Type::OptionalCount | Type::Bytes | Type::Order => Value::Number(number),
             Type::Duration if number == 0 => Value::Absent,
             Type::Duration => Value::Number(number),
@@ -148,6 +157,8 @@ impl Decoder {
             Type::VmFlags => Value::Flags(&self.vm_flags, number),
             Type::DmaAttributes => Value::Flags(&self.dma_attributes, number),
             Type::PoolFlags => Value::Flags(&self.pool_flags, number),
+            Type::MigrateSource => Value::Flags(&self.migrate_sources, number),
+            Type::FaultRequest => Value::Flags(&self.fault_requests, number),
             Type::TtuFlags => flags(self.ttu_flags.as_ref(), number),
             Type::FaultFlags => flags(self.fault_flags.as_ref(), number),
             Type::FaultResult => flags(self.fault_results.as_ref(), number),
@@ -181,7 +192,11 @@ impl Decoder {
             return Value::Unknown;
         }
         match field.ty {
-            Type::MappingBits | Type::PoolFlags if number == u64::from(BITS_UNKNOWN) => Value::Unknown,
+            Type::MappingBits | Type::PoolFlags | Type::MigrateSource
+                if number == u64::from(BITS_UNKNOWN) =>
+            {
+                Value::Unknown
+            }
             Type::Result if number.cast_signed() == i64::from(RESULT_UNKNOWN) => Value::Unknown,
             Type::Result => Value::Signed(number.cast_signed()),
             Type::Direction | Type::MigrateMode | Type::MigrateReason | Type::WalkResult => {

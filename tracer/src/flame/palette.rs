@@ -37,6 +37,7 @@ pub const fn family(family: Family) -> Color {
         Family::Mlock => Color(236, 224, 88),
         Family::Fork => Color(224, 144, 188),
         Family::Swiotlb => Color(172, 152, 232),
+        Family::Hmm => Color(216, 128, 96),
     }
 }
 

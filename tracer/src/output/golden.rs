@@ -113,7 +113,7 @@ fn filters_choose_events_and_their_losses() {
     selection.insert(Kind::TryToUnmap);
     // The loss of an unknown family can be one of these.
     assert_eq!(count(Filter { selection, ..Filter::default() }), (2, 2));
-    assert_eq!(count(Filter { pids: vec![4000], ..Filter::default() }).0, 6);
+    assert_eq!(count(Filter { pids: vec![4000], ..Filter::default() }).0, 7);
     assert_eq!(count(Filter { tids: vec![4001], pids: vec![1], ..Filter::default() }).0, 0);
     assert_eq!(count(Filter { from: 1_000_000, to: 3_000_003, ..Filter::default() }).0, 3);
     let pattern = |text: &[u8]| vec![Glob::compile(text).expect("a pattern")];

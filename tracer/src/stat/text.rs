@@ -10,7 +10,7 @@ pub use super::row::function;
 use super::row::{Label, Sheet};
 use crate::output::{escape, left, right, seconds, write_value};
 
-/// Characters of the columns, titles included.
+/// Characters of the columns, titles included; of that of the event at least.
 const EVENT: usize = 24;
 const NUMBER: usize = 11;
 /// Characters of a group where those that are still to come are not known.
@@ -32,12 +32,14 @@ pub fn sheet(sheet: &Sheet<'_>, begins: bool, histograms: bool, out: &mut Vec<u8
         // The titles are there once, above all intervals.
         width = width.max(GROUP);
     }
+    let names = sheet.rows.iter().map(|(key, _)| key.kind.name().len() + 1);
+    let event = names.max().unwrap_or(0).max(EVENT);
     if begins {
-        titles(sheet, &title, width, out);
+        titles(sheet, &title, event, width, out);
     }
     for ((key, cell), group) in sheet.rows.iter().zip(&groups) {
         time(sheet, out);
-        left(out, EVENT, |out| out.extend_from_slice(key.kind.name().as_bytes()));
+        left(out, event, |out| out.extend_from_slice(key.kind.name().as_bytes()));
         if width > 0 {
             left(out, width + 1, |out| out.extend_from_slice(group.as_bytes()));
         }
@@ -61,11 +63,11 @@ fn time(sheet: &Sheet<'_>, out: &mut Vec<u8>) {
     }
 }
 
-fn titles(sheet: &Sheet<'_>, title: &str, width: usize, out: &mut Vec<u8>) {
+fn titles(sheet: &Sheet<'_>, title: &str, event: usize, width: usize, out: &mut Vec<u8>) {
     if sheet.at.is_some() {
         out.extend_from_slice(b"     TIME(s) ");
     }
-    left(out, EVENT, |out| out.extend_from_slice(b"EVENT"));
+    left(out, event, |out| out.extend_from_slice(b"EVENT"));
     if width > 0 {
         left(out, width + 1, |out| out.extend_from_slice(title.as_bytes()));
     }

@@ -85,7 +85,7 @@ fn unknown(kind: Kind, member: &Member) -> Option<Vec<u8>> {
         (Type::Duration, 8) => 0_u64.to_le_bytes().to_vec(),
         (Type::PageFlags | Type::Entry, 8) => UNKNOWN.to_le_bytes().to_vec(),
         (Type::OptionalCount, 4) => UNCOUNTED.to_le_bytes().to_vec(),
-        (Type::MappingBits | Type::PoolFlags, 4) => BITS_UNKNOWN.to_le_bytes().to_vec(),
+        (Type::MappingBits | Type::PoolFlags | Type::MigrateSource, 4) => BITS_UNKNOWN.to_le_bytes().to_vec(),
         (Type::References, 4) => MAPCOUNT_UNKNOWN.to_le_bytes().to_vec(),
         _ => return None,
     };

@@ -61,6 +61,13 @@ fn device(run: &Run<'_>) -> anyhow::Result<()> {
         ensure!(kind.starts_with("device_exclusive"), "another entry: {}", event.json());
         ensure!(event.entry("new_entry")?.0 == "present", "not present again: {}", event.json());
     }
+    // Whether they moved as one or were split, all that went to the device came back.
+    let (mut there, mut back) = (0, 0);
+    for event in recording.of("migrate_vma_finalize") {
+        let to_device = event.has_word("source", "system")?;
+        *if to_device { &mut there } else { &mut back } += event.number("migrated")?;
+    }
+    ensure!(there > 0 && there % 512 == 0 && there == back, "{there} pages there, {back} back");
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod at_once;
 mod audit;
 mod clients;
+mod device_memory;
 mod diagnoses;
 mod endings;
 mod exclusive;
@@ -104,6 +105,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         stat::CHECKS,
         top::CHECKS,
         exclusive::CHECKS,
+        device_memory::CHECKS,
         huge::CHECKS,
         mlock_and_fork::CHECKS,
         swiotlb::CHECKS,

@@ -307,6 +307,7 @@ fn color(family: Family) -> CategoryColor {
         Family::Mlock => CategoryColor::Purple,
         Family::Fork => CategoryColor::Green,
         Family::Swiotlb => CategoryColor::Brown,
+        Family::Hmm => CategoryColor::Magenta,
     }
 }
 

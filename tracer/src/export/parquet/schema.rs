@@ -86,7 +86,9 @@ const fn kind_of(ty: Type) -> Kind {
         | Type::FaultFlags
         | Type::FaultResult
         | Type::DmaAttributes
-        | Type::PoolFlags => Kind::List,
+        | Type::PoolFlags
+        | Type::MigrateSource
+        | Type::FaultRequest => Kind::List,
         Type::Truth => Kind::Truth,
         _ => Kind::Integer,
     }

@@ -7,6 +7,7 @@
 
 mod exclusive;
 mod fork;
+mod hmm;
 mod migrate;
 mod mlock;
 mod process;
@@ -162,6 +163,7 @@ pub fn entries() -> impl Iterator<Item = &'static Entry> {
         mlock::ENTRIES,
         fork::ENTRIES,
         swiotlb::ENTRIES,
+        hmm::ENTRIES,
     ]
     .into_iter()
     .flatten()

@@ -1,0 +1,135 @@
+//! Device memory through test_hmm: what migrates, what the driver asks of ranges, and which it watches.
+
+use anyhow::ensure;
+
+use super::{Check, Run, with_test_driver};
+use crate::recording::{Event, Recording};
+
+const PAGE_SIZE: u64 = 4096;
+
+pub const CHECKS: &[Check] = &[
+    Check {
+        name: "device memory: pages migrated there and back",
+        applies: with_test_driver,
+        sessions: &["hmm-migrate"],
+        judge: device_memory,
+    },
+    Check {
+        name: "device memory: what a driver takes back, asks for and watches",
+        applies: with_test_driver,
+        sessions: &["hmm-close"],
+        judge: closed_with_pages,
+    },
+];
+
+fn device_memory(run: &Run<'_>) -> anyhow::Result<()> {
+    let events = [
+        "migrate_vma_setup",
+        "migrate_vma_pages",
+        "migrate_vma_finalize",
+        "migration_entry_set",
+        "migration_entry_removed",
+        "remove_migration_pte",
+    ];
+    let (session, recording) = run.complete("hmm-migrate", &events)?;
+    let pages = session.pages()?.1.len() as u64;
+    let collected: u64 =
+        recording.of("migrate_vma_setup").map(|event| event.number("collected")).sum::<Result<_, _>>()?;
+    ensure!(collected == 2 * pages, "{collected} pages collected instead of {}", 2 * pages);
+    moved_there_and_back(&recording, pages)
+}
+
+/// That every page went to the device, and came back by a fault of its own.
+fn moved_there_and_back(recording: &Recording, pages: u64) -> anyhow::Result<()> {
+    for step in ["migrate_vma_pages", "migrate_vma_finalize"] {
+        let (mut there, mut back) = (0, 0);
+        for event in recording.of(step) {
+            let migrated = event.number("migrated")?;
+            ensure!(event.number("filled")? == 0, "an address without a page: {}", event.json());
+            if event.has_word("source", "system")? {
+                there += migrated;
+            } else {
+                ensure!(event.has_word("source", "device_private")?, "from elsewhere: {}", event.json());
+                back += migrated;
+            }
+        }
+        ensure!(
+            (there, back) == (pages, pages),
+            "{step}: {there} pages moved there, {back} back, of {pages}"
+        );
+    }
+    Ok(())
+}
+
+fn closed_with_pages(run: &Run<'_>) -> anyhow::Result<()> {
+    let events = [
+        "migrate_vma_pages",
+        "migrate_vma_finalize",
+        "migrate_device_range",
+        "hmm_range_fault",
+        "mmu_interval_notifier_insert",
+        "mmu_interval_notifier_remove",
+    ];
+    let (session, recording) = run.complete("hmm-close", &events)?;
+    let (_, pages) = session.pages()?;
+    let (start, count) = (pages[0].address, pages.len() as u64);
+    let end = start + count * PAGE_SIZE;
+    for event in events.iter().filter(|name| !name.ends_with("_remove")).flat_map(|name| recording.of(name)) {
+        ensure!(event.number("duration")? > 0, "no time: {}", event.json());
+    }
+    let to_device = recording.of("migrate_vma_finalize").map(|event| event.number("migrated"));
+    ensure!(to_device.sum::<Result<u64, _>>()? == count, "not all went to the device");
+
+    let mut taken_back = 0;
+    for event in recording.of("migrate_device_range") {
+        ensure!(event.number("result")? == 0 && event.number("first_pfn")? > 0, "{}", event.json());
+        taken_back += event.number("migrating")?;
+    }
+    ensure!(taken_back == count, "{taken_back} of {count} pages taken back");
+
+    for to_read in [true, false] {
+        let mut at = start;
+        for event in recording.of("hmm_range_fault") {
+            if event.has_word("request", "fault")? == to_read {
+                ensure!(event.number("result")? == 0 && event.number("start")? == at, "{}", event.json());
+                ensure!(!event.has_word("request", "write")?, "only to be read: {}", event.json());
+                at = event.number("end")?;
+            }
+        }
+        ensure!(at == end, "asked for up to {at:#x} instead of {end:#x}");
+    }
+    watched(&recording, (start, end))
+}
+
+/// That the whole address space was watched, and each piece of the range once, and nothing is any more.
+fn watched(recording: &Recording, (start, end): (u64, u64)) -> anyhow::Result<()> {
+    let mut watched = Vec::new();
+    let (mut everything, mut at) = (0, start);
+    for event in recording.of("mmu_interval_notifier_insert") {
+        ensure!(event.number("result")? == 0, "{}", event.json());
+        let (first, length) = (event.number("start")?, event.number("length")?);
+        watched.push(notifier(event)?);
+        if (first, length) == (0, u64::MAX - PAGE_SIZE + 1) {
+            everything += 1;
+        } else {
+            ensure!(first == at, "not the next piece: {}", event.json());
+            at += length;
+        }
+    }
+    ensure!(
+        (everything, at) == (1, end),
+        "{everything} mirrors, looked at up to {at:#x} instead of {end:#x}"
+    );
+    for event in recording.of("mmu_interval_notifier_remove") {
+        let removed = notifier(event)?;
+        let place = watched.iter().position(|watched| *watched == removed);
+        ensure!(place.is_some(), "never watched: {}", event.json());
+        place.map(|place| watched.remove(place));
+    }
+    ensure!(watched.is_empty(), "still watched: {watched:x?}");
+    Ok(())
+}
+
+fn notifier(event: &Event) -> anyhow::Result<[u64; 4]> {
+    Ok([event.number("notifier")?, event.number("mm")?, event.number("start")?, event.number("length")?])
+}

@@ -1,0 +1,126 @@
+//! Device memory: what drivers migrate, what they ask of a range, and the ranges that they watch.
+
+use tracer_common::point::{Argument, Point};
+
+use super::{Absence, Candidate, Entry, Wanted};
+
+/// `struct migrate_vma` and what every migration's record consists of.
+const MIGRATION: &[&str] = &[
+    "migrate_vma_vma",
+    "migrate_vma_start",
+    "migrate_vma_end",
+    "migrate_vma_npages",
+    "migrate_vma_cpages",
+    "vma_mm",
+];
+const ARGS: &[Wanted] = &[Wanted::pointer(Argument::Args, &["args", "migrate"], &["migrate_vma"])];
+const ARGS_SIGNATURE: &[&str] = &["struct migrate_vma *migrate"];
+const ENTRIES_LOST: Option<&str> = Some("how many pages have a destination");
+
+const NO_DEVICE_MIGRATION: Absence = Absence {
+    config: Some("DEVICE_MIGRATION"),
+    inlined_into: None,
+    instead: &[],
+    reason: "it comes with device memory (CONFIG_DEVICE_PRIVATE, since 5.18 CONFIG_DEVICE_MIGRATION)",
+};
+
+const SRC_PFNS: Wanted = Wanted::pointer(Argument::SrcPfns, &["src_pfns"], &[]);
+const NPAGES: Wanted = Wanted::value(Argument::Npages, &["npages"]);
+
+const INSERT: &[Wanted] = &[
+    Wanted::pointer(Argument::Notifier, &["interval_sub"], &["mmu_interval_notifier"]),
+    Wanted::pointer(Argument::Mm, &["mm"], &["mm_struct"]),
+    Wanted::value(Argument::Start, &["start"]),
+    Wanted::value(Argument::Length, &["length"]),
+];
+const INSERT_SIGNATURE: &[&str] = &[
+    "struct mmu_interval_notifier *interval_sub, struct mm_struct *mm, unsigned long start, unsigned long length, \
+     const struct mmu_interval_notifier_ops *ops",
+];
+
+const NO_NOTIFIERS: Absence = Absence {
+    config: Some("MMU_NOTIFIER"),
+    inlined_into: None,
+    instead: &[],
+    reason: "every kernel with CONFIG_MMU_NOTIFIER has it; its symbol is missing",
+};
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        arguments: ARGS,
+        fields: MIGRATION,
+        lost_without_probe_read: ENTRIES_LOST,
+        candidates: &[Candidate::of("migrate_vma_pages", "all", ARGS_SIGNATURE)],
+        absence: NO_DEVICE_MIGRATION,
+        ..Entry::of(Point::MigrateVmaPages)
+    },
+    Entry {
+        arguments: ARGS,
+        fields: MIGRATION,
+        lost_without_probe_read: ENTRIES_LOST,
+        candidates: &[Candidate::of("migrate_vma_finalize", "all", ARGS_SIGNATURE)],
+        absence: NO_DEVICE_MIGRATION,
+        ..Entry::of(Point::MigrateVmaFinalize)
+    },
+    Entry {
+        arguments: &[SRC_PFNS, Wanted::value(Argument::Start, &["start"]), NPAGES],
+        lost_without_probe_read: Some("how many pages were collected"),
+        candidates: &[Candidate::of(
+            "migrate_device_range",
+            "6.1 on",
+            &["unsigned long *src_pfns, unsigned long start, unsigned long npages"],
+        )],
+        absence: NO_DEVICE_MIGRATION,
+        ..Entry::of(Point::MigrateDeviceRange)
+    },
+    Entry {
+        arguments: &[SRC_PFNS, NPAGES],
+        lost_without_probe_read: Some("how many pages were collected"),
+        candidates: &[Candidate::of(
+            "migrate_device_pfns",
+            "not in 6.12, in 6.18",
+            &["unsigned long *src_pfns, unsigned long npages"],
+        )],
+        absence: Absence {
+            instead: &["migrate_device_range"],
+            reason: "kernels without it collect ranges of a device's page frames, by migrate_device_range",
+            ..NO_DEVICE_MIGRATION
+        },
+        ..Entry::of(Point::MigrateDevicePfns)
+    },
+    Entry {
+        arguments: &[Wanted::pointer(Argument::Range, &["range"], &["hmm_range"])],
+        fields: &["range_notifier", "range_start", "range_end", "range_flags", "interval_mm"],
+        candidates: &[Candidate::of("hmm_range_fault", "all", &["struct hmm_range *range"])],
+        absence: Absence {
+            config: Some("HMM_MIRROR"),
+            inlined_into: None,
+            instead: &[],
+            reason: "it comes with drivers that mirror address spaces (CONFIG_HMM_MIRROR)",
+        },
+        ..Entry::of(Point::HmmRangeFault)
+    },
+    Entry {
+        arguments: INSERT,
+        candidates: &[Candidate::of("mmu_interval_notifier_insert", "all", INSERT_SIGNATURE)],
+        absence: NO_NOTIFIERS,
+        ..Entry::of(Point::MmuIntervalNotifierInsert)
+    },
+    Entry {
+        arguments: INSERT,
+        candidates: &[Candidate::of("mmu_interval_notifier_insert_locked", "all", INSERT_SIGNATURE)],
+        absence: NO_NOTIFIERS,
+        ..Entry::of(Point::MmuIntervalNotifierInsertLocked)
+    },
+    Entry {
+        arguments: &[Wanted::pointer(Argument::Notifier, &["interval_sub"], &["mmu_interval_notifier"])],
+        fields: &["interval_mm", "interval_start", "interval_last"],
+        candidates: &[Candidate::of(
+            "mmu_interval_notifier_remove",
+            "all",
+            &["struct mmu_interval_notifier *interval_sub"],
+        )],
+        absence: NO_NOTIFIERS,
+        ..Entry::of(Point::MmuIntervalNotifierRemove)
+    },
+];
