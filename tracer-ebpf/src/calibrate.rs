@@ -1,4 +1,4 @@
-//! Constants that only the kernel's memory holds, read once before the session.
+//! Constants that only the kernel's memory holds, read before the session.
 
 use aya_ebpf::macros::{map, raw_tracepoint};
 use aya_ebpf::maps::Array;
@@ -15,13 +15,18 @@ const VMEMMAP_BASE: u32 = 0;
 const PAGE_OFFSET: u32 = 1;
 /// Masks the physical address in a page-table entry; 0 while unknown.
 const ADDRESS_MASK: u32 = 2;
+/// The table of sections where the next run goes on.
+const NEXT_TABLE: u32 = 3;
+/// The record of that table where it goes on.
+const NEXT_SECTION: u32 = 4;
 
 #[map]
-static CALIBRATION: Array<u64> = Array::with_max_entries(3, 0);
+static CALIBRATION: Array<u64> = Array::with_max_entries(5, 0);
 
 /// Reads `vmemmap_base` and `page_offset_base` (arch/x86/kernel/head64.c; random with KASLR) and
 /// `physical_mask` (arch/x86/mm/pgtable.c; without the bit that marks encrypted memory), or `mem_section` and
-/// `memstart_addr` (arch/arm64/mm/init.c). Never attached: user space runs it once with `BPF_PROG_TEST_RUN`.
+/// `memstart_addr` (arch/arm64/mm/init.c). Never attached: user space runs it with `BPF_PROG_TEST_RUN`, again and again
+/// while `mem_section` was not looked through far enough.
 #[raw_tracepoint]
 pub fn calibrate(_context: RawTracePointContext) -> u32 {
     let base = match global!(memory_map.base_symbol) {
@@ -42,41 +47,46 @@ pub fn calibrate(_context: RawTracePointContext) -> u32 {
     0
 }
 
-/// Most tables of sections that are looked through for one with memory.
-const MOST_TABLES: u32 = 4096;
-
-/// Most records of a table: one of 64 KiB with records of 16 bytes.
-const MOST_SECTIONS: u32 = 4096;
+/// Tables, and records of a table, that one run looks at. The verifier follows each on its own, and takes no more than 8192
+/// branches in a row (6.12 kernel/bpf/verifier.c, BPF_COMPLEXITY_LIMIT_JMP_SEQ): a table of a page of 64 KiB has 4096 records.
+const STEP: u64 = 256;
 
 /// The base from the record of any section that has memory: it holds the address of the `struct page` of its first
 /// frame, less as many of them as the frame's number (6.12 mm/sparse.c, sparse_encode_mem_map). With one map for all
-/// memory (SPARSEMEM_VMEMMAP) that is the base, whichever section it is. 0 where none was found.
+/// memory (SPARSEMEM_VMEMMAP) that is the base, whichever section it is. 0 where none was found yet: the next run goes on.
 #[inline(always)]
 fn base_by_sections() -> u64 {
     let tables = match global!(memory_map.sections_symbol) {
         0 => return 0,
         symbol => Probed::load::<u64>(symbol, 0).unwrap_or(0),
     };
+    let (first_table, first) = (value(NEXT_TABLE), value(NEXT_SECTION));
+    let mut skipped = 0;
     let mut table = 0;
-    for index in 0..MOST_TABLES {
-        table = Probed::load::<u64>(tables, index * 8).unwrap_or(0);
+    while skipped < STEP {
+        table = Probed::load::<u64>(tables.wrapping_add((first_table + skipped) * 8), 0).unwrap_or(0);
         if table != 0 {
             break;
         }
+        skipped += 1;
     }
+    let _ = CALIBRATION.set(NEXT_TABLE, first_table + skipped, 0);
     if table == 0 {
         return 0;
     }
-    for index in 0..MOST_SECTIONS {
-        if index >= global!(memory_map.sections) {
-            break;
+    // The first table there is has a section with memory: a table is made for one (6.12 mm/sparse.c, memory_present).
+    for index in 0..STEP {
+        let section = first + index;
+        if section >= global!(memory_map.sections).into() {
+            return 0;
         }
-        let record = table + u64::from(index) * u64::from(global!(memory_map.section_size));
+        let record = table.wrapping_add(section.wrapping_mul(global!(memory_map.section_size).into()));
         let word = Probed::load::<u64>(record, global!(memory_map.section_word)).unwrap_or(0);
         if word & global!(memory_map.section_present) != 0 {
             return word & global!(memory_map.section_mask);
         }
     }
+    let _ = CALIBRATION.set(NEXT_SECTION, first + STEP, 0);
     0
 }
 
