@@ -15,6 +15,7 @@ impl Plain for u16 {}
 impl Plain for u32 {}
 impl Plain for i32 {}
 impl Plain for u64 {}
+impl<const WORDS: usize> Plain for [u64; WORDS] {}
 
 /// A number that has a value for what could not be read.
 pub trait Readable: Plain {
@@ -35,7 +36,22 @@ pub trait Memory {
 
     /// The value at `base + offset`; `None` when the offset or the way is absent, or the read failed.
     fn load<T: Plain>(base: u64, offset: u32) -> Option<T>;
+
+    /// The values at two offsets of an object of `size` bytes.
+    #[inline(always)]
+    fn load_two<A: Plain, B: Plain>(
+        base: u64,
+        _size: u32,
+        first: u32,
+        second: u32,
+    ) -> (Option<A>, Option<B>) {
+        (Self::load(base, first), Self::load(base, second))
+    }
 }
+
+/// Bytes that one read of two values takes: those of a `struct page` on most kernels. A call of the helper costs much more
+/// than the bytes.
+const AT_ONCE: usize = 64;
 
 /// Plain loads through pointers whose BTF type the verifier knows (fentry, fexit, BTF tracepoints). A bad
 /// address reads as 0 (the JIT's exception table). Works under lockdown=confidentiality.
@@ -78,5 +94,23 @@ impl Memory for Probed {
         };
         // SAFETY: filled above.
         if status == 0 { Some(unsafe { value.assume_init() }) } else { None }
+    }
+
+    #[inline(always)]
+    fn load_two<A: Plain, B: Plain>(base: u64, size: u32, first: u32, second: u32) -> (Option<A>, Option<B>) {
+        let is_long = size != OFFSET_ABSENT && size as usize >= AT_ONCE;
+        let fits = |offset: u32, size: usize| offset as usize <= AT_ONCE - size;
+        if !is_long || !fits(first, size_of::<A>()) || !fits(second, size_of::<B>()) {
+            return (Self::load(base, first), Self::load(base, second));
+        }
+        let Some(bytes) = Self::load::<[u64; AT_ONCE / 8]>(base, 0) else { return (None, None) };
+        let at = |offset: u32| (&raw const bytes).cast::<u8>().wrapping_add(offset as usize);
+        // SAFETY: inside the bytes, as was asked above; both offsets are aligned as members of a structure are.
+        unsafe {
+            (
+                Some(core::ptr::read_volatile(at(first).cast::<A>())),
+                Some(core::ptr::read_volatile(at(second).cast::<B>())),
+            )
+        }
     }
 }

@@ -18,13 +18,19 @@ pub struct PageState {
 /// State of the folio whose head page is at `head`, a `struct folio *` or `struct page *` argument.
 #[inline(always)]
 pub fn state<M: Memory>(head: u64) -> PageState {
-    let Some(flags) = M::load::<u64>(head, global!(layout.page_flags)) else {
+    let (flags, mapcount) = M::load_two::<u64, i32>(
+        head,
+        global!(layout.page_size),
+        global!(layout.page_flags),
+        global!(layout.page_mapcount),
+    );
+    let Some(flags) = flags else {
         return PageState { flags: UNKNOWN, mapcount: MAPCOUNT_UNKNOWN };
     };
     let mapcount = if global!(entry.head_bit) == OFFSET_ABSENT {
         None
     } else if flags >> (global!(entry.head_bit) & 63) & 1 == 0 {
-        M::load::<i32>(head, global!(layout.page_mapcount))
+        mapcount
     } else {
         // Behind the first `struct page` of the folio, where a typed `struct page *` does not reach.
         Probed::load::<i32>(head, global!(layout.folio_large_mapcount))
