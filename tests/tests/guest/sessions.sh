@@ -91,6 +91,7 @@ exclusive() {
     record_work exclusive-move -e exclusive -- exclusive --pages 64 --fault --mremap --mprotect
     record_work hmm-migrate -e migrate,hmm -- hmm-migrate --pages 64
     record_work hmm-close -e hmm --latency -- hmm-migrate --pages 130 --close
+    wanted hmm-close && rmapscope report --json -i "$DIR/trace.data" >"$DIR/report"
 }
 
 # The tracepoint counts the same mappings independently of rmapscope, in a trace instance of its own.

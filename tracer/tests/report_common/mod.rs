@@ -4,9 +4,9 @@ use rmapscope::check::Verdict;
 use rmapscope::event::LossCause;
 use rmapscope::event::Weights;
 use rmapscope::report::model::{
-    Bounce, Bucket, Coherent, Distribution, Ended, Exclusive, Failure, Fork, ForkCost, Gap, Group, HotPage,
-    Interval, Key, Losses, Pages, Pool, PoolLevel, Quantile, Report, Residency, Row, StackTotal, Table,
-    Timeline, Top, Unit,
+    Actor, Bounce, Bucket, Coherent, DeviceMemory, Distribution, Ended, Exclusive, Failure, Fork, ForkCost,
+    Gap, Group, HotPage, Interval, Key, Losses, Migrated, Pages, Pool, PoolLevel, Quantile, RangeFaults,
+    Report, Residency, Row, StackTotal, Table, TakenBack, Timeline, Top, Unit, Way,
 };
 
 fn weights(count: u64, time: u64, pages: u64) -> Weights {
@@ -191,6 +191,7 @@ pub fn full(hostile: &str, verdict: Verdict) -> Report {
             ],
             unseen_beginnings: 2,
         },
+        device_memory: device_memory(hostile),
         fork: Fork {
             forks: 4,
             total: Some(cost(0, "")),
@@ -223,5 +224,32 @@ pub fn full(hostile: &str, verdict: Verdict) -> Report {
             more_gaps: 3,
             incomplete: Some(format!("the trace file is cut; {hostile}")),
         },
+    }
+}
+
+fn device_memory(hostile: &str) -> DeviceMemory {
+    let actor = |pid, owner| Actor { pid, comm: hostile.to_owned(), mm: 0xffff_8880_0401_2000, owner };
+    let migrated = |actor, way, unknown| Migrated {
+        actor,
+        way,
+        migrations: 3,
+        pages: 1536,
+        moved: 1000,
+        refused: 24,
+        passed_over: 0,
+        unknown,
+    };
+    DeviceMemory {
+        migrated: Top {
+            entries: vec![
+                migrated(actor(812, Some(0xffff_ffff_c060_71a0)), Way::ToDevice, 1),
+                migrated(actor(813, None), Way::FaultBack, 0),
+            ],
+            distinct: 2,
+            exact: true,
+            error: 0,
+        },
+        taken_back: TakenBack { calls: 1, pages: 130, unknown: 0 },
+        range_faults: top(RangeFaults { actor: actor(812, None), calls: 9, pages: 640, busy: 2, failed: 1 }),
     }
 }

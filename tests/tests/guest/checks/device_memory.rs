@@ -1,9 +1,10 @@
 //! Device memory through test_hmm: what migrates, what the driver asks of ranges, and which it watches.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use serde_json::Value;
 
 use super::{Check, Run, with_test_driver};
-use crate::recording::{Event, Recording};
+use crate::recording::{Event, Recording, Session};
 
 const PAGE_SIZE: u64 = 4096;
 
@@ -98,7 +99,24 @@ fn closed_with_pages(run: &Run<'_>) -> anyhow::Result<()> {
         }
         ensure!(at == end, "asked for up to {at:#x} instead of {end:#x}");
     }
+    let asked = recording.of("hmm_range_fault").count() as u64;
+    summed_up(&session, count, asked)?;
     watched(&recording, (start, end))
+}
+
+/// That the report says so, too: all went to the device by migration, and none came back by one.
+fn summed_up(session: &Session, pages: u64, asked: u64) -> anyhow::Result<()> {
+    let report: Value = serde_json::from_str(&session.text("report")?).context("no report")?;
+    let memory = &report["device_memory"];
+    let moves = &memory["migrated"]["entries"];
+    ensure!(moves.as_array().is_some_and(|ways| ways.len() == 1), "not one way: {moves}");
+    let moves = &moves[0];
+    ensure!(moves["way"] == "to device" && moves["pages"] == pages && moves["moved"] == pages, "{moves}");
+    ensure!(["refused", "passed_over", "unknown"].iter().all(|left| moves[left] == 0), "{moves}");
+    ensure!(memory["taken_back"]["pages"] == pages, "{}", memory["taken_back"]);
+    let faults = &memory["range_faults"]["entries"][0];
+    ensure!(faults["calls"] == asked && faults["pages"] == 2 * pages && faults["busy"] == 0, "{faults}");
+    Ok(())
 }
 
 /// That the whole address space was watched, and each piece of the range once, and nothing is any more.

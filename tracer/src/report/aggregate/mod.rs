@@ -4,6 +4,7 @@
 //! by what this kernel and this program have (kinds, probes), or by a fixed number of keys, above which the rest is
 //! summed up in one.
 
+mod device_memory;
 mod exclusive;
 mod fork;
 mod groups;
@@ -28,6 +29,7 @@ mod walks;
 use tracer_common::event::Kind;
 use tracer_common::family::Family;
 
+use self::device_memory::DeviceMemory;
 use self::exclusive::Exclusive;
 use self::fork::Fork;
 use self::keys::By;
@@ -86,6 +88,7 @@ const MIGRATION: u8 = 1 << 2;
 const EXCLUSIVE: u8 = 1 << 3;
 const FORK: u8 = 1 << 4;
 const SWIOTLB: u8 = 1 << 5;
+const HMM: u8 = 1 << 6;
 
 fn wanted(kind: Kind) -> u8 {
     let mut bits = 0;
@@ -106,6 +109,9 @@ fn wanted(kind: Kind) -> u8 {
     }
     if kind.family() == Family::Swiotlb {
         bits |= SWIOTLB;
+    }
+    if kind.family() == Family::Hmm {
+        bits |= HMM;
     }
     bits
 }
@@ -135,6 +141,7 @@ pub struct Aggregator {
     pages: Pages,
     exclusive: Exclusive,
     fork: Fork,
+    device_memory: DeviceMemory,
     swiotlb: Swiotlb,
     migrations: Migrations,
     timeline: Timeline,
@@ -165,6 +172,7 @@ impl Aggregator {
             pages: Pages::default(),
             exclusive: Exclusive::new(header),
             fork: Fork::default(),
+            device_memory: DeviceMemory::default(),
             swiotlb: Swiotlb::default(),
             migrations: Migrations::default(),
             timeline: Timeline::default(),
@@ -221,6 +229,9 @@ impl Aggregator {
         if !admitted {
             return;
         }
+        if wanted & HMM != 0 {
+            self.device_memory.event(event, &moment);
+        }
         self.pages.event(event, &moment);
         self.timeline.count(since_start, event.kind());
         self.tables.event(event, &moment);
@@ -270,6 +281,7 @@ impl Aggregator {
             pages: self.pages.finish(top),
             exclusive: self.exclusive.finish(self.last),
             fork: self.fork.finish(top),
+            device_memory: self.device_memory.finish(top),
             swiotlb,
             pools,
             timeline,

@@ -11,7 +11,9 @@ use crate::check::formats::words::plain;
 use crate::event::LossCause;
 use crate::event::Weights;
 use crate::probe::Outcome as Probe;
-use crate::report::model::{Distribution, ForkCost, Group, HotPage, Key, Quantile, Report, Table, Top};
+use crate::report::model::{
+    Actor, Distribution, ForkCost, Group, HotPage, Key, Quantile, Report, Table, Top,
+};
 use crate::report::text::units;
 
 /// Those that have something to say.
@@ -55,6 +57,7 @@ pub fn all(report: &Report, flames: &[Flame]) -> Vec<Section> {
         ),
         pages(report),
         exclusive(report),
+        device_memory(report),
         fork(report),
         swiotlb(report),
         probes(report),
@@ -221,6 +224,34 @@ fn exclusive(report: &Report) -> Section {
         remark += &format!("; {} whose beginning was not seen", exclusive.unseen_beginnings);
     }
     section("exclusive", "Device-exclusive residency", &remark, blocks)
+}
+
+fn device_memory(report: &Report) -> Section {
+    let memory = &report.device_memory;
+    let who = [words("process"), words("address space"), words("device")];
+    let names = |actor: &Actor| {
+        [process(&actor.comm, actor.pid).into(), actor.space().into(), actor.device().into()] as [Cell; 3]
+    };
+    let columns = ["migrations", "pages", "moved", "refused", "passed over", "unknown"].map(numbers);
+    let mut moves = Grid::new("Migrations", [&who[..], &[words("way")], &columns].concat());
+    for moved in &memory.migrated.entries {
+        let numbers = [moved.migrations.into(), moved.pages.into(), moved.moved.into()];
+        let left =
+            [moved.refused, moved.passed_over, moved.unknown].map(|count| Cell::unless_zero(count, number));
+        let way = [Cell::from(moved.way.name())];
+        moves.row(names(&moved.actor).into_iter().chain(way).chain(numbers).chain(left).collect::<Vec<_>>());
+    }
+    let columns = ["range faults", "pages", "-EBUSY", "failed"].map(numbers);
+    let mut faults = Grid::new("Ranges that drivers asked for", [&who[..], &columns].concat());
+    for asked in &memory.range_faults.entries {
+        let numbers = [asked.calls.into(), asked.pages.into()];
+        let left = [asked.busy, asked.failed].map(|count| Cell::unless_zero(count, number));
+        faults.row(names(&asked.actor).into_iter().chain(numbers).chain(left).collect::<Vec<_>>());
+    }
+    let moves =
+        (!memory.migrated.entries.is_empty() || !memory.taken_back.words().is_empty()).then(|| moves.block());
+    let faults = (!memory.range_faults.entries.is_empty()).then(|| faults.block());
+    section("device-memory", "Device memory", &memory.taken_back.words(), moves.into_iter().chain(faults))
 }
 
 fn fork(report: &Report) -> Section {

@@ -5,6 +5,7 @@
 //! Addresses and page frame numbers are hexadecimal strings in JSON, because a JSON number of 64 bits does not
 //! survive every reader.
 
+mod device_memory;
 mod distribution;
 mod exclusive;
 mod fork;
@@ -16,6 +17,7 @@ mod table;
 mod timeline;
 mod top;
 
+pub use device_memory::{Actor, DeviceMemory, Migrated, RangeFaults, TakenBack, Way};
 pub use distribution::{Bucket, Distribution, Quantile, Unit};
 pub use exclusive::{Ended, Exclusive, Residency};
 pub use fork::{Fork, ForkCost};
@@ -66,6 +68,8 @@ pub struct Report {
     pub exclusive: Exclusive,
     /// What fork cost.
     pub fork: Fork,
+    /// What moved to devices and back.
+    pub device_memory: DeviceMemory,
     /// Bounce buffers, by device and pool.
     pub swiotlb: Vec<Bounce>,
     /// How full each pool was, by all its devices together.

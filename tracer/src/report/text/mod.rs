@@ -5,6 +5,7 @@
 
 mod bars;
 mod bounces;
+mod device_memory;
 mod distributions;
 mod exclusive;
 mod fork;
@@ -53,6 +54,8 @@ pub enum Section {
     Pages,
     /// Device-exclusive residency.
     Exclusive,
+    /// What moved to devices and back.
+    DeviceMemory,
     /// Cost of fork.
     Fork,
     /// Bounce buffers.
@@ -63,7 +66,7 @@ pub enum Section {
 
 impl Section {
     /// Every one, in the order of the text.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Verdict,
         Self::Diagnoses,
         Self::By,
@@ -76,6 +79,7 @@ impl Section {
         Self::Stacks,
         Self::Pages,
         Self::Exclusive,
+        Self::DeviceMemory,
         Self::Fork,
         Self::Swiotlb,
         Self::Losses,
@@ -96,6 +100,7 @@ impl Section {
             Self::Stacks => "stacks",
             Self::Pages => "pages",
             Self::Exclusive => "exclusive",
+            Self::DeviceMemory => "device-memory",
             Self::Fork => "fork",
             Self::Swiotlb => "swiotlb",
             Self::Losses => "losses",
@@ -116,6 +121,7 @@ impl Section {
             Self::Stacks => stacks::write(report, sort, page),
             Self::Pages => pages::write(report, page),
             Self::Exclusive => exclusive::write(report, page),
+            Self::DeviceMemory => device_memory::write(report, page),
             Self::Fork => fork::write(report, page),
             Self::Swiotlb => bounces::write(report, page),
             Self::Losses => losses::write(report, page),

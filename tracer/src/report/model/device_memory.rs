@@ -1,0 +1,137 @@
+//! What moved to devices and back, and what drivers asked of ranges.
+
+use serde::{Serialize, Serializer};
+
+use super::{Top, hexadecimal, optional_hexadecimal};
+use crate::check::formats::lines::counted;
+
+/// Where pages went, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Way {
+    /// From system memory to a device.
+    ToDevice,
+    /// Back, because a CPU touched a page of the device.
+    FaultBack,
+    /// Away from a device, as its driver wanted; before 6.1 faults are in it, too.
+    FromDevice,
+    /// The kernel does not let it be read.
+    Unknown,
+}
+
+impl Way {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ToDevice => "to device",
+            Self::FaultBack => "back by fault",
+            Self::FromDevice => "from device",
+            Self::Unknown => "?",
+        }
+    }
+}
+
+impl Serialize for Way {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// Whose doing it was, in which address space, for which device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Actor {
+    /// Process whose task was running.
+    pub pid: u32,
+    /// Its name, raw.
+    pub comm: String,
+    /// Address space.
+    #[serde(serialize_with = "hexadecimal")]
+    pub mm: u64,
+    /// Whose device memory it is, as the driver says; `None` where it cannot be read.
+    #[serde(serialize_with = "optional_hexadecimal")]
+    pub owner: Option<u64>,
+}
+
+impl Actor {
+    /// The address space, as it is shown.
+    pub fn space(&self) -> String {
+        format!("{:#x}", self.mm)
+    }
+
+    /// The device, as it is shown.
+    pub fn device(&self) -> String {
+        self.owner.map_or_else(|| "?".to_owned(), |owner| format!("{owner:#x}"))
+    }
+}
+
+/// Migrations of one way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Migrated {
+    /// By whom and of what.
+    #[serde(flatten)]
+    pub actor: Actor,
+    /// Where to.
+    pub way: Way,
+    /// Calls of `migrate_vma_finalize`.
+    pub migrations: u64,
+    /// Pages of their ranges.
+    pub pages: u64,
+    /// Those that moved, with what a device got for addresses without a page.
+    pub moved: u64,
+    /// Those that were collected and did not move.
+    pub refused: u64,
+    /// Those that were not even collected.
+    pub passed_over: u64,
+    /// Migrations of which the last two are not known, and so not in them.
+    pub unknown: u64,
+}
+
+/// Calls of `hmm_range_fault`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RangeFaults {
+    /// By whom and of what.
+    #[serde(flatten)]
+    pub actor: Actor,
+    /// How many.
+    pub calls: u64,
+    /// Pages of the ranges of those that succeeded.
+    pub pages: u64,
+    /// Those to which the kernel said -EBUSY, so that the driver has to ask again.
+    pub busy: u64,
+    /// Those that failed otherwise.
+    pub failed: u64,
+}
+
+/// Pages that drivers collected to take them back, wherever they were mapped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TakenBack {
+    /// Calls of `migrate_device_range` or `migrate_device_pfns`.
+    pub calls: u64,
+    /// Pages.
+    pub pages: u64,
+    /// Calls of which the pages are not known, and so not in them.
+    pub unknown: u64,
+}
+
+impl TakenBack {
+    /// In a few words; none where nothing was taken back.
+    pub fn words(&self) -> String {
+        match self {
+            Self { pages: 0, unknown: 0, .. } => String::new(),
+            Self { unknown: 0, pages, .. } => {
+                format!("{} collected by drivers to take them back", counted(*pages, "page"))
+            }
+            Self { calls, .. } => format!("drivers took pages back in {}", counted(*calls, "call")),
+        }
+    }
+}
+
+/// Device memory.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct DeviceMemory {
+    /// By process, address space, device and way; the most pages first.
+    pub migrated: Top<Migrated>,
+    /// What drivers took back.
+    pub taken_back: TakenBack,
+    /// By process, address space and device; the most calls first.
+    pub range_faults: Top<RangeFaults>,
+}
