@@ -1,19 +1,16 @@
 //! What the programs counted instead of making records: their tables, read where the kernel keeps them.
 
-use std::io;
-use std::ops::Range;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aya::maps::{HashMap, Map, MapData, MapError};
 use rustc_hash::FxHashMap;
-use tracer_common::counting::{BUCKETS, Counting, FIXED, Group, NUMBERED, Slot, fixed};
+use tracer_common::counting::{Counting, FIXED, Group, NUMBERED, fixed};
 use tracer_common::event::Kind;
 use tracer_common::globals::Options;
 
-use super::mapping::Mapping;
 use super::object;
+use super::tables::{HISTOGRAM_BYTES, SLOT_BYTES, Tables};
 use crate::stat::{By, Cell, GroupKey, Key, Question};
 use crate::{Error, open_files};
 
@@ -34,9 +31,6 @@ const MOST_HISTOGRAMS: usize = 512;
 const FEWEST_SLOTS: usize = 16;
 /// Bytes of all tables together, unless the fewest slots of many CPUs take more.
 const MOST_BYTES: usize = 64 << 20;
-
-const SLOT_BYTES: usize = size_of::<Slot>();
-const HISTOGRAM_BYTES: usize = BUCKETS * size_of::<u64>();
 
 /// The mask of the slots of a CPU that are found by their key: there is a power of two of them.
 pub fn slot_mask(histograms: bool, cpus: usize) -> u32 {
@@ -89,33 +83,10 @@ pub fn write(options: &mut Options) -> Result<(), Error> {
     Ok(())
 }
 
-/// Values of an array map, in memory that is the kernel's own.
-struct Words {
-    mapping: Mapping,
-    count: usize,
-}
-
-impl Words {
-    fn of(map: &MapData, bytes: usize) -> io::Result<Self> {
-        Ok(Self { mapping: Mapping::new(map.fd().as_fd(), bytes)?, count: bytes / size_of::<u64>() })
-    }
-
-    /// So many words from one on; none beyond the end.
-    fn get(&self, range: Range<usize>) -> &[AtomicU64] {
-        if range.end > self.count {
-            return &[];
-        }
-        let words: *mut AtomicU64 = self.mapping.start().cast();
-        // SAFETY: within the mapping, which lives as long as `self`; programs change whole words.
-        unsafe { std::slice::from_raw_parts(words.add(range.start), range.len()) }
-    }
-}
-
 /// Reads the tables.
 pub struct CountReader {
     question: Question,
-    slots: Words,
-    buckets: Option<Words>,
+    tables: Tables,
     groups: HashMap<MapData, [u64; 2], u32>,
     /// Groups that were given a number, as far as they were asked for.
     numbered: FxHashMap<u32, [u64; 2]>,
@@ -134,17 +105,41 @@ impl CountReader {
         mut take: impl FnMut(&'static str) -> Result<Map, Error>,
     ) -> Result<Self, Error> {
         let (cpus, of_cpu) = (object::cpus()? as usize, slots_of_cpu(options));
-        let mut map = |name, bytes: usize| {
-            let Map::Array(map) = take(name)? else { return Err(shape(&name)) };
-            Words::of(&map, cpus * of_cpu * bytes).map_err(|error| {
-                let remedy = open_files::remedy(&error, "this should not happen; report it");
-                Error::failure(format!("cannot map the table {name}: {error}"), remedy)
-            })
+        let mut map = |name| match take(name)? {
+            Map::Array(map) => Ok(map),
+            _ => Err(shape(&name)),
         };
-        let slots = map("SLOTS", SLOT_BYTES)?;
-        let buckets = (options.histograms != 0).then(|| map("BUCKETS", HISTOGRAM_BYTES)).transpose()?;
+        let slots = map("SLOTS")?;
+        let buckets = (options.histograms != 0).then(|| map("BUCKETS")).transpose()?;
+        let buckets = buckets.as_ref().map(|map| map.fd().as_fd());
+        let tables = Tables::new(slots.fd().as_fd(), buckets, cpus * of_cpu).map_err(|error| {
+            let remedy = open_files::remedy(&error, "this should not happen; report it");
+            Error::failure(format!("cannot map the tables of counts: {error}"), remedy)
+        })?;
         let groups = HashMap::try_from(take("GROUPS")?).map_err(|error: MapError| shape(&error))?;
-        Ok(Self { question, slots, buckets, groups, numbered: FxHashMap::default(), cpus, of_cpu })
+        Ok(Self { question, tables, groups, numbered: FxHashMap::default(), cpus, of_cpu })
+    }
+
+    /// Every probe is attached: what was counted before does not count.
+    pub fn begin(&mut self) {
+        self.tables.begin();
+    }
+
+    /// Probes are about to be detached: what is counted from now on does not count.
+    pub fn close(&mut self) {
+        self.tables.close();
+    }
+
+    /// How many events of each kind were counted before or after that, in any order.
+    pub fn outside(&self) -> Vec<(Kind, u64)> {
+        let fixed =
+            |cpu: usize| Kind::ALL.iter().map(move |kind| (cpu * self.of_cpu + fixed(*kind as u16), *kind));
+        let own = |cpu: usize| {
+            let slots = cpu * self.of_cpu + FIXED..(cpu + 1) * self.of_cpu;
+            slots.filter_map(|slot| Some((slot, kind(self.tables.key(slot))?)))
+        };
+        let slots = (0..self.cpus).flat_map(|cpu| fixed(cpu).chain(own(cpu)));
+        slots.map(|(slot, kind)| (kind, self.tables.outside(slot))).filter(|(_, count)| *count > 0).collect()
     }
 
     /// What was counted so far, by CPU.
@@ -157,13 +152,13 @@ impl CountReader {
                 let is_all = self.question.by == By::Event
                     || matches!(self.question.by, By::Field(_)) && self.question.by.field(*kind).is_none();
                 let group = if is_all { GroupKey::All } else { GroupKey::Other };
-                if let Some(cell) = self.cell(slot) {
+                if let Some(cell) = self.tables.cell(slot) {
                     counted.push((Key { kind: *kind, group }, cell));
                 }
             }
             for slot in begin + FIXED..begin + self.of_cpu {
                 if let Some(key) = self.key(slot)
-                    && let Some(cell) = self.cell(slot)
+                    && let Some(cell) = self.tables.cell(slot)
                 {
                     counted.push((key, cell));
                 }
@@ -172,34 +167,9 @@ impl CountReader {
         counted
     }
 
-    fn words(&self, slot: usize) -> [u64; SLOT_BYTES / size_of::<u64>()] {
-        let mut words = [0; SLOT_BYTES / size_of::<u64>()];
-        let first = slot * words.len();
-        let shared = self.slots.get(first..first + words.len());
-        words.iter_mut().zip(shared).for_each(|(word, shared)| *word = shared.load(Ordering::Relaxed));
-        words
-    }
-
-    fn cell(&self, slot: usize) -> Option<Cell> {
-        let [_, count, sum, measured] = self.words(slot);
-        if count == 0 {
-            return None;
-        }
-        let buckets = self.buckets.as_ref().filter(|_| measured > 0).map(|words| {
-            let mut buckets = Box::new([0; BUCKETS]);
-            let shared = words.get(slot * BUCKETS..(slot + 1) * BUCKETS);
-            buckets
-                .iter_mut()
-                .zip(shared)
-                .for_each(|(count, shared)| *count = shared.load(Ordering::Relaxed));
-            buckets
-        });
-        Some(Cell { count, sum, measured, buckets })
-    }
-
     fn key(&mut self, slot: usize) -> Option<Key> {
-        let [key, ..] = self.words(slot);
-        let kind = Kind::from_number((key >> 32) as u16)?;
+        let key = self.tables.key(slot);
+        let kind = kind(key)?;
         let number = key as u32;
         let group = match self.question.by {
             By::Name => GroupKey::Name(name(self.numbered(number)?)),
@@ -220,6 +190,11 @@ impl CountReader {
         }
         self.numbered.get(&number).copied()
     }
+}
+
+/// The kind of event that a slot's key is of.
+fn kind(key: u64) -> Option<Kind> {
+    Kind::from_number((key >> 32) as u16)
 }
 
 fn name([first, second]: [u64; 2]) -> [u8; 16] {

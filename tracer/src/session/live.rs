@@ -188,13 +188,16 @@ impl Live {
                 "ask for less with --buffer, or raise the limit of address space (ulimit -v)",
             )
         })?;
-        // In this order: what is lost in between counts as lost.
-        let before = buffers.counters();
-        let window = Window::new(clock::now(), before);
-        let counts = options
+        let mut counts = options
             .counting
             .map(|counting| CountReader::new(counting.question, &globals.options, &mut take))
             .transpose()?;
+        // In this order: what is lost in between counts as lost.
+        let before = buffers.counters();
+        if let Some(counts) = &mut counts {
+            counts.begin();
+        }
+        let window = Window::new(clock::now(), before);
         let stacks = StackTraceMap::try_from(take("STACKS")?).map_err(shape)?;
         let stacks = options.stacks.then(|| Stacks::new(stacks, STACKS));
         let mut facts = facts;
@@ -354,6 +357,9 @@ impl Live {
         // Counted before: while the programs are detached one after the other, calls lose one of their ends, and
         // those that are detached last are hit alone.
         self.window.close(clock::now());
+        if let Some(counts) = &mut self.counts {
+            counts.close();
+        }
         let watched = self.buffers.counters();
         let costs = self.costs.take().map(|costs| costs.end(&self.probes, &self.plan)).unwrap_or_default();
         self.probes.detach(&self.plan);
@@ -509,7 +515,7 @@ impl Live {
     }
 
     fn finish<S: Sink>(
-        self,
+        mut self,
         reason: String,
         command_status: Option<i32>,
         missed: [u64; Family::COUNT],
@@ -518,6 +524,9 @@ impl Live {
         sink: &mut S,
     ) -> Result<Ended, Error> {
         let totals = self.buffers.counters();
+        for (kind, count) in self.counts.iter().flat_map(CountReader::outside) {
+            self.window.leave_out(kind as u16, count);
+        }
         let end = clock::now();
         // Behind a record that its program never committed.
         let dropped: [u64; Family::COUNT] = std::array::from_fn(|family| {

@@ -31,6 +31,7 @@ mod self_test;
 mod silence;
 mod stacks;
 mod switches;
+mod tables;
 mod tally;
 mod targets;
 mod watched;

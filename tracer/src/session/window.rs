@@ -52,9 +52,7 @@ impl Window {
     fn cut<'a>(&mut self, run: Run<'a>) -> Vec<Run<'a>> {
         let (within, outside): (Vec<&[u8]>, Vec<&[u8]>) =
             run.records().partition(|record| self.holds(run.kind(), record));
-        if let Some(count) = self.outside.get_mut(usize::from(run.kind() >> 8)) {
-            *count += outside.len() as u64;
-        }
+        self.leave_out(run.kind(), outside.len() as u64);
         within.into_iter().map(|record| Run::new(run.kind(), run.size(), record)).collect()
     }
 
@@ -64,6 +62,13 @@ impl Window {
         let Some(time) = record.first_chunk() else { return true };
         let time = u64::from_ne_bytes(*time);
         (self.from..=self.until).contains(&time) || kind >> 8 == Family::Process as u16
+    }
+
+    /// So many events of a kind are not handed on.
+    pub fn leave_out(&mut self, kind: u16, number: u64) {
+        if let Some(count) = self.outside.get_mut(usize::from(kind >> 8)) {
+            *count += number;
+        }
     }
 
     /// Events of a family that were not handed on.
