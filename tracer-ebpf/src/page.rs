@@ -38,6 +38,18 @@ pub fn state<M: Memory>(head: u64) -> PageState {
     PageState { flags, mapcount: mapcount.map_or(MAPCOUNT_UNKNOWN, |less_one| less_one.wrapping_add(1)) }
 }
 
+/// Raw flags of the page at `head`, or [`UNKNOWN`]: where no more is asked, that is one read less.
+#[inline(always)]
+pub fn flags<M: Memory>(head: u64) -> u64 {
+    M::load::<u64>(head, global!(layout.page_flags)).unwrap_or(UNKNOWN)
+}
+
+/// The same of the folio that `page` belongs to; [`UNKNOWN`] where its head is not known.
+#[inline(always)]
+pub fn flags_of_any(page: u64) -> u64 {
+    head(page).map_or(UNKNOWN, flags::<Probed>)
+}
+
 /// State of the folio that `page` belongs to, which may be a tail page: the flags that matter (locked,
 /// mlocked) and the address space are those of the head. Nothing is known where the head is not.
 #[inline(always)]

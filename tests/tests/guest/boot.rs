@@ -127,7 +127,7 @@ impl Configuration {
 
 /// Bytes of the disk's restricted pool in the guest of a run. Coherent memory is taken from it by whole pages.
 pub fn restricted_pool(run: &str) -> u64 {
-    if run == "large-pages" { 4 << 20 } else { 1 << 20 }
+    if run == "large-pages" { 2 << 20 } else { 1 << 20 }
 }
 
 const fn minutes(minutes: u64) -> Duration {

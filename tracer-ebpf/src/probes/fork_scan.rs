@@ -189,7 +189,7 @@ extern "C" fn look_at_parents(number: u32, context: *mut c_void) -> i64 {
     if is_exclusive(entry) {
         if scan.seen.left == 0 {
             scan.seen.first_left = scan.address + u64::from(number) * page_size();
-            scan.seen.first_left_flags = page::state_of_any(page_of_swap(entry)).flags;
+            scan.seen.first_left_flags = page::flags_of_any(page_of_swap(entry));
         }
         scan.seen.left += 1;
     }

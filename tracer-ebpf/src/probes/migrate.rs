@@ -37,7 +37,7 @@ fn send_entry<C: Context>(call: &mut Call<'_, C>, kind: Kind, order: u32) {
     let (address, entry) = (call.argument(Argument::Address), call.argument(Argument::Entry));
     let Some(room) = call.reserve(kind) else { return };
     let page = page_of_swap(entry);
-    let flags = if page == UNKNOWN { UNKNOWN } else { page::state_of_any(page).flags };
+    let flags = if page == UNKNOWN { UNKNOWN } else { page::flags_of_any(page) };
     room.send(MigrationEntry { address, entry, page, flags, order, reserved: 0 });
 }
 
@@ -49,7 +49,7 @@ pub fn keep_source<C: Context>(context: &C, begun: &mut EntryState) {
     let argument = context.argument(Point::RemoveMigrationPte, Argument::Old).unwrap_or(0);
     let page = if is_page(argument) { argument } else { Probed::load(argument, 0).unwrap_or(UNKNOWN) };
     begun.kept[0] = page;
-    begun.kept[1] = if page == UNKNOWN { UNKNOWN } else { page::state_of_any(page).flags };
+    begun.kept[1] = if page == UNKNOWN { UNKNOWN } else { page::flags_of_any(page) };
 }
 
 /// Whether an address lies in the memory map: above its base and as far as pfns reach.
@@ -74,7 +74,7 @@ pub fn removed<C: Context>(call: &mut Call<'_, C>) {
         old_page,
         old_flags,
         new_page,
-        new_flags: page::state::<C::Memory>(new_page).flags,
+        new_flags: page::flags::<C::Memory>(new_page),
         duration,
     });
 }

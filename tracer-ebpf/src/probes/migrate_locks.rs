@@ -78,7 +78,7 @@ extern "C" fn look(number: u32, context: *mut c_void) -> i64 {
     };
     if entry & COLLECTED == COLLECTED {
         let page = vmemmap_base() + (entry >> PFN_SHIFT) * u64::from(global!(layout.page_size));
-        let flags = page::state_of_any(page).flags;
+        let flags = page::flags_of_any(page);
         if flags == UNKNOWN {
             check.locks.unlocked = UNCOUNTED;
             return 1;
