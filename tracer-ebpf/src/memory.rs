@@ -49,9 +49,9 @@ pub trait Memory {
     }
 }
 
-/// Bytes that one read of two values takes: those of a `struct page` on most kernels. A call of the helper costs much more
-/// than the bytes.
-const AT_ONCE: usize = 64;
+/// Bytes that one read of two values takes: those of the smallest `struct page` there is. A call of the helper costs much
+/// more than the bytes.
+const AT_ONCE: usize = 56;
 
 /// Plain loads through pointers whose BTF type the verifier knows (fentry, fexit, BTF tracepoints). A bad
 /// address reads as 0 (the JIT's exception table). Works under lockdown=confidentiality.

@@ -72,9 +72,9 @@ stress() {
     check kprobe-stress -m 128M --attach kprobe -- "${work[@]}"
 }
 
-# A check that begins and ends while the system is busy: much began before its probes were attached.
+# A check and a count that begin and end while the system is busy: much began before their probes were attached.
 under_way() {
-    wanted under-way || return 0
+    wanted under-way || wanted under-way-stat || return 0
     # Attaching takes long where the system is emulated and busy: nobody waits for the stress.
     local work=(setsid nice -n 19 rmapscope-workload stress --seconds 180)
     [ -e "$DISK" ] && work+=(--device "$DISK")
@@ -82,10 +82,12 @@ under_way() {
     local busy=$!
     sleep 1
     check under-way -a -m 128M -- sleep 1
-    kill -0 $busy && touch "$DIR/busy"
+    kill -0 $busy && touch "${DIR:-$OUT}/busy-until-then"
+    plain under-way-stat rmapscope stat -a -j -e rmap,swiotlb --by event --of latency -- sleep 1
+    kill -0 $busy && touch "$DIR/busy-until-then"
     kill -- -$busy
     wait $busy
-    cat "$OUT/busy" >>"$DIR/stderr"
+    cat "$OUT/busy" >>"$DIR/stress"
 }
 
 # What was not seen must not pass.

@@ -3,6 +3,7 @@
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
+use super::stat::{objects, sum};
 use super::{Applies, Check, Run, healthy, healthy_with_test_driver};
 use crate::selftests::EXCLUSIVE;
 use crate::verdict::Verdict;
@@ -26,6 +27,12 @@ pub const CHECKS: &[Check] = &[
         applies: healthy,
         sessions: &["under-way"],
         judge: under_way,
+    },
+    Check {
+        name: "a count that begins and ends under stress",
+        applies: healthy,
+        sessions: &["under-way-stat"],
+        judge: count_under_way,
     },
     Check {
         name: "stress, with kprobes",
@@ -76,7 +83,7 @@ fn stress(run: &Run<'_>, name: &str) -> anyhow::Result<()> {
 /// buffers and entries without their end.
 fn under_way(run: &Run<'_>) -> anyhow::Result<()> {
     let session = run.session("under-way")?;
-    ensure!(session.file("busy").exists(), "the stress ended before the session did");
+    ensure!(session.file("busy-until-then").exists(), "the stress ended before the session did");
     let verdict = Verdict::of(&session)?;
     verdict.expect_no_violation()?;
     expect_exercised(&verdict, EVERYWHERE)?;
@@ -87,6 +94,25 @@ fn under_way(run: &Run<'_>) -> anyhow::Result<()> {
     for event in recording.events() {
         let is_early = event.number("time")? < attached && !event.text("event")?.starts_with("process_");
         ensure!(!is_early, "seen while probes were still being attached, at {attached}: {}", event.json());
+    }
+    Ok(())
+}
+
+/// What came before every probe was attached, and after, is in no sum.
+fn count_under_way(run: &Run<'_>) -> anyhow::Result<()> {
+    let session = run.session("under-way-stat")?;
+    session.expect_status(0)?;
+    ensure!(session.file("busy-until-then").exists(), "the stress ended before the session did");
+    let (counted, summary) = (objects(&session, "count")?, objects(&session, "summary")?);
+    let summary = summary.last().context("no summary")?;
+    let all = sum(&counted, "count");
+    ensure!(all > 0, "nothing was counted: {}", session.said());
+    ensure!(summary["emitted"] == all && summary["dropped"] == 0, "{all} counted: {summary}");
+    let many = |object: &&Value| object["measured"].as_u64().is_some_and(|measured| measured > 0);
+    for object in counted.iter().filter(many) {
+        let buckets = object["buckets"].as_array().context("no histogram")?;
+        let in_buckets: u64 = buckets.iter().filter_map(|bucket| bucket[2].as_u64()).sum();
+        ensure!(object["measured"] == in_buckets, "{in_buckets} in the histogram: {object}");
     }
     Ok(())
 }

@@ -41,7 +41,7 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         name: "restricted pool: a full one is diagnosed, with the size that would have sufficed",
-        applies: restricted,
+        applies: small_pool,
         sessions: &["pool-full"],
         judge: full,
     },
@@ -56,6 +56,11 @@ pub const CHECKS: &[Check] = &[
 /// The kernels with restricted pools.
 fn restricted(_kernel: &str, method: &str) -> Applies {
     ["restricted", "large-pages"].contains(&method).into()
+}
+
+/// The one whose pool is too small for what is asked of it.
+fn small_pool(_kernel: &str, method: &str) -> Applies {
+    (method == "restricted").into()
 }
 
 /// The rules about bounce buffers.

@@ -26,7 +26,7 @@ pub const CHECKS: &[Check] = &[
 ];
 
 /// The objects of a session, by their type.
-fn objects(session: &Session, of_type: &str) -> anyhow::Result<Vec<Value>> {
+pub(super) fn objects(session: &Session, of_type: &str) -> anyhow::Result<Vec<Value>> {
     let lines = session.text("stdout")?;
     let lines = lines.lines().filter(|line| line.starts_with("{\"") && line.contains("\"type\":"));
     let objects: Vec<Value> =
@@ -34,7 +34,7 @@ fn objects(session: &Session, of_type: &str) -> anyhow::Result<Vec<Value>> {
     Ok(objects.into_iter().filter(|object| object["type"] == of_type).collect())
 }
 
-fn sum(objects: &[Value], member: &str) -> u64 {
+pub(super) fn sum(objects: &[Value], member: &str) -> u64 {
     objects.iter().filter_map(|object| object[member].as_u64()).sum()
 }
 
