@@ -26,6 +26,7 @@ VALUES = {"direction": "dma_data_direction", "migrate_mode": "migrate_mode", "mi
 # What a number means that is no usual value of its type.
 MEANINGS = {
     "optional_count": {UNKNOWN_32: None}, "mapping_bits": {UNKNOWN_32: None}, "pool_flags": {UNKNOWN_32: None},
+    "migrate_source": {UNKNOWN_32: None},
     "references": {UNKNOWN_SIGNED: None}, "result": {UNKNOWN_SIGNED: None}, "duration": {0: None}, "object": {0: None},
     "device": {0: None}, "mapping": {ALL_BITS: "error"}, "slot_original": {ALL_BITS: "free"}, "optional_page": {0: "none"}}
 
