@@ -131,7 +131,7 @@ screens() {
     start_top pools -e swiotlb --by device -I 500ms
     see pools 'rmapscope top  '
     rmapscope-workload swiotlb-io --device "$DISK" --blocks 40 >>"$DIR/workload" 2>&1
-    see bounced swiotlb_map_single
+    see bounced 'swiotlb_map '
     cat /sys/kernel/debug/swiotlb/io_tlb_used_hiwater >"$DIR/highest"
     cat /sys/kernel/debug/swiotlb/io_tlb_nslabs >"$DIR/slots"
     type_keys q

@@ -75,19 +75,29 @@ stress() {
 # A check and a count that begin and end while the system is busy: much began before their probes were attached.
 under_way() {
     wanted under-way || wanted under-way-stat || return 0
-    # Attaching takes long where the system is emulated and busy: nobody waits for the stress.
-    local work=(setsid nice -n 19 rmapscope-workload stress --seconds 180)
-    [ -e "$DISK" ] && work+=(--device "$DISK")
-    "${work[@]}" >"$OUT/busy" 2>&1 &
-    local busy=$!
+    again_and_again rmapscope-workload swiotlb-io --device "$DISK" --blocks 400 --parallel 2
+    local io=$!
+    again_and_again sh -c 'rmapscope-workload pageout --pages 256 && rmapscope-workload migrate --pages 256'
+    local pages=$!
     sleep 1
     check under-way -a -m 128M -- sleep 1
-    kill -0 $busy && touch "${DIR:-$OUT}/busy-until-then"
+    still_busy
     plain under-way-stat rmapscope stat -a -j -e rmap,swiotlb --by event --of latency -- sleep 1
-    kill -0 $busy && touch "$DIR/busy-until-then"
-    kill -- -$busy
-    wait $busy
-    cat "$OUT/busy" >>"$DIR/stress"
+    still_busy
+    kill -- -$io -$pages
+    wait $io $pages
+}
+
+# again_and_again COMMAND…: in the background until it fails, in a process group of its own. Attaching takes long where the
+# system is emulated and busy, so everybody else comes first.
+again_and_again() {
+    # shellcheck disable=SC2016
+    setsid nice -n 19 bash -c 'while "$@"; do :; done' bash "$@" >>"$OUT/again" 2>&1 &
+}
+
+# Notes in the last session that the work went on until its end.
+still_busy() {
+    [ "$(jobs -rp | wc -l)" -lt 2 ] || touch "${DIR:-$OUT}/busy-until-then"
 }
 
 # What was not seen must not pass.
