@@ -124,16 +124,11 @@ impl Decoder {
     /// What a field of a body says.
     pub fn value<'a>(&'a self, field: &Field, body: &'a [u8], names: &'a Names) -> Value<'a> {
         let number = field.number(body);
-        if number == UNKNOWN && field.size() == 8 {
+        if is_unknown(field, number) {
             return Value::Unknown;
         }
         match field.ty {
             Type::OptionalCount if number == u64::from(UNCOUNTED) => Value::Unknown,
-            Type::MappingBits | Type::PoolFlags | Type::MigrateSource
-                if number == u64::from(BITS_UNKNOWN) =>
-            {
-                Value::Unknown
-            }
             Type::Id | Type::Count | Type::OptionalCount | Type::Bytes | Type::Order => Value::Number(number),
             Type::Duration if number == 0 => Value::Absent,
             Type::Duration => Value::Number(number),
@@ -165,9 +160,7 @@ impl Decoder {
             Type::Direction => word(&self.directions, number),
             Type::MigrateMode => word(&self.migrate_modes, number),
             Type::MigrateReason => word(&self.migrate_reasons, number),
-            Type::References | Type::Result if number.cast_signed() == i64::from(RESULT_UNKNOWN) => {
-                Value::Unknown
-            }
+            Type::References if number.cast_signed() == i64::from(RESULT_UNKNOWN) => Value::Unknown,
             Type::References => Value::Signed(number.cast_signed()),
             Type::Result => Value::Result(number.cast_signed()),
             Type::WalkResult => Value::Word(if number == 0 { "stop" } else { "continue" }),
@@ -188,22 +181,27 @@ impl Decoder {
     /// The undecoded number of a field that has a [raw name](Field::raw).
     pub fn raw_value(field: &Field, body: &[u8]) -> Value<'static> {
         let number = field.number(body);
-        if number == UNKNOWN && field.size() == 8 {
+        if is_unknown(field, number) {
             return Value::Unknown;
         }
         match field.ty {
-            Type::MappingBits | Type::PoolFlags | Type::MigrateSource
-                if number == u64::from(BITS_UNKNOWN) =>
-            {
-                Value::Unknown
-            }
-            Type::Result if number.cast_signed() == i64::from(RESULT_UNKNOWN) => Value::Unknown,
             Type::Result => Value::Signed(number.cast_signed()),
             Type::Direction | Type::MigrateMode | Type::MigrateReason | Type::WalkResult => {
                 Value::Number(number)
             }
             _ => Value::Hex(number),
         }
+    }
+}
+
+/// Whether a number says that the kernel did not tell it, as a value and undecoded.
+fn is_unknown(field: &Field, number: u64) -> bool {
+    match field.ty {
+        Type::MappingBits | Type::PoolFlags | Type::MigrateSource if number == u64::from(BITS_UNKNOWN) => {
+            true
+        }
+        Type::Result if number.cast_signed() == i64::from(RESULT_UNKNOWN) => true,
+        _ => number == UNKNOWN && field.size() == 8,
     }
 }
 

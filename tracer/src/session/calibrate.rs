@@ -11,8 +11,9 @@ const NEXT: [u32; 2] = [3, 4];
 /// Most runs: 256 tables or records each, of which a kernel has 8192 and 4096 at most.
 const MOST_RUNS: usize = 64;
 
-/// Runs the program `calibrate` until it has what it looks for, or finds no more. The result is the address of the `struct page` of pfn 0; `None` where
-/// that cannot be read (lockdown, hidden symbols, an architecture without the variable).
+/// Runs the program `calibrate` until it has what it looks for, or finds no more. The result is the address of the
+/// `struct page` of pfn 0; `None` where that cannot be read (lockdown, hidden symbols, an architecture without the
+/// variable).
 pub fn run(ebpf: &mut Ebpf) -> Option<u64> {
     let Some(Program::RawTracePoint(program)) = ebpf.program_mut("calibrate") else { return None };
     program.load().ok()?;

@@ -2,27 +2,12 @@
 
 use tracer_common::point::{Argument, Point};
 
+use super::migrate::{MIGRATE_VMA, NO_DEVICE_MIGRATION};
 use super::{Absence, Candidate, Entry, Wanted};
 
-/// `struct migrate_vma` and what every migration's record consists of.
-const MIGRATION: &[&str] = &[
-    "migrate_vma_vma",
-    "migrate_vma_start",
-    "migrate_vma_end",
-    "migrate_vma_npages",
-    "migrate_vma_cpages",
-    "vma_mm",
-];
 const ARGS: &[Wanted] = &[Wanted::pointer(Argument::Args, &["args", "migrate"], &["migrate_vma"])];
 const ARGS_SIGNATURE: &[&str] = &["struct migrate_vma *migrate"];
 const ENTRIES_LOST: Option<&str> = Some("how many pages have a destination");
-
-const NO_DEVICE_MIGRATION: Absence = Absence {
-    config: Some("DEVICE_MIGRATION"),
-    inlined_into: None,
-    instead: &[],
-    reason: "it comes with device memory (CONFIG_DEVICE_PRIVATE, since 5.18 CONFIG_DEVICE_MIGRATION)",
-};
 
 const SRC_PFNS: Wanted = Wanted::pointer(Argument::SrcPfns, &["src_pfns"], &[]);
 const NPAGES: Wanted = Wanted::value(Argument::Npages, &["npages"]);
@@ -48,7 +33,7 @@ const NO_NOTIFIERS: Absence = Absence {
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         arguments: ARGS,
-        fields: MIGRATION,
+        fields: MIGRATE_VMA,
         lost_without_probe_read: ENTRIES_LOST,
         candidates: &[Candidate::of("migrate_vma_pages", "all", ARGS_SIGNATURE)],
         absence: NO_DEVICE_MIGRATION,
@@ -56,7 +41,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         arguments: ARGS,
-        fields: MIGRATION,
+        fields: MIGRATE_VMA,
         lost_without_probe_read: ENTRIES_LOST,
         candidates: &[Candidate::of("migrate_vma_finalize", "all", ARGS_SIGNATURE)],
         absence: NO_DEVICE_MIGRATION,

@@ -40,6 +40,23 @@ const NO_ENTRY_TRACEPOINT: Absence = Absence {
              the folio, but not the entry",
 };
 
+/// `struct migrate_vma`, and what the record of each step of a migration from or to a device consists of.
+pub(super) const MIGRATE_VMA: &[&str] = &[
+    "migrate_vma_vma",
+    "migrate_vma_start",
+    "migrate_vma_end",
+    "migrate_vma_npages",
+    "migrate_vma_cpages",
+    "vma_mm",
+];
+
+pub(super) const NO_DEVICE_MIGRATION: Absence = Absence {
+    config: Some("DEVICE_MIGRATION"),
+    inlined_into: None,
+    instead: &[],
+    reason: "it comes with device memory (CONFIG_DEVICE_PRIVATE, since 5.18 CONFIG_DEVICE_MIGRATION)",
+};
+
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         arguments: ENTRY,
@@ -131,22 +148,10 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         arguments: &[Wanted::pointer(Argument::Args, &["args"], &["migrate_vma"])],
-        fields: &[
-            "migrate_vma_vma",
-            "migrate_vma_start",
-            "migrate_vma_end",
-            "migrate_vma_npages",
-            "migrate_vma_cpages",
-            "vma_mm",
-        ],
+        fields: MIGRATE_VMA,
         pages: Some("the locks of the pages that were collected"),
         candidates: &[Candidate::of("migrate_vma_setup", "all", &["struct migrate_vma *args"])],
-        absence: Absence {
-            config: Some("DEVICE_MIGRATION"),
-            inlined_into: None,
-            instead: &[],
-            reason: "it comes with device memory (CONFIG_DEVICE_PRIVATE, since 5.18 CONFIG_DEVICE_MIGRATION)",
-        },
+        absence: NO_DEVICE_MIGRATION,
         ..Entry::of(Point::MigrateVmaSetup)
     },
     Entry {
