@@ -1,13 +1,16 @@
 //! Everything at once, for as long as wanted.
 
 mod rounds;
+mod turns;
 
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
 
+use self::turns::Turns;
 use super::block_io::BlockIo;
 use super::fact::Facts;
 use super::fork::Fork;
@@ -92,9 +95,29 @@ impl Stress {
         }
         match Mirror::open() {
             Ok(_) => {
-                all.push(("exclusive", Box::new(move |facts| rounds::exclusive(pages, facts))));
-                all.push(("device-memory", Box::new(move |_| rounds::device_memory(pages))));
-                all.push(("huge-device", Box::new(|_| rounds::huge_device())));
+                let turns = Rc::new(Turns::new()?);
+                let (exclusive, device_memory, huge_device) = (Rc::clone(&turns), Rc::clone(&turns), turns);
+                all.push((
+                    "exclusive",
+                    Box::new(move |facts| {
+                        let _turn = exclusive.together()?;
+                        rounds::exclusive(pages, facts)
+                    }),
+                ));
+                all.push((
+                    "device-memory",
+                    Box::new(move |_| {
+                        let _turn = device_memory.together()?;
+                        rounds::device_memory(pages)
+                    }),
+                ));
+                all.push((
+                    "huge-device",
+                    Box::new(move |_| {
+                        let _turn = huge_device.alone()?;
+                        rounds::huge_device()
+                    }),
+                ));
             }
             Err(error) => facts.skipped("exclusive", &format!("{error:#}"))?,
         }

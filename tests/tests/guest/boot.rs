@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use xtask::architecture::Architecture;
-use xtask::guest::{Disk, Guest, complaints};
+use xtask::guest::{Disk, Guest, GuestError, complaints};
 use xtask::workspace;
 
 use crate::kernels::Kernel;
@@ -240,7 +240,7 @@ impl Boot {
         }
         let image = self.kernel.image.as_ref().context("RMAPSCOPE_KERNELS is not set")?;
         let guest = self.configuration.guest(Guest::new(image).memory("1G").rwdir(&folder).path(&programs));
-        let outcome = guest.run(&command)?;
+        let outcome = guest.run(&command).map_err(|error| in_session(error, &folder))?;
         self.tell(outcome.elapsed);
         let log = folder.join("output");
         fs::write(&log, [outcome.stdout.as_slice(), outcome.stderr.as_slice()].concat())?;
@@ -271,6 +271,23 @@ impl Boot {
         );
     }
 }
+
+/// The failure with the session that it happened in, and the console where it can be read.
+fn in_session(error: GuestError, folder: &Path) -> anyhow::Error {
+    let Some(console) = error.console() else { return error.into() };
+    let console_is_kept = fs::write(folder.join("console"), console).is_ok();
+    let last = console.lines().rev().find_map(|line| line.split_once(SESSION_MARK));
+    let session = last.map_or("before the first session", |(_, name)| name.trim()).to_owned();
+    let kept =
+        if console_is_kept { format!(", see {}", folder.join("console").display()) } else { String::new() };
+    anyhow!(
+        "{error}
+(the last session that began: {session}{kept})"
+    )
+}
+
+/// What the kernel's log says when a session begins (common.sh).
+const SESSION_MARK: &str = "rmapscope session: ";
 
 /// What runs in the guest stays as it was when the guest began: bash reads a script as it goes.
 fn copy_scripts(folder: &Path) -> anyhow::Result<PathBuf> {

@@ -37,6 +37,8 @@ begin() {
     wanted "$1" || return
     DIR="$OUT/$1"
     mkdir -p "$DIR"
+    # A console that ends badly says where.
+    echo "rmapscope session: $1" >/dev/kmsg
     export FACTS="$DIR/facts"
     : >"$FACTS"
 }

@@ -39,8 +39,8 @@ const GUEST_PACKAGE: &str = "rmapscope-tests";
 /// How long each parser is fuzzed (`tracer/tests/fuzz.rs`).
 const FUZZ_SECONDS: &str = "20";
 
-/// How much of a failure is said again at the end, where a log that was cut still has it.
-const LINES_OF_FAILURE: usize = 4;
+/// How much of a failure is said again at the end, where a log that was cut still has it: a kernel's stacks as well.
+const LINES_OF_FAILURE: usize = 90;
 
 /// What cargo's test programs reported.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -342,9 +342,12 @@ mod tests {
     #[test]
     fn failures_are_kept_with_what_they_said_first() {
         let mut tally = Tally::default();
-        let report = "---- a::b stdout ----\n\none\ntwo\nthree\nfour\nfive\n---- 6.1 auto: pairs ----\nsix\n\nfailures:\n    a::b\n";
+        let said = "a line\n".repeat(LINES_OF_FAILURE + 1);
+        let report =
+            format!("---- a::b stdout ----\n\n{said}---- 6.1 auto: pairs ----\nsix\n\nfailures:\n    a::b\n");
         report.lines().for_each(|line| tally.read(line));
-        assert_eq!(tally.failures, ["a::b\n  one\n  two\n  three\n  four", "6.1 auto: pairs\n  six"]);
+        let kept = format!("a::b{}", "\n  a line".repeat(LINES_OF_FAILURE));
+        assert_eq!(tally.failures, [kept.as_str(), "6.1 auto: pairs\n  six"]);
     }
 
     #[test]

@@ -80,4 +80,15 @@ impl GuestError {
         let what = what.into();
         move |source| Self::Io { what, source }
     }
+
+    /// The guest's whole console, of a guest that had one.
+    pub fn console(&self) -> Option<&str> {
+        match self {
+            Self::Panic { console, .. }
+            | Self::NotBooted { console, .. }
+            | Self::Timeout { console, .. }
+            | Self::NoStatus { console, .. } => Some(console),
+            Self::NoVng(_) | Self::NoQemu(_) | Self::NoKernel(_) | Self::Option(_) | Self::Io { .. } => None,
+        }
+    }
 }

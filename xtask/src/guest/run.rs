@@ -24,6 +24,9 @@ const LOOK: Duration = Duration::from_millis(50);
 const AFTER_PANIC: Duration = Duration::from_secs(10);
 /// Lines of the console in an error.
 const TAIL_LINES: usize = 25;
+
+/// Lines of a kernel that panicked: the stacks of a stall are long, and the one that matters may be the last.
+const TROUBLE_LINES: usize = 80;
 /// How often one that does not is booted again: an emulated PC stands still while its devices are found, once in some
 /// hundred boots (6.1 after the line `i8042: PNP: PS/2 Controller`), before anything of ours has run.
 const BOOTS: u32 = 3;
@@ -218,7 +221,7 @@ impl Guest {
     ) -> Result<Outcome, GuestError> {
         let console = streams.console.text();
         if let Some(line) = panic_line(&console) {
-            let (line, tail) = (line.into(), trouble(&console, TAIL_LINES));
+            let (line, tail) = (line.into(), trouble(&console, TROUBLE_LINES));
             return Err(GuestError::Panic { line, tail, console });
         }
         let last = tail(&console, TAIL_LINES);
