@@ -77,7 +77,8 @@ under_way() {
     wanted under-way || wanted under-way-stat || return 0
     again_and_again rmapscope-workload swiotlb-io --device "$DISK" --blocks 400 --parallel 2
     local io=$!
-    again_and_again sh -c 'rmapscope-workload pageout --pages 256 && rmapscope-workload migrate --pages 256'
+    # Who moves pages of a busy system may find some of them busy.
+    again_and_again sh -c 'rmapscope-workload pageout --pages 256 && { rmapscope-workload migrate --pages 256 || :; }'
     local pages=$!
     sleep 1
     check under-way -a -m 128M -- sleep 1
@@ -92,7 +93,7 @@ under_way() {
 # system is emulated and busy, so everybody else comes first.
 again_and_again() {
     # shellcheck disable=SC2016
-    setsid nice -n 19 bash -c 'while "$@"; do :; done' bash "$@" >>"$OUT/again" 2>&1 &
+    setsid nice -n 19 bash -c 'while "$@"; do :; done' bash "$@" 2>>"$OUT/again" >/dev/null &
 }
 
 # Notes in the last session that the work went on until its end.
