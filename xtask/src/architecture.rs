@@ -57,6 +57,14 @@ impl Architecture {
         if cfg!(target_arch = "aarch64") { Self::Arm64 } else { Self::Amd64 }
     }
 
+    /// The dynamic loader's name.
+    pub const fn loader(self) -> &'static str {
+        match self {
+            Self::Amd64 => "ld-linux-x86-64.so.2",
+            Self::Arm64 => "ld-linux-aarch64.so.1",
+        }
+    }
+
     /// Its name in the kernel's source.
     pub const fn linux(self) -> &'static str {
         match self {
@@ -79,6 +87,11 @@ impl Architecture {
             Self::Amd64 => "x86_64-linux-gnu-",
             Self::Arm64 => "aarch64-linux-gnu-",
         }
+    }
+
+    /// The compiler that builds for it on this machine.
+    pub fn compiler(self) -> String {
+        format!("{}gcc", if self.is_native() { "" } else { self.cross_prefix() })
     }
 
     /// Whether it is this machine's.

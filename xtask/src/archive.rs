@@ -41,9 +41,9 @@ pub struct Package {
 
 impl Suite {
     /// Where Debian's newest kernels for a stable release are, and the libraries that their tools want.
-    pub fn newer_kernels() -> Result<Self> {
-        let folder = cache::kernels().join("apt");
-        Self::open(folder, &["trixie-backports", "trixie"], Architecture::Amd64).map_err(|error| {
+    pub fn newer_kernels(architecture: Architecture) -> Result<Self> {
+        let folder = cache::kernels().join(format!("apt-{}", architecture.debian()));
+        Self::open(folder, &["trixie-backports", "trixie"], architecture).map_err(|error| {
             Missing::new(
                 format!("Debian's newer kernels cannot be had: {error:#}"),
                 "apt-get update says more; without the archive, name another kernel: --kernel 6.12, or a bzImage",
@@ -113,6 +113,16 @@ impl Suite {
         let text = process::output(self.apt("apt-cache").args(["show", "--no-all-versions"]).args(names))
             .with_context(|| format!("the archive has none of {}", names.join(", ")))?;
         Ok(parse(&text))
+    }
+
+    /// What the files of these packages hash to.
+    pub fn hashes(&self, names: &[String]) -> Result<Vec<String>> {
+        let mut hashes = Vec::new();
+        for package in self.packages(names)?.into_values() {
+            ensure!(!package.sha256.is_empty(), "the archive gives no checksum of {}", package.name);
+            hashes.push(package.sha256);
+        }
+        Ok(hashes)
     }
 
     /// Downloads packages and unpacks them below `folder`; apt verifies what it downloads.

@@ -84,7 +84,7 @@ pub fn build_programs_for(architecture: Architecture, profile: Profile) -> Resul
 
 /// Lets cargo build for another architecture.
 fn for_another(architecture: Architecture, command: &mut Command) -> &mut Command {
-    let linker = format!("{}gcc", architecture.cross_prefix());
+    let linker = architecture.compiler();
     // Guests of another architecture have none of this machine's libraries.
     command
         .env("RUSTC", arm64::rustc())

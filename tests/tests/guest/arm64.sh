@@ -1,14 +1,16 @@
 #!/bin/sh
-# Runs in a guest of 64-bit Arm whose disk has a restricted pool: what the guest tests judge afterwards on the host. Its
-# root has busybox alone, so this is written for its shell.
+# Runs in a guest of 64-bit Arm: what the guest tests judge afterwards on the host. Its root has busybox alone, so this is
+# written for its shell.
 #
-#   arm64.sh PROGRAMS OUT
+#   arm64.sh PROGRAMS OUT RUN
 #
 # PROGRAMS  folder of rmapscope and rmapscope-workload
 # OUT       writable folder; each session gets one in it (common.sh)
+# RUN       `restricted`, `large-pages`: the disk has a restricted pool; `stock-arm64`: a kernel without such pools
 set -u
 export PATH="$1:$PATH"
 OUT=$2
+RUN=$3
 DISK=/dev/nvme0n1
 DRIVER=/sys/bus/pci/drivers/nvme
 
@@ -17,6 +19,7 @@ begin() {
     [ ! -e "$OUT/wanted" ] || grep -qx "$1" "$OUT/wanted" || return
     DIR="$OUT/$1"
     mkdir -p "$DIR"
+    echo "rmapscope session: $1" >/dev/kmsg
     export FACTS="$DIR/facts"
     : >"$FACTS"
 }
@@ -27,11 +30,12 @@ run() {
 }
 
 # work NAME EVENTS ARGUMENT…: a recording of the workload.
+METHOD=auto
 work() {
     begin "$1" || return 0
     local events="$2"
     shift 2
-    run rmapscope record -o "$DIR/trace.data" -e "$events" -- rmapscope-workload --facts "$FACTS" "$@"
+    run rmapscope record --attach "$METHOD" -o "$DIR/trace.data" -e "$events" -- rmapscope-workload --facts "$FACTS" "$@"
 }
 
 # check NAME COMMAND…: a check of a command that is recorded, of the whole system: other tasks map for who asked.
@@ -82,6 +86,16 @@ work arm64-fork fork fork --vmas 5 --pages 8 --children 3
 work arm64-migrate migrate,rmap migrate --pages 64
 work arm64-exclusive exclusive,fork exclusive --pages 64 --fork
 check arm64-rules sh -c 'rmapscope-workload --facts "$FACTS" exclusive --pages 64 --fork && rmapscope-workload migrate --pages 64'
+METHOD=kprobe
+work arm64-kprobe-pageout rmap pageout --pages 64
+work arm64-kprobe-migrate migrate,rmap migrate --pages 64
+if [ "$RUN" = stock-arm64 ]; then
+    METHOD=auto
+    work hmm-migrate migrate,hmm hmm-migrate --pages 64
+    check arm64-bounces sh -c "$IO --write"
+    echo done >"$OUT/finished"
+    exit
+fi
 check pool-io sh -c "$IO --write"
 rebind
 # 8 requests of 2 MiB at once, 16 times what the pool has, in mappings of 64 KiB. These are smaller than a segment of the

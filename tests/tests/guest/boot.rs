@@ -39,6 +39,8 @@ pub enum Configuration {
     RestrictedPool,
     /// The same with pages of more than 4 KiB.
     LargePages,
+    /// A stock kernel of 64-bit Arm, which has no restricted pools: the disk bounces in the pool of all devices.
+    StockArm64,
 }
 
 impl Configuration {
@@ -54,6 +56,7 @@ impl Configuration {
             Self::Mutants => &["mutants"],
             Self::RestrictedPool => &["restricted"],
             Self::LargePages => &["large-pages"],
+            Self::StockArm64 => &["stock-arm64"],
         }
     }
 
@@ -69,6 +72,7 @@ impl Configuration {
             Self::Mutants => "mutants",
             Self::RestrictedPool => "restricted-pool",
             Self::LargePages => "large-pages",
+            Self::StockArm64 => "stock-arm64",
         }
     }
 
@@ -101,6 +105,10 @@ impl Configuration {
                 let guest = if self == Self::LargePages { guest.cpu("neoverse-n1") } else { guest };
                 guest.restricted_pool(format!("{size}M"))
             }
+            Self::StockArm64 => {
+                let guest = guest.cpus(2).numa_nodes(2).disk(Disk::Nvme).timeout(minutes(10));
+                guest.append("swiotlb=force").cpu("neoverse-n1")
+            }
         }
     }
 
@@ -112,7 +120,9 @@ impl Configuration {
             Self::Recordings | Self::KprobeRecordings | Self::Lockdown | Self::ManyCpus => {
                 format!("bash {scripts}/sessions.sh {programs} {out} {run}\n")
             }
-            Self::RestrictedPool | Self::LargePages => format!("sh {scripts}/arm64.sh {programs} {out}\n"),
+            Self::RestrictedPool | Self::LargePages | Self::StockArm64 => {
+                format!("sh {scripts}/arm64.sh {programs} {out} {run}\n")
+            }
             Self::Verdicts | Self::LittleRoom | Self::Mutants => {
                 let selftests = kernel.selftests.clone().unwrap_or_default();
                 format!(

@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use xtask::architecture::Architecture;
+
 use crate::boot::Configuration;
 
 /// A kernel that guests boot.
@@ -59,6 +61,9 @@ impl Kernel {
             // Its root is not this machine's.
             xtask::kernel::RESTRICTED => (&[], &[Configuration::RestrictedPool]),
             xtask::kernel::PAGES_16K | xtask::kernel::PAGES_64K => (&[], &[Configuration::LargePages]),
+            name if Architecture::of_kernel(name) == Architecture::Arm64 => {
+                (&[], &[Configuration::StockArm64])
+            }
             _ => (&EVERY, &[]),
         };
         let wanted = |one: &Configuration| {

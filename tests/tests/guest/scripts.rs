@@ -19,7 +19,7 @@ const SCRIPTS: [(&[&str], &[&str]); 3] = [
         &["auto", "kprobe", "lockdown", "many-cpus"],
     ),
     (&["verdicts.sh", "common.sh"], &["healthy", "little-room", "mutants"]),
-    (&["arm64.sh"], &["restricted"]),
+    (&["arm64.sh"], &["restricted", "stock-arm64"]),
 ];
 
 /// A test that needs no guest.

@@ -26,7 +26,8 @@ pub struct Options {
     /// planted bugs), 6.18, latest, 7.3-rt, … (may be given more than once)
     #[arg(long, value_name = "NAME")]
     kernel: Vec<String>,
-    /// Guest tests of another architecture instead: one guest of arm64 whose disk has a restricted pool
+    /// Guest tests of another architecture instead: a guest of arm64 whose disk has a restricted pool, and one of the
+    /// newest stock kernel
     #[arg(long, conflicts_with_all = ["quick", "kernel"])]
     arch: Option<Architecture>,
     /// Only tests whose name contains this; no format check, no lints
@@ -179,9 +180,9 @@ fn export_tests(filter: Option<&str>, tally: &mut Tally) -> Result<()> {
 /// Boots as few guests as the tests allow, two at a time.
 fn guest_tests(options: &Options, tally: &mut Tally) -> Result<()> {
     let named = options.kernel.iter().map(String::as_str);
-    // What there is for another architecture is on one kernel.
     let of_arch = options.arch.filter(|architecture| !architecture.is_native());
-    let named: Vec<_> = named.chain(of_arch.map(|_| kernel::RESTRICTED)).map(|name| (name, None)).collect();
+    let named = named.chain(of_arch.into_iter().flat_map(|_| [kernel::RESTRICTED, kernel::LATEST_ARM64]));
+    let named: Vec<_> = named.map(|name| (name, None)).collect();
     let is_foreign = |name: &str| !Architecture::of_kernel(name).is_native();
     if named.is_empty() || named.iter().any(|(name, _)| !is_foreign(name)) {
         setup::ensure(&[Group::Guest, Group::Kernel])?;

@@ -14,8 +14,9 @@ use crate::{kernel, workspace};
 /// Options of `vm`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Kernel to boot: 6.1, 6.12, 6.12-hmm, 6.12-arm64, 6.12-restricted-arm64, 6.12-16k-arm64, 6.12-64k-arm64, a newer one of
-    /// Debian's (6.18, 7.3, 7.3-rt, latest, …), or the path of an image; 6.12-hmm if not said, 6.12-restricted-arm64 with --arch arm64
+    /// Kernel to boot: 6.1, 6.12, 6.12-hmm, 6.12-restricted-arm64, 6.12-16k-arm64, 6.12-64k-arm64, a newer one of Debian's
+    /// (6.18, 7.3, 7.3-rt, latest, 6.12-arm64, latest-arm64, …), or the path of an image; 6.12-hmm if not said,
+    /// 6.12-restricted-arm64 with --arch arm64
     #[arg(long)]
     kernel: Option<String>,
     /// Architecture of the guest, where no kernel says it

@@ -6,6 +6,7 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::arguments::{RunFiles, cpus, plain_path, ports, scratch_disk};
 use super::cpio::Archive;
@@ -130,6 +131,21 @@ fn shares(guest: &Guest, files: &RunFiles) -> Result<Vec<Share>, GuestError> {
     Ok(shares)
 }
 
+/// A module as the kernel loads it, however the package keeps it.
+fn uncompressed(module: &Path) -> Result<Vec<u8>, GuestError> {
+    let named = || module.display().to_string();
+    if module.extension().is_none_or(|extension| extension != "xz") {
+        return fs::read(module).map_err(GuestError::io(named()));
+    }
+    let output = Command::new("xz").args(["--decompress", "--stdout"]).arg(module).output();
+    let output = output.map_err(GuestError::io(format!("xz for {}", named())))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(GuestError::io(named())(std::io::Error::other(said)));
+    }
+    Ok(output.stdout)
+}
+
 fn root(guest: &Guest, files: &RunFiles, shares: &[Share]) -> Result<Vec<u8>, GuestError> {
     let read = |path: &Path| fs::read(path).map_err(GuestError::io(path.display().to_string()));
     let mut archive = Archive::default();
@@ -147,7 +163,7 @@ fn root(guest: &Guest, files: &RunFiles, shares: &[Share]) -> Result<Vec<u8>, Gu
     let mut init = String::from("#!/bin/sh\n/bin/busybox --install -s /bin\nexport PATH=/sbin:/bin\n");
     for (index, module) in kernel::modules_of(&guest.kernel).iter().enumerate() {
         let place = format!("modules/{index}.ko");
-        archive.program(&place, &read(module)?);
+        archive.program(&place, &uncompressed(module)?);
         init.push_str(&format!("insmod /{place}\n"));
     }
     init.push_str(MOUNTS);

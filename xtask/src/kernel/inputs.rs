@@ -64,7 +64,7 @@ fn compiler_for(architecture: Architecture) -> Result<String> {
     if architecture.is_native() {
         return compiler();
     }
-    let program = format!("{}gcc", architecture.cross_prefix());
+    let program = architecture.compiler();
     Ok(format!("{program} {}", version_of(&program)?))
 }
 

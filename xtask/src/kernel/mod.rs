@@ -1,7 +1,7 @@
 //! The kernels that guests boot.
 
-mod arm64;
 mod build;
+mod guest_modules;
 mod inputs;
 mod progress;
 mod release;
@@ -19,7 +19,7 @@ use crate::prerequisite::Missing;
 use crate::setup::{self, Group};
 use release::{Release, ShortName};
 
-pub use arm64::modules_of;
+pub use guest_modules::of_image as modules_of;
 
 /// The image of `6.12-hmm`, built if it must be.
 pub fn ensure_hmm() -> Result<PathBuf> {
@@ -44,12 +44,12 @@ pub const RESTRICTED: &str = "6.12-restricted-arm64";
 pub const PAGES_16K: &str = "6.12-16k-arm64";
 /// The same with pages of 64 KiB.
 pub const PAGES_64K: &str = "6.12-64k-arm64";
-/// Debian 12's own kernel for 64-bit Arm.
-pub const ARM64: &str = "6.12-arm64";
+/// The newest kernel of Debian's archive for 64-bit Arm.
+pub const LATEST_ARM64: &str = "latest-arm64";
 
 /// What `--kernel` takes, for people.
-pub const KINDS: &str = "6.1, 6.12, 6.12-hmm, 6.12-arm64, 6.12-restricted-arm64, 6.12-16k-arm64, \
-                         6.12-64k-arm64, a newer one of Debian's (6.18, 7.3, 7.3-rt, latest, …) or the path of an image";
+pub const KINDS: &str = "6.1, 6.12, 6.12-hmm, 6.12-restricted-arm64, 6.12-16k-arm64, 6.12-64k-arm64, a newer one of \
+                         Debian's (6.18, 7.3, 7.3-rt, latest, 6.12-arm64, latest-arm64, …) or the path of an image";
 
 /// The image of a kernel, made ready: `6.1` and `6.12` are Debian 12's own, installed in `/boot`; `6.12-hmm` is
 /// built here; `7.3`, `7.3-rt` or `latest` is unpacked from a newer suite of Debian's archive; anything else is the
@@ -68,10 +68,6 @@ pub fn ensure(name: &str) -> Result<PathBuf> {
                 PAGES_64K => &build::SIXTY_FOUR_KIB,
                 _ => &build::RESTRICTED_POOLS,
             })
-        }
-        ARM64 => {
-            setup::ensure(&[Group::Stock, Group::Arm64])?;
-            arm64::ensure()
         }
         other => match ShortName::parse(other) {
             Some(name) => stock::ensure(&name),

@@ -1,6 +1,8 @@
-//! Releases of Debian's kernels and the short names for them: `7.3`, `7.3-rt`, `latest`, `latest-cloud`.
+//! Releases of Debian's kernels and the short names for them: `7.3`, `7.3-rt`, `latest`, `latest-arm64`.
 
 use std::fmt;
+
+use crate::architecture::Architecture;
 
 /// A release as `uname -r` prints it: `7.3.4+deb13-amd64`, `6.1.0-56-rt-amd64`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,8 +11,10 @@ pub struct Release {
     pub text: String,
     /// Without flavour and architecture: `7.3.4+deb13`.
     pub version: String,
-    /// `rt`, `cloud`, or nothing.
+    /// `rt`, `cloud`, `16k`, or nothing.
     flavour: Option<String>,
+    /// What it runs on.
+    pub architecture: Architecture,
 }
 
 /// A short name.
@@ -19,12 +23,24 @@ pub struct ShortName {
     /// `7.3`; none for `latest`.
     series: Option<String>,
     flavour: Option<String>,
+    /// This machine's, where the name does not end with another.
+    pub architecture: Architecture,
 }
 
+/// Those whose kernels have short names.
+const ARCHITECTURES: [Architecture; 2] = [Architecture::Amd64, Architecture::Arm64];
+
 impl Release {
-    /// Splits a release for amd64; others, and what is not a release, are none.
+    /// Splits a release; those for other architectures, and what is not a release, are none.
     pub fn parse(text: &str) -> Option<Self> {
-        let rest = text.strip_suffix("-amd64")?;
+        // The size of pages comes last: `7.3.4+deb13-arm64-16k`.
+        let (text_of_pages, pages) = match text.strip_suffix("-16k") {
+            Some(rest) => (rest, Some("16k".to_owned())),
+            None => (text, None),
+        };
+        let (architecture, rest) = ARCHITECTURES
+            .into_iter()
+            .find_map(|one| Some((one, text_of_pages.strip_suffix(&format!("-{}", one.debian()))?)))?;
         if !rest.starts_with(|letter: char| letter.is_ascii_digit()) {
             return None;
         }
@@ -34,7 +50,7 @@ impl Release {
             }
             _ => (rest, None),
         };
-        Some(Self { text: text.into(), version: version.into(), flavour })
+        Some(Self { text: text.into(), version: version.into(), flavour: pages.or(flavour), architecture })
     }
 
     /// The first two numbers: `7.3`.
@@ -50,8 +66,10 @@ impl Release {
 }
 
 impl ShortName {
-    /// What is `latest` or begins with a series, and has a flavour or none.
+    /// What is `latest` or begins with a series, and has a flavour or none, and an architecture or none.
     pub fn parse(text: &str) -> Option<Self> {
+        let architecture = Architecture::of_kernel(text);
+        let text = text.strip_suffix(&format!("-{}", architecture.debian())).unwrap_or(text);
         let (series, flavour) = match text.split_once('-') {
             Some((series, flavour)) => (series, Some(flavour)),
             None => (text, None),
@@ -59,17 +77,19 @@ impl ShortName {
         let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         let is_series = series.split_once('.').is_some_and(|(major, minor)| number(major) && number(minor));
         let is_flavour = flavour.is_none_or(|flavour| {
-            !flavour.is_empty() && flavour.bytes().all(|byte| byte.is_ascii_lowercase())
+            flavour == "16k" || !flavour.is_empty() && flavour.bytes().all(|byte| byte.is_ascii_lowercase())
         });
         ((is_series || series == "latest") && is_flavour).then(|| Self {
             series: is_series.then(|| series.to_owned()),
             flavour: flavour.map(str::to_owned),
+            architecture,
         })
     }
 
     /// Whether the name may mean this release.
     pub fn covers(&self, release: &Release) -> bool {
         self.flavour == release.flavour
+            && self.architecture == release.architecture
             && self.series.as_ref().is_none_or(|series| *series == release.series())
     }
 
@@ -82,7 +102,13 @@ impl ShortName {
 impl fmt::Display for ShortName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.series.as_deref().unwrap_or("latest"))?;
-        self.flavour.as_ref().map_or(Ok(()), |flavour| write!(f, "-{flavour}"))
+        if let Some(flavour) = &self.flavour {
+            write!(f, "-{flavour}")?;
+        }
+        match self.architecture {
+            native if native.is_native() => Ok(()),
+            other => write!(f, "-{}", other.debian()),
+        }
     }
 }
 
@@ -104,7 +130,10 @@ mod tests {
         assert_eq!(parse("6.1.0-56-cloud-amd64").flavour.as_deref(), Some("cloud"));
         assert_eq!(parse("6.1.0-56-amd64").version, "6.1.0-56");
         assert_eq!(Release::parse("amd64"), None);
-        assert_eq!(Release::parse("7.3.4+deb13-arm64"), None);
+        assert_eq!(parse("7.3.4+deb13-rt-arm64").flavour.as_deref(), Some("rt"));
+        assert_eq!(parse("7.3.4+deb13-arm64-16k").flavour.as_deref(), Some("16k"));
+        assert_eq!(parse("7.3.4+deb13-arm64-16k").architecture, Architecture::Arm64);
+        assert_eq!(Release::parse("7.3.4+deb13-riscv64"), None);
         assert_eq!(Release::parse("7.3.4+deb13-amd64-dbg"), None);
     }
 
@@ -121,6 +150,10 @@ mod tests {
             Some("6.1.0-56-amd64")
         );
         assert_eq!(newest("6.18-cloud", &all), None);
+        let both = ["7.3.4+deb13-amd64", "7.3.9+deb13-arm64", "7.3.9+deb13-arm64-16k"];
+        assert_eq!(newest("latest", &both).as_deref(), Some("7.3.4+deb13-amd64"));
+        assert_eq!(newest("latest-arm64", &both).as_deref(), Some("7.3.9+deb13-arm64"));
+        assert_eq!(newest("7.3-16k-arm64", &both).as_deref(), Some("7.3.9+deb13-arm64-16k"));
     }
 
     #[test]
@@ -130,5 +163,6 @@ mod tests {
         }
         assert_eq!(ShortName::parse("7.3-rt").expect("a name").to_string(), "7.3-rt");
         assert_eq!(ShortName::parse("latest").expect("a name").to_string(), "latest");
+        assert_eq!(ShortName::parse("7.3-rt-arm64").expect("a name").to_string(), "7.3-rt-arm64");
     }
 }

@@ -9,7 +9,8 @@ use anyhow::{Context, Result, ensure};
 
 use super::inputs::Hash;
 use super::release::{Release, ShortName};
-use super::test_hmm;
+use super::{guest_modules, test_hmm};
+use crate::architecture::Architecture;
 use crate::archive::Suite;
 use crate::prerequisite::Missing;
 use crate::setup::{self, Group};
@@ -47,18 +48,31 @@ const NEEDLESS: [&str; 24] = [
     "sound",
 ];
 
+/// What the archive has for the kernel's architecture, and for this machine's.
+struct Archive {
+    suite: Suite,
+    tools: Suite,
+}
+
 /// The image, downloaded if the archive has a newer one than the cache.
 pub fn ensure(name: &ShortName) -> Result<PathBuf> {
-    setup::ensure(&[Group::Stock])?;
-    let suite = Suite::newer_kernels()?;
+    setup::ensure(if name.architecture.is_native() {
+        &[Group::Stock]
+    } else {
+        &[Group::Stock, Group::Arm64]
+    })?;
+    let suite = Suite::newer_kernels(name.architecture)?;
+    let tools = Suite::newer_kernels(Architecture::native())?;
     let release = choose(name, &suite)?;
     let packages = packages(&release, &suite)?;
-    let driver = test_hmm::Packages::of(&release, &suite)?;
-    let place = folder().join(format!("{}-{}", release.text, key(&packages, driver.as_ref(), &suite)?));
+    let driver = test_hmm::Packages::of(&release, &suite, &tools)?;
+    let archive = Archive { suite, tools };
+    let place =
+        folder().join(format!("{}-{}", release.text, key(&release, &packages, driver.as_ref(), &archive)?));
     let lock = File::create(folder().with_extension("lock")).context("lock of the stock kernels")?;
     lock.lock().context("lock of the stock kernels")?;
     if !place.exists() {
-        unpack(&release, &packages, driver.as_ref(), &suite, &place)?;
+        unpack(&release, &packages, driver.as_ref(), &archive, &place)?;
     }
     if let Ok(reason) = fs::read_to_string(place.join(FAILURE)) {
         eprintln!(
@@ -80,7 +94,8 @@ fn choose(name: &ShortName, suite: &Suite) -> Result<Release> {
     let names = suite.names("linux-image-")?;
     let releases = || names.iter().filter_map(|name| Release::parse(name.strip_prefix("linux-image-")?));
     name.newest(releases()).ok_or_else(|| {
-        let mut series: Vec<Release> = releases().collect();
+        let mut series: Vec<Release> =
+            releases().filter(|release| release.architecture == name.architecture).collect();
         series.sort_by_key(Release::order);
         let mut series: Vec<String> = series.iter().map(Release::series).collect();
         series.dedup();
@@ -105,19 +120,22 @@ fn packages(release: &Release, suite: &Suite) -> Result<Vec<String>> {
 }
 
 /// Hash of everything that decides what is in the folder.
-fn key(packages: &[String], driver: Option<&test_hmm::Packages>, suite: &Suite) -> Result<String> {
+fn key(
+    release: &Release,
+    packages: &[String],
+    driver: Option<&test_hmm::Packages>,
+    archive: &Archive,
+) -> Result<String> {
     let mut hash = Hash::new();
-    let mut names = packages.to_vec();
+    let mut inputs = archive.suite.hashes(packages)?;
     if let Some(driver) = driver {
-        names.extend(driver.names());
-        let compiler = process::output(Command::new("gcc").args(["-dumpfullversion"]));
-        hash.add(compiler.unwrap_or_default().as_bytes());
+        inputs.extend(driver.inputs(release.architecture, &archive.suite, &archive.tools)?);
         hash.add(include_bytes!("test_hmm.rs"));
     }
-    for package in suite.packages(&names)?.values() {
-        ensure!(!package.sha256.is_empty(), "the archive gives no checksum of {}", package.name);
-        hash.add(package.sha256.as_bytes());
+    for input in inputs {
+        hash.add(input.as_bytes());
     }
+    hash.add(include_bytes!("guest_modules.rs"));
     hash.add(include_bytes!("stock.rs"));
     Ok(hash.name())
 }
@@ -126,17 +144,19 @@ fn unpack(
     release: &Release,
     packages: &[String],
     driver: Option<&test_hmm::Packages>,
-    suite: &Suite,
+    archive: &Archive,
     place: &Path,
 ) -> Result<()> {
     fs::create_dir_all(folder()).with_context(|| folder().display().to_string())?;
     let scratch = tempfile::Builder::new().prefix(".unpacking-").tempdir_in(folder())?;
     let root = scratch.path().join("kernel");
-    suite.unpack(packages, &root)?;
-    let older = root.join("boot").join(format!("config-{}", release.text));
-    if older.exists() {
-        // Where newer packages have it, and where the guest sees it: /boot is this machine's.
-        fs::rename(older, modules(&root, release).join("config"))?;
+    archive.suite.unpack(packages, &root)?;
+    for name in ["config", "vmlinuz"] {
+        let older = root.join("boot").join(format!("{name}-{}", release.text));
+        if older.exists() {
+            // Where newer packages have it, and where the guest sees it: /boot is this machine's.
+            fs::rename(older, modules(&root, release).join(name))?;
+        }
     }
     // virtme-ng and depmod look for the modules below lib, Debian puts them below usr/lib.
     std::os::unix::fs::symlink("usr/lib", root.join("lib"))?;
@@ -145,7 +165,7 @@ fn unpack(
     {
         let work = scratch.path().join("test_hmm");
         fs::create_dir(&work)?;
-        match driver.build(release, suite, &work) {
+        match driver.build(release, &archive.suite, &archive.tools, &work) {
             Ok(module) => {
                 let place = modules(&root, release).join(test_hmm::PLACE);
                 fs::create_dir_all(place.parent().unwrap_or(&root))?;
@@ -163,6 +183,9 @@ fn unpack(
     let mut depmod = Command::new("depmod");
     depmod.arg("--basedir").arg(&root).arg(&release.text);
     process::run("depmod", &mut depmod)?;
+    if !release.architecture.is_native() {
+        guest_modules::list(&root, &modules(&root, release), &release.text)?;
+    }
     fs::rename(&root, place).with_context(|| place.display().to_string())
 }
 
@@ -178,10 +201,7 @@ fn has_device_memory(root: &Path, release: &Release) -> Result<bool> {
 }
 
 fn image(root: &Path, release: &Release) -> Result<PathBuf> {
-    let places =
-        [modules(root, release).join("vmlinuz"), root.join("boot").join(format!("vmlinuz-{}", release.text))];
-    places
-        .into_iter()
-        .find(|path| path.exists())
-        .with_context(|| format!("Debian's packages of {} have no image in {}", release.text, root.display()))
+    let image = modules(root, release).join("vmlinuz");
+    ensure!(image.exists(), "Debian's packages of {} have no image in {}", release.text, root.display());
+    Ok(image)
 }

@@ -1,5 +1,5 @@
 //! The kernel's test driver for device memory, `lib/test_hmm.c`, as a module for a stock kernel that has
-//! `CONFIG_DEVICE_PRIVATE`: built against Debian's headers in seconds, with this machine's own compiler.
+//! `CONFIG_DEVICE_PRIVATE`: built against Debian's headers in seconds, with this machine's own compilers.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -10,13 +10,12 @@ use anyhow::{Context, Result, ensure};
 
 use super::progress;
 use super::release::Release;
+use crate::architecture::Architecture;
 use crate::archive::Suite;
 use crate::process;
 
 /// The libraries of the suite that the headers' own programs (modpost, objtool) are linked with.
 const LIBRARIES: [&str; 4] = ["libc6", "libelf1t64", "libzstd1", "zlib1g"];
-/// Where Debian puts them.
-const LIBRARY_FOLDER: &str = "usr/lib/x86_64-linux-gnu";
 /// Where the module is among a kernel's modules.
 pub const PLACE: &str = "updates/test_hmm.ko";
 const FILES: [&str; 2] = ["test_hmm.c", "test_hmm_uapi.h"];
@@ -31,19 +30,22 @@ for argument in "$@"; do
         *) arguments+=("$argument") ;;
     esac
 done
-exec gcc "${arguments[@]}"
+exec COMPILER "${arguments[@]}"
 "#;
 
 /// The packages that the module is built from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packages {
+    /// Of the kernel's architecture.
     headers: Vec<String>,
     source: String,
+    /// Of this machine's: the programs that the headers call, and what these are linked with.
+    tools: Vec<String>,
 }
 
 impl Packages {
-    /// Those for a release; none where the archive no longer has its headers.
-    pub fn of(release: &Release, suite: &Suite) -> Result<Option<Self>> {
+    /// Those for a release; none where the archive no longer has its headers. `tools` is the suite for this machine.
+    pub fn of(release: &Release, suite: &Suite, tools: &Suite) -> Result<Option<Self>> {
         let headers = format!("linux-headers-{}", release.text);
         let source = format!("linux-source-{}", release.series());
         if suite.names(&headers)?.is_empty() || suite.names(&source)?.is_empty() {
@@ -51,31 +53,51 @@ impl Packages {
         }
         let depends =
             suite.packages(std::slice::from_ref(&headers))?.remove(&headers).unwrap_or_default().depends;
-        let mut list = vec![headers];
-        list.extend(depends.into_iter().filter(|name| {
-            name.starts_with("linux-kbuild-")
-                || name.starts_with("linux-headers-") && name.contains("-common")
-        }));
-        Ok(Some(Self { headers: list, source }))
+        let beginning =
+            |begin: &'static str| depends.iter().filter(move |name| name.starts_with(begin)).cloned();
+        let common = beginning("linux-headers-").filter(|name| name.contains("-common"));
+        let kbuild: Vec<String> = beginning("linux-kbuild-").collect();
+        for name in &kbuild {
+            if !tools.names(name)?.contains(name) {
+                return Ok(None);
+            }
+        }
+        let libraries = LIBRARIES.map(str::to_owned);
+        Ok(Some(Self {
+            headers: [headers].into_iter().chain(common).collect(),
+            source,
+            tools: kbuild.into_iter().chain(libraries).collect(),
+        }))
     }
 
-    /// All of them.
-    pub fn names(&self) -> Vec<String> {
-        let libraries = LIBRARIES.map(str::to_owned);
-        self.headers.iter().chain([&self.source]).cloned().chain(libraries).collect()
+    /// What is built with: the compiler's version, and what hashes the packages have.
+    pub fn inputs(&self, architecture: Architecture, suite: &Suite, tools: &Suite) -> Result<Vec<String>> {
+        let compiler = process::output(Command::new(architecture.compiler()).arg("-dumpfullversion"));
+        let mut inputs = vec![compiler.unwrap_or_default()];
+        inputs.extend(suite.hashes(&self.of_kernel())?);
+        inputs.extend(tools.hashes(&self.tools)?);
+        Ok(inputs)
+    }
+
+    fn of_kernel(&self) -> Vec<String> {
+        self.headers.iter().chain([&self.source]).cloned().collect()
     }
 
     /// Builds the module in the folder `scratch`.
-    pub fn build(&self, release: &Release, suite: &Suite, scratch: &Path) -> Result<PathBuf> {
+    pub fn build(&self, release: &Release, suite: &Suite, tools: &Suite, scratch: &Path) -> Result<PathBuf> {
+        let architecture = release.architecture;
         let root = scratch.join("root");
-        suite.unpack(&self.names(), &root)?;
+        suite.unpack(&self.of_kernel(), &root)?;
+        // Into the same folder: the headers link to the programs.
+        tools.unpack(&self.tools, &root)?;
         let module = scratch.join("module");
         fs::create_dir(&module)?;
         extract(&root.join(format!("usr/src/{}.tar.xz", self.source)), &self.source, &module)?;
         fs::write(module.join("Makefile"), "obj-m := test_hmm.o\n")?;
 
         let kbuild = one(&root.join("usr/lib"), "linux-kbuild-")?;
-        with_libraries(&kbuild, &root.join(LIBRARY_FOLDER))?;
+        let libraries = format!("usr/lib/{}-linux-gnu", Architecture::native().machine());
+        with_libraries(&kbuild, &root.join(libraries))?;
         let headers = root.join("usr/src").join(format!("linux-headers-{}", release.text));
         prepare(
             &headers,
@@ -83,10 +105,13 @@ impl Packages {
             &one(&root.join("usr/src"), &format!("linux-headers-{}-common", release.version))?,
         )?;
         let compiler = scratch.join("compiler");
-        executable(&compiler, COMPILER)?;
+        executable(&compiler, &COMPILER.replace("COMPILER", &architecture.compiler()))?;
         let mut make = Command::new("make");
         make.env_remove("MAKEFLAGS").env_remove("MFLAGS").env_remove("CARGO_MAKEFLAGS");
-        make.arg("-C").arg(&headers);
+        make.arg("-C").arg(&headers).arg(format!("ARCH={}", architecture.linux()));
+        if !architecture.is_native() {
+            make.arg(format!("CROSS_COMPILE={}", architecture.cross_prefix()));
+        }
         make.arg(format!("M={}", module.display())).arg(format!("CC={}", compiler.display())).arg("modules");
         progress::run("building the module test_hmm", &mut make, &scratch.join("log"))?;
         let built = module.join("test_hmm.ko");
@@ -141,10 +166,11 @@ fn with_libraries(folder: &Path, libraries: &Path) -> Result<()> {
             let program = PathBuf::from(program);
             fs::rename(&path, &program)?;
             let (libraries, program) = (libraries.display(), program.display());
+            let loader = Architecture::native().loader();
             executable(
                 &path,
                 &format!(
-                    "#!/bin/sh\nexec {libraries}/ld-linux-x86-64.so.2 --library-path {libraries} {program} \"$@\"\n"
+                    "#!/bin/sh\nexec {libraries}/{loader} --library-path {libraries} {program} \"$@\"\n"
                 ),
             )?;
         }
@@ -185,7 +211,7 @@ mod tests {
     fn the_compiler_gets_what_it_knows() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let script = folder.path().join("compiler");
-        executable(&script, &COMPILER.replace("exec gcc", "printf '%s|'")).expect("written");
+        executable(&script, &COMPILER.replace("exec COMPILER", "printf '%s|'")).expect("written");
         let said = process::output(Command::new(&script).args(["-fmin-function-alignment=16", "a b", "-O2"]));
         assert_eq!(said.as_deref(), Some("-falign-functions=16|a b|-O2|"));
     }

@@ -3,7 +3,8 @@
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
-use super::{Check, Run, with_test_driver};
+use super::{Applies, Check, Run, with_test_driver};
+use crate::kernels::has_test_driver;
 use crate::recording::{Event, Recording, Session};
 
 const PAGE_SIZE: u64 = 4096;
@@ -11,7 +12,7 @@ const PAGE_SIZE: u64 = 4096;
 pub const CHECKS: &[Check] = &[
     Check {
         name: "device memory: pages migrated there and back",
-        applies: with_test_driver,
+        applies: with_test_driver_or_arm64,
         sessions: &["hmm-migrate"],
         judge: device_memory,
     },
@@ -22,6 +23,11 @@ pub const CHECKS: &[Check] = &[
         judge: closed_with_pages,
     },
 ];
+
+/// Stock kernels of 64-bit Arm as well.
+fn with_test_driver_or_arm64(kernel: &str, method: &str) -> Applies {
+    if method == "stock-arm64" { has_test_driver(kernel).into() } else { with_test_driver(kernel, method) }
+}
 
 fn device_memory(run: &Run<'_>) -> anyhow::Result<()> {
     let events = [

@@ -1,4 +1,4 @@
-//! 64-bit Arm, and the restricted pool that its disk has.
+//! 64-bit Arm, and the restricted pool that its disk has where the kernel knows such pools.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,26 +6,40 @@ use anyhow::ensure;
 
 use super::{Applies, Check, Run};
 use crate::boot::restricted_pool;
+use crate::kernels::has_test_driver;
 use crate::verdict::Verdict;
 
 pub const CHECKS: &[Check] = &[
     Check {
         name: "arm64: every page of the workloads, once",
-        applies: restricted,
-        sessions: &["arm64-pageout", "arm64-mlock", "arm64-fork", "arm64-migrate"],
+        applies: arm64,
+        sessions: &[
+            "arm64-pageout",
+            "arm64-mlock",
+            "arm64-fork",
+            "arm64-migrate",
+            "arm64-kprobe-pageout",
+            "arm64-kprobe-migrate",
+        ],
         judge: exact,
     },
     Check {
         name: "arm64: page tables are read at fork, and frames are known",
-        applies: restricted,
+        applies: arm64_with_test_driver,
         sessions: &["arm64-exclusive", "arm64-rules"],
         judge: page_tables,
     },
     Check {
         name: "arm64: the plan and doctor say nothing is missing of what this kernel has",
-        applies: restricted,
+        applies: arm64,
         sessions: &["arm64-probes", "arm64-doctor"],
         judge: plans,
+    },
+    Check {
+        name: "arm64: bounces in the pool of all devices keep the rules",
+        applies: stock,
+        sessions: &["arm64-bounces"],
+        judge: common_pool,
     },
     Check {
         name: "restricted pool: every mapping bounces in the disk's own pool",
@@ -53,6 +67,26 @@ pub const CHECKS: &[Check] = &[
     },
 ];
 
+/// Every kernel of 64-bit Arm.
+fn arm64(_kernel: &str, method: &str) -> Applies {
+    ["restricted", "large-pages", "stock-arm64"].contains(&method).into()
+}
+
+/// Those with the test driver for device memory, which those of our own are.
+fn arm64_with_test_driver(kernel: &str, method: &str) -> Applies {
+    match arm64(kernel, method) {
+        Applies::Yes if method == "stock-arm64" && !has_test_driver(kernel) => {
+            Applies::Skipped("this kernel has no test_hmm")
+        }
+        applies => applies,
+    }
+}
+
+/// The kernels of Debian's archive.
+fn stock(_kernel: &str, method: &str) -> Applies {
+    (method == "stock-arm64").into()
+}
+
 /// The kernels with restricted pools.
 fn restricted(_kernel: &str, method: &str) -> Applies {
     ["restricted", "large-pages"].contains(&method).into()
@@ -67,20 +101,35 @@ fn small_pool(_kernel: &str, method: &str) -> Applies {
 const RULES: [&str; 3] = ["swiotlb-paired", "swiotlb-in-pool", "swiotlb-restricted-bounces"];
 
 fn exact(run: &Run<'_>) -> anyhow::Result<()> {
-    let events: [(&str, &[&str]); 4] = [
+    const MIGRATE: &[&str] = &["migration_entry_set", "migration_entry_removed", "remove_migration_pte"];
+    let events: [(&str, &[&str]); 6] = [
         ("arm64-pageout", &["try_to_unmap"]),
         ("arm64-mlock", &["mlock_folio", "munlock_folio", "mlock_fixup"]),
         ("arm64-fork", &["copy_page_range"]),
-        ("arm64-migrate", &["migration_entry_set", "migration_entry_removed", "remove_migration_pte"]),
+        ("arm64-migrate", MIGRATE),
+        ("arm64-kprobe-pageout", &["try_to_unmap"]),
+        ("arm64-kprobe-migrate", MIGRATE),
     ];
     for (name, events) in events {
         run.complete(name, events)?;
     }
-    let session = run.session("arm64-migrate")?;
-    for event in session.recording()?.of("migration_entry_set") {
-        ensure!(event.has_word("flags", "locked")?, "the folio was not locked: {}", event.json());
-        ensure!(event.number("pfn")? != 0, "no frame: {}", event.json());
+    for name in ["arm64-migrate", "arm64-kprobe-migrate"] {
+        for event in run.session(name)?.recording()?.of("migration_entry_set") {
+            ensure!(event.has_word("flags", "locked")?, "the folio was not locked: {}", event.json());
+            ensure!(event.number("pfn")? != 0, "no frame: {}", event.json());
+        }
     }
+    Ok(())
+}
+
+/// Every device bounces in one pool, by `swiotlb=force`.
+fn common_pool(run: &Run<'_>) -> anyhow::Result<()> {
+    let verdict = judged(run, "arm64-bounces")?;
+    passes(&verdict, &["swiotlb-paired", "swiotlb-in-pool"])?;
+    let (_, recording) = run.complete("arm64-bounces", &["swiotlb_map", "swiotlb_map_single"])?;
+    let mapped = recording.of("swiotlb_map_single").count() as u64;
+    let evaluated = verdict.evaluated()["swiotlb-in-pool"];
+    ensure!(evaluated == mapped && mapped > 0, "{mapped} mappings, {evaluated} evaluated");
     Ok(())
 }
 

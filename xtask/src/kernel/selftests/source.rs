@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::architecture::Architecture;
 use crate::archive::Suite;
 use crate::kernel::inputs::{Hash, Inputs};
 use crate::kernel::release::Release;
@@ -70,7 +71,7 @@ impl Source {
 
     /// None where the archive has no source of that series: it keeps those of the newest ones.
     fn of_archive(series: &str) -> Result<Option<Self>> {
-        let suite = Suite::newer_kernels()?;
+        let suite = Suite::newer_kernels(Architecture::native())?;
         let package = format!("linux-source-{series}");
         if !suite.names(&package)?.contains(&package) {
             return Ok(None);
