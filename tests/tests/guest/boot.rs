@@ -236,9 +236,7 @@ impl Boot {
         for run in self.configuration.runs() {
             let out = folder.join(run);
             fs::create_dir(&out)?;
-            if let Some(list) = self.wanted.list() {
-                fs::write(out.join("wanted"), list)?;
-            }
+            fs::write(out.join("wanted"), self.wanted.list())?;
             match self.configuration {
                 Configuration::Mutants => fs::write(out.join("mutants"), mutants::list(&self.wanted))?,
                 Configuration::Verdicts => {

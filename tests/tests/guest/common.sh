@@ -1,15 +1,14 @@
 # Sourced by the scripts that run in a guest. They set PATH, OUT (a writable folder) and DISK.
 #
 # Each session gets a folder in OUT with what it left behind: status, stdout, stderr, facts, and what the session
-# itself adds. The file OUT/wanted has the names of the sessions to run, a line each; without it all are run.
+# itself adds. The file OUT/wanted has the names of the sessions to run, a line each.
 # `scripts.rs` reads the names of all sessions from these scripts: a name is written out where its session begins.
 DISK=/dev/nvme0n1
 
 # Of the session that was begun last. Before the first one, and where that one is not wanted, commands that are never run
 # name it all the same.
 export FACTS=/dev/null
-WANTED=
-[ ! -e "$OUT/wanted" ] || WANTED=$(<"$OUT/wanted")
+WANTED=$(<"$OUT/wanted")
 
 # What every session needs, before the first one.
 prepare() {
@@ -28,7 +27,7 @@ disk_controller() {
 
 # wanted NAME: whether that session is to be run.
 wanted() {
-    [ ! -e "$OUT/wanted" ] || [[ $'\n'$WANTED$'\n' == *$'\n'"$1"$'\n'* ]]
+    [[ $'\n'$WANTED$'\n' == *$'\n'"$1"$'\n'* ]]
 }
 
 # begin NAME: a session's folder, and the file that the workloads state their facts in. Fails when the session is not

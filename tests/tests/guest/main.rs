@@ -5,10 +5,11 @@
 //!   pass, what was not seen must not pass, and each planted bug of `docs/mutants.md` must be found.
 //!
 //! Each kernel is booted once for its recordings and once for its verdicts; 6.12 in lockdown, `latest` with eight
-//! CPUs, `6.12-hmm` once more with little room for bounce buffers, and once more for the planted bugs, which are switched while it runs. What
-//! the sessions left behind stays in `target/guest-tests`.
+//! CPUs, `6.12-hmm` once more with little room for bounce buffers, and once more for the planted bugs, which are
+//! switched while it runs; those of 64-bit Arm once for all they have (`arm64.sh`). What the sessions left behind stays
+//! in `target/guest-tests`.
 //!
-//! With a name, or `--skip`, a boot runs only the sessions that the wanted tests have declared.
+//! A boot runs only the sessions that its tests have declared; with a name, or `--skip`, those of the wanted ones.
 //!
 //! The environment says where things are, as `cargo xtask test` sets it:
 //! - `RMAPSCOPE_KERNELS`: the kernels (`kernels.rs`); without it all tests are ignored, and their names say so;
@@ -41,11 +42,7 @@ fn main() {
         for configuration in kernel.configurations() {
             let cases = case::all(kernel, configuration);
             let wanted: Vec<&Case> = cases.iter().filter(|case| is_wanted(&arguments, case)).collect();
-            let sessions = if wanted::is_filtered(&arguments) {
-                Wanted::Only(wanted.iter().flat_map(|case| case.sessions.iter().cloned()).collect())
-            } else {
-                Wanted::All
-            };
+            let sessions = Wanted(wanted.iter().flat_map(|case| case.sessions.iter().cloned()).collect());
             let boot = Arc::new(Boot::new(kernel, configuration, sessions));
             if !wanted.is_empty() {
                 boots.push(Arc::clone(&boot));

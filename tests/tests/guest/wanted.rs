@@ -6,34 +6,18 @@ use libtest_mimic::Arguments;
 
 /// Sessions of a boot.
 #[derive(Clone, Debug)]
-pub enum Wanted {
-    /// All of them.
-    All,
-    /// Those of the tests that were asked for.
-    Only(BTreeSet<String>),
-}
+pub struct Wanted(pub BTreeSet<String>);
 
 impl Wanted {
     /// Whether it is one of them.
     pub fn has(&self, session: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(names) => names.contains(session),
-        }
+        self.0.contains(session)
     }
 
-    /// What the scripts read as `OUT/wanted`; nothing where all are run.
-    pub fn list(&self) -> Option<String> {
-        match self {
-            Self::All => None,
-            Self::Only(names) => Some(names.iter().map(|name| format!("{name}\n")).collect()),
-        }
+    /// What the scripts read as `OUT/wanted`.
+    pub fn list(&self) -> String {
+        self.0.iter().map(|name| format!("{name}\n")).collect()
     }
-}
-
-/// Whether the command line asks for some tests only.
-pub fn is_filtered(arguments: &Arguments) -> bool {
-    arguments.filter.is_some() || !arguments.skip.is_empty()
 }
 
 /// Whether a test of that name is asked for; the rule is that of `libtest`.

@@ -28,11 +28,14 @@ pub fn ensure_hmm() -> Result<PathBuf> {
 
 /// The kernels that `cargo xtask test` boots if none is named, and for what (the guest tests' configurations). A
 /// kernel that is named gets every configuration; all of them on every kernel take hours in emulated guests.
-pub const TESTED: [(&str, Option<&str>); 3] = [
+pub const TESTED: [(&str, Option<&str>); 4] = [
     (LATEST, Some("recordings,verdicts,many-cpus")),
     (HMM, Some("mutants")),
-    ("6.1", Some("recordings,verdicts")),
+    (OLDEST, Some("recordings,verdicts")),
+    (RESTRICTED, None),
 ];
+/// The oldest of them, Debian 12's own.
+pub const OLDEST: &str = "6.1";
 /// The newest kernel of Debian's archive, with `test_hmm` as a module.
 pub const LATEST: &str = "latest";
 /// The kernel with `test_hmm` that is built here.

@@ -2,55 +2,55 @@
 
 use anyhow::ensure;
 
-use super::{Check, Run, always, names, once};
+use super::{Check, Run, names, of_the_program, of_the_program_once};
 use crate::recording::Session;
 
 pub const CHECKS: &[Check] = &[
     Check {
         name: "the command's status is passed on",
-        applies: always,
+        applies: of_the_program,
         sessions: &["status-0", "status-7", "status-kill", "duration", "status-not-found"],
         judge: command_status,
     },
     Check {
         name: "SIGINT and SIGTERM end a session in order",
-        applies: always,
+        applies: of_the_program,
         sessions: &["signal-INT", "signal-TERM"],
         judge: signals,
     },
     Check {
         name: "SIGHUP ends a session, unless it was ignored before",
-        applies: always,
+        applies: of_the_program,
         sessions: &["nohup", "hangup"],
         judge: hangup,
     },
     Check {
         name: "a session raises the limit on open files, not its command's",
-        applies: always,
+        applies: of_the_program,
         sessions: &["few-files-for-now"],
         judge: few_files,
     },
     Check {
         name: "SIGKILL leaves a readable file",
-        applies: always,
+        applies: of_the_program,
         sessions: &["signal-KILL"],
         judge: killed,
     },
     Check {
         name: "a full disk leaves a readable file",
-        applies: once,
+        applies: of_the_program_once,
         sessions: &["disk-full"],
         judge: disk_full,
     },
     Check {
         name: "bad input is refused with cause and remedy",
-        applies: once,
+        applies: of_the_program_once,
         sessions: &names(BAD_INPUT),
         judge: bad_input,
     },
     Check {
         name: "without privilege, or open files, nothing is recorded",
-        applies: once,
+        applies: of_the_program_once,
         sessions: &["few-files", "no-privilege"],
         judge: no_privilege,
     },

@@ -161,6 +161,16 @@ fn once(_kernel: &str, method: &str) -> Applies {
     (method == "auto").into()
 }
 
+/// What depends on the program and hardly on the kernel: not on the oldest one, where it would only take time.
+fn of_the_program(kernel: &str, method: &str) -> Applies {
+    if kernel == xtask::kernel::OLDEST { Applies::No } else { always(kernel, method) }
+}
+
+/// The same of sessions that are run once.
+fn of_the_program_once(kernel: &str, method: &str) -> Applies {
+    if kernel == xtask::kernel::OLDEST { Applies::No } else { once(kernel, method) }
+}
+
 /// Kernels with the test driver for device memory.
 fn with_test_driver(kernel: &str, method: &str) -> Applies {
     if has_test_driver(kernel) { always(kernel, method) } else { Applies::No }

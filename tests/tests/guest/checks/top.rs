@@ -3,25 +3,25 @@
 use anyhow::{Context, ensure};
 use rmapscope_tests::workload::Count;
 
-use super::{Check, Run, once};
+use super::{Check, Run, of_the_program_once};
 use crate::recording::Session;
 
 pub const CHECKS: &[Check] = &[
     Check {
         name: "the screen has exact counts, and does what keys ask",
-        applies: once,
+        applies: of_the_program_once,
         sessions: &["top"],
         judge: screens,
     },
     Check {
         name: "the terminal is given back on every way out of the screen",
-        applies: once,
+        applies: of_the_program_once,
         sessions: &["top"],
         judge: terminal,
     },
     Check {
         name: "without a terminal there is no screen, and the way to do without one is said",
-        applies: once,
+        applies: of_the_program_once,
         sessions: &["top-no-terminal"],
         judge: no_terminal,
     },
