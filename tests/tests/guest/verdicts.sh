@@ -57,6 +57,16 @@ selftests() {
     echo 0 >/proc/sys/vm/nr_hugepages
 }
 
+# What bpftrace counts of a selftest of device memory while it is recorded.
+beside_bpftrace() {
+    [ -e /dev/hmm_dmirror0 ] || return
+    begin beside-bpftrace || return 0
+    echo 64 >/proc/sys/vm/nr_hugepages
+    run rmapscope record -o "$DIR/trace.data" -e hmm,exclusive,exclusive_vma,migrate_vma_setup -- \
+        bash "$(dirname "$0")/device_memory_peer.sh" "$SELFTESTS/hmm-tests" -T benchmark_thp_migration
+    echo 0 >/proc/sys/vm/nr_hugepages
+}
+
 huge() {
     check huge -- bash -c 'huge_pages "$@"' bash "${HUGE_PAGES[@]}"
     [ -e /dev/hmm_dmirror0 ] || return
@@ -269,6 +279,7 @@ healthy)
     reporting
     huge
     selftests
+    beside_bpftrace
     under_way
     stress
     ;;

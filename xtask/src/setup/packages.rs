@@ -22,9 +22,11 @@ const INSTALLED: [&str; 2] = ["linux-image-amd64", "linux-image-6.12-amd64"];
 const STOCK: [&str; 5] = ["debian-archive-keyring", "gcc", "kmod", "make", "xz-utils"];
 
 /// virtme-ng boots stock kernels from an initramfs around a static busybox (it asks file(1) whether it is one),
-/// for which it unpacks their modules (xz); udev finds the guest's devices. Tests type into the screen of tmux.
-const GUEST: [&str; 9] = [
+/// for which it unpacks their modules (xz); udev finds the guest's devices. Tests type into the screen of tmux, and
+/// compare counts with bpftrace's.
+const GUEST: [&str; 10] = [
     "qemu-system-x86",
+    "bpftrace",
     "busybox-static",
     "file",
     "kmod",

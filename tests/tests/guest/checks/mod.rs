@@ -15,6 +15,7 @@ mod loss;
 mod mlock_and_fork;
 mod mutant;
 mod namespaces;
+mod peer;
 mod plan;
 mod reclaim_and_migration;
 mod report;
@@ -106,6 +107,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         top::CHECKS,
         exclusive::CHECKS,
         device_memory::CHECKS,
+        peer::CHECKS,
         huge::CHECKS,
         mlock_and_fork::CHECKS,
         swiotlb::CHECKS,
