@@ -50,6 +50,13 @@ disk_controller() {
     readlink -f /sys/class/nvme/nvme0/device
 }
 
+# A line for the shell, with DRIVER and DEVICE.
+# shellcheck disable=SC2016
+REBIND='echo "$DEVICE" >"$DRIVER/unbind"
+    echo "$DEVICE" >"$DRIVER/bind"
+    for _ in $(seq 200); do [ -b /dev/nvme0n1 ] && exit 0; sleep 0.1; done
+    exit 1'
+
 # A driver that lets its device go and takes it again gives back the coherent memory of its queues, and asks for it.
 rebind() {
     begin pool-coherent || return 0
@@ -58,11 +65,25 @@ rebind() {
     echo "$device" >"$DIR/device"
     export DRIVER
     export DEVICE="${device##*/}"
-    run rmapscope record -a -e swiotlb -o "$DIR/trace.data" -- sh -c '
-        echo "$DEVICE" >"$DRIVER/unbind"
-        echo "$DEVICE" >"$DRIVER/bind"
-        for _ in $(seq 200); do [ -b /dev/nvme0n1 ] && exit 0; sleep 0.1; done
-        exit 1'
+    run rmapscope record -a -e swiotlb -o "$DIR/trace.data" -- sh -c "$REBIND"
+}
+
+# A driver that wants as many queues as there may be, each as long as its device takes: the pool has not enough for them.
+coherent_full() {
+    begin pool-coherent-full || return 0
+    local parameters=/sys/module/nvme/parameters device
+    device=$(disk_controller)
+    echo "$device" >"$DIR/device"
+    export DRIVER
+    export DEVICE="${device##*/}"
+    echo 2048 >$parameters/io_queue_depth
+    echo 2 >$parameters/write_queues
+    echo 2 >$parameters/poll_queues
+    run rmapscope check -a -m 32M --record "$DIR/trace.data" --json "$DIR/verdict.json" -- sh -c "$REBIND"
+    echo 1024 >$parameters/io_queue_depth
+    echo 0 >$parameters/write_queues
+    echo 0 >$parameters/poll_queues
+    sh -c "$REBIND"
 }
 
 # planted BUG LINE: a check of a line for the shell while the kernel has that bug (docs/mutants.md).
@@ -107,6 +128,7 @@ largest=$(cat "$LARGEST")
 echo 64 >"$LARGEST"
 check pool-full sh -c "$FULL"
 echo "$largest" >"$LARGEST"
+coherent_full
 planted swiotlb-leaks-slot "$IO"
 planted swiotlb-outside-pool "$IO"
 planted swiotlb-bypassed "$IO"

@@ -113,15 +113,21 @@ bodies! {
     }
 
     /// Body of `Kind::SwiotlbAlloc` and `Kind::SwiotlbFree`.
-    SwiotlbPages {
+    SwiotlbPages in the order [device, pool, pool_start, pool_end, pfn, size, done, used_slots] {
         /// The device.
         device: u64 as device (device_address): Device,
         /// Its pool.
         pool: u64 as Object,
+        /// First physical address of the pool.
+        pool_start: u64 as Hex,
+        /// Address after its last.
+        pool_end: u64 as Hex,
         /// First page; `none` when the allocation failed.
         page: u64 as pfn (page): OptionalPage is Page,
         /// Bytes.
         size: u64 as Bytes is Bytes,
+        /// After an allocation that failed, slots of the pool that are in use, read without its locks; otherwise `?`.
+        used_slots: u64 as Count,
         /// Alloc: it succeeded; free: the pages were the pool's.
         result: u32 as done: Truth,
         /// Always 0.

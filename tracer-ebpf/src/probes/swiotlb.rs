@@ -284,14 +284,9 @@ pub fn pages_taken<C: Context>(call: &mut Call<'_, C>) {
     introduce(call, device);
     let (size, page) = (call.argument(Argument::Size), call.result());
     let Some(room) = call.reserve(Kind::SwiotlbAlloc) else { return };
-    room.send(SwiotlbPages {
-        device,
-        pool: pool_or_unknown::<C>(device),
-        page,
-        size,
-        result: u32::from(page != 0),
-        reserved: 0,
-    });
+    let is_taken = page != 0;
+    let used_slots = if is_taken { UNKNOWN } else { used_slots(device) };
+    room.send(SwiotlbPages { page, size, used_slots, result: u32::from(is_taken), ..pages::<C>(device) });
 }
 
 /// `swiotlb_free` at return: true when the pages were the pool's.
@@ -302,5 +297,22 @@ pub fn pages_released<C: Context>(call: &mut Call<'_, C>) {
     let (page, size) = (call.argument(Argument::Page), call.argument(Argument::Size));
     let result = call.result() as u32 & 1;
     let Some(room) = call.reserve(Kind::SwiotlbFree) else { return };
-    room.send(SwiotlbPages { device, pool: pool_or_unknown::<C>(device), page, size, result, reserved: 0 });
+    room.send(SwiotlbPages { page, size, result, ..pages::<C>(device) });
+}
+
+/// A device's pool, and nothing about pages yet.
+#[inline(always)]
+fn pages<C: Context>(device: u64) -> SwiotlbPages {
+    let pool = pool_of::<C>(device);
+    SwiotlbPages {
+        device,
+        pool: pool.unwrap_or(UNKNOWN),
+        pool_start: pool_word::<C>(pool, global!(layout.pool_start)),
+        pool_end: pool_word::<C>(pool, global!(layout.pool_end)),
+        page: 0,
+        size: 0,
+        used_slots: UNKNOWN,
+        result: 0,
+        reserved: 0,
+    }
 }

@@ -31,6 +31,7 @@ mod verdict;
 pub use catalogue::{diagnoses, kinds_for, rules};
 pub use checker::Checker;
 pub(crate) use diagnoses::swiotlb_full::Reason as NoRoom;
+pub(crate) use diagnoses::swiotlb_room::Request as NoRoomRequest;
 pub(crate) use facts::Facts;
 pub use info::{DiagnosisInfo, Need, Role, RuleInfo};
 pub use options::{OnLoss, OnMissing, Options, Selection};

@@ -157,8 +157,17 @@ fn walk(ttu_flags: u32, mapcount: i32, duration: u64) -> FolioWalk {
 fn bodies() -> Vec<Body> {
     let sync =
         SwiotlbSync { device: DEVICE, pool: POOL, bounce: 0x7c00_0800, size: 512, direction: 2, reserved: 0 };
-    let pages =
-        |page, result| SwiotlbPages { device: DEVICE + 8, pool: POOL, page, size: 8192, result, reserved: 0 };
+    let pages = |page, result| SwiotlbPages {
+        device: DEVICE + 8,
+        pool: POOL,
+        pool_start: 0x7c00_0000,
+        pool_end: 0x7c40_0000,
+        page,
+        size: 8192,
+        used_slots: if page == 0 { 2046 } else { UNKNOWN },
+        result,
+        reserved: 0,
+    };
     let migration = MigrateVma {
         mm: MM,
         start: ADDRESS,

@@ -60,6 +60,12 @@ pub const CHECKS: &[Check] = &[
         judge: full,
     },
     Check {
+        name: "restricted pool: coherent memory that it does not have is diagnosed",
+        applies: small_pool,
+        sessions: &["pool-coherent-full"],
+        judge: coherent_full,
+    },
+    Check {
         name: "restricted pool: planted bugs are found",
         applies: restricted,
         sessions: &["swiotlb-leaks-slot", "swiotlb-outside-pool", "swiotlb-bypassed"],
@@ -282,17 +288,29 @@ fn full(run: &Run<'_>) -> anyhow::Result<()> {
         *most = slots.max(*most);
     }
     ensure!(!fullest.is_empty(), "the pool was never full");
-    let found: Vec<_> = verdict.diagnoses().filter(|found| found["name"] == "swiotlb-full").collect();
     // The driver takes memory for long lists of pages from the pool, too.
-    let has_coherent =
-        recording.of("swiotlb_alloc").any(|event| event.number("done").is_ok_and(|done| done == 0));
-    ensure!(found.len() == fullest.len() + usize::from(has_coherent), "not {fullest:?}: {found:?}");
+    let mut coherent = BTreeSet::new();
+    for event in recording.of("swiotlb_alloc") {
+        if event.field("done")? == true {
+            continue;
+        }
+        let (used, slots) = (event.number("used_slots")?, event.number("size")?.div_ceil(SLOT));
+        let is_exhausted = total - used < slots;
+        coherent.insert(is_exhausted);
+        let (count, most_used, most_asked) = fullest.entry(is_exhausted).or_default();
+        *count += 1;
+        if used + slots > *most_used + *most_asked {
+            (*most_used, *most_asked) = (used, slots);
+        }
+    }
+    let found: Vec<_> = verdict.diagnoses().filter(|found| found["name"] == "swiotlb-full").collect();
+    ensure!(found.len() == fullest.len(), "not {fullest:?}: {found:?}");
     for (is_exhausted, (count, used, slots)) in fullest {
         let reason = if is_exhausted { "the pool is exhausted" } else { "none in a row" };
-        let buffers = &asked[&is_exhausted];
+        let buffers = asked.entry(is_exhausted).or_default();
         let all = (used + buffers.values().sum::<u64>()).next_multiple_of(SEGMENT);
+        let has_coherent = coherent.contains(&is_exhausted);
         let mut parts = vec![
-            format!("{count} mapping"),
             format!("of {device} failed: "),
             reason.into(),
             format!(
@@ -301,7 +319,8 @@ fn full(run: &Run<'_>) -> anyhow::Result<()> {
             ),
             format!("; {} KiB ({} slots) would", (total + SEGMENT) * 2, total + SEGMENT),
         ];
-        if buffers.len() > 1 {
+        // Of allocations nobody can tell whether one is asked for again.
+        if !has_coherent && buffers.len() > 1 {
             parts.push(format!(", {} KiB ({all} slots) for all {} buffers", all * 2, buffers.len()));
         }
         let is_said = |found: &&serde_json::Value| {
@@ -310,6 +329,41 @@ fn full(run: &Run<'_>) -> anyhow::Result<()> {
         };
         ensure!(found.iter().any(is_said), "{parts:?} is not said: {found:?}");
     }
+    Ok(())
+}
+
+/// As [`full`], of allocations. The driver goes on with the queues that it has memory for.
+fn coherent_full(run: &Run<'_>) -> anyhow::Result<()> {
+    const SLOT: u64 = 2048;
+    let total = restricted_pool(run.method) / SLOT;
+    let verdict = judged(run, "pool-coherent-full")?;
+    let (session, recording) = run.complete("pool-coherent-full", &[])?;
+    let device = session.device()?;
+    let (mut failed, mut most) = (0, (0, 0));
+    for event in recording.of("swiotlb_alloc") {
+        ensure!(event.text("device")? == device, "another device: {}", event.json());
+        let (start, end) = (event.number("pool_start")?, event.number("pool_end")?);
+        ensure!((start, end) == (POOL, POOL + total * SLOT), "another pool: {}", event.json());
+        if event.field("done")? == true {
+            ensure!(event.number("used_slots").is_err(), "slots after a success: {}", event.json());
+            continue;
+        }
+        let (used, asked) = (event.number("used_slots")?, event.number("size")?.div_ceil(SLOT));
+        ensure!(used > 0 && used <= total, "not the slots in use: {}", event.json());
+        failed += 1;
+        most = most.max((used, asked));
+    }
+    ensure!(failed > 0, "every allocation found room");
+    let said = format!(
+        "its restricted pool at {POOL:#x} had {} of {total} slots in use when {} were asked for",
+        most.0, most.1
+    );
+    let found: Vec<_> = verdict.diagnoses().filter(|found| found["name"] == "swiotlb-full").collect();
+    let is_said = |found: &&serde_json::Value| {
+        let text = found["summary"].as_str().unwrap_or_default();
+        text.contains("coherent allocation") && text.contains(&said) && text.contains("would have had room")
+    };
+    ensure!(found.iter().any(is_said), "{said:?} is not said: {found:?}");
     Ok(())
 }
 

@@ -11,7 +11,7 @@ pub mod fork_enomem_exclusive;
 pub mod long_rmap_walk;
 pub mod swiotlb_full;
 pub mod swiotlb_growth;
-mod swiotlb_room;
+pub mod swiotlb_room;
 #[cfg(test)]
 mod tests;
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tracer_common::event::{Body, Kind, MAPPING_ERROR, SwiotlbMapSingle, UNKNOWN};
+use tracer_common::event::{Body, Kind, MAPPING_ERROR};
 
-use super::swiotlb_room::Room;
+use super::swiotlb_room::{Request, Room};
 use super::{Diagnose, counted};
 use crate::check::info::{DiagnosisInfo, Need};
 use crate::check::stream_context::StreamContext;
@@ -21,7 +21,7 @@ pub const INFO: DiagnosisInfo = DiagnosisInfo {
                 that would have had room: for each of the failed mappings alone, which is one segment of 128 slots \
                 more, and for all of them beside what was in use. A restricted pool has one area; another may have \
                 several, of which each needs room of its own, so that the size is a lower bound there. A restricted \
-                pool also gives coherent memory; of an allocation that failed the slots in use are not recorded.",
+                pool also gives coherent memory: allocations of it that fail are told in the same way.",
     citations: &[
         "6.12 kernel/dma/swiotlb.c, swiotlb_tbl_map_single: swiotlb buffer is full",
         "6.12 kernel/dma/swiotlb.c, rmem_swiotlb_device_init: Set Per-device io tlb area to one",
@@ -60,24 +60,22 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Of a mapping that failed.
-    pub fn of(map: &SwiotlbMapSingle) -> Self {
-        let size = if map.alloc_size == UNKNOWN { map.size } else { map.alloc_size.max(map.size) };
-        if size > LARGEST {
+    /// Of a request that failed.
+    pub fn of(request: &Request) -> Self {
+        if request.size > LARGEST {
             return Self::TooLarge;
         }
-        if map.used_slots == UNKNOWN || map.pool_start == UNKNOWN || map.pool_end == UNKNOWN {
+        let Some((slots, used)) = request.pool_slots().zip(request.used_slots()) else {
             return Self::Unknown;
-        }
-        let slots = map.pool_end.saturating_sub(map.pool_start) >> SLOT_SHIFT;
-        let needed = size.div_ceil(1 << SLOT_SHIFT);
-        if slots.saturating_sub(map.used_slots) < needed { Self::Exhausted } else { Self::Fragmented }
+        };
+        let needed = request.size.div_ceil(1 << SLOT_SHIFT);
+        if slots.saturating_sub(used) < needed { Self::Exhausted } else { Self::Fragmented }
     }
 
     const fn text(self) -> &'static str {
         match self {
             Self::Exhausted => "the pool is exhausted",
-            Self::TooLarge => "the mapping is larger than 256 KiB, the most that swiotlb hands out",
+            Self::TooLarge => "it is larger than 256 KiB, the most that swiotlb hands out",
             Self::Fragmented => "there are free slots, but none in a row with that alignment",
             Self::Unknown => "the slots in use could not be read",
         }
@@ -128,20 +126,18 @@ impl Full {
 impl Diagnose for Full {
     #[inline]
     fn event(&mut self, event: &Event, stream: &StreamContext<'_>) {
-        match &event.body {
+        let (device, pool, request) = match &event.body {
             Body::SwiotlbMapSingle(map) if map.bounce == MAPPING_ERROR => {
-                let key = (map.device, map.pool, Reason::of(map));
-                if let Some(case) = self.failed(key, event, stream) {
-                    case.room.asked(map);
-                }
+                (map.device, map.pool, Request::of_mapping(map))
             }
             Body::SwiotlbAlloc(pages) if pages.result == 0 => {
-                let reason = if pages.size > LARGEST { Reason::TooLarge } else { Reason::Unknown };
-                if let Some(case) = self.failed((pages.device, pages.pool, reason), event, stream) {
-                    case.coherent += 1;
-                }
+                (pages.device, pages.pool, Request::of_coherent_memory(pages))
             }
-            _ => {}
+            _ => return,
+        };
+        if let Some(case) = self.failed((device, pool, Reason::of(&request)), event, stream) {
+            case.coherent += u64::from(request.original.is_none());
+            case.room.asked(&request);
         }
     }
 

@@ -1,7 +1,7 @@
 //! How large a pool of bounce buffers would have had room for what failed.
 
 use rustc_hash::FxHashMap;
-use tracer_common::event::{BITS_UNKNOWN, SwiotlbMapSingle, UNKNOWN};
+use tracer_common::event::{BITS_UNKNOWN, SwiotlbMapSingle, SwiotlbPages, UNKNOWN};
 
 use super::swiotlb_full::{LARGEST, SLOT_SHIFT};
 
@@ -33,40 +33,105 @@ pub struct Room {
     largest: u64,
     /// Slots asked for, by the buffer: a driver asks again for the same.
     asked: FxHashMap<u64, u64>,
+    /// Some were no buffers but coherent memory.
+    has_nameless: bool,
 }
 
-/// Most slots that a mapping can take. A device with a `min_align_mask` keeps low bits of the original address, which
-/// is not recorded: a device without takes a slot less (6.12 kernel/dma/swiotlb.c, `swiotlb_align_offset`).
-fn slots(map: &SwiotlbMapSingle) -> u64 {
-    let align_mask = u64::from(map.align_mask);
-    let slot = (1 << SLOT_SHIFT) - 1;
-    let bytes = if map.alloc_size == UNKNOWN {
-        let offset = map.original & (align_mask | slot);
-        map.size.saturating_add(offset).checked_next_multiple_of(align_mask + 1)
-    } else {
-        map.alloc_size.checked_add(map.original & slot)
-    };
-    bytes.unwrap_or(u64::MAX).div_ceil(1 << SLOT_SHIFT)
+/// What asked for room and got none.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// Address of the original buffer; none of coherent memory.
+    pub original: Option<u64>,
+    /// Bytes to find room for.
+    pub size: u64,
+    /// Most slots that it can take.
+    slots: u64,
+    align_mask: u64,
+    pool_start: u64,
+    pool_end: u64,
+    used_slots: u64,
+    is_restricted: bool,
+}
+
+impl Request {
+    /// A mapping. A device with a `min_align_mask` keeps low bits of the original address, which is not recorded: a
+    /// device without takes a slot less (6.12 kernel/dma/swiotlb.c, `swiotlb_align_offset`).
+    pub fn of_mapping(map: &SwiotlbMapSingle) -> Self {
+        let align_mask = u64::from(map.align_mask);
+        let slot = (1 << SLOT_SHIFT) - 1;
+        let bytes = if map.alloc_size == UNKNOWN {
+            let offset = map.original & (align_mask | slot);
+            map.size.saturating_add(offset).checked_next_multiple_of(align_mask + 1)
+        } else {
+            map.alloc_size.checked_add(map.original & slot)
+        };
+        Self {
+            original: Some(map.original),
+            size: if map.alloc_size == UNKNOWN { map.size } else { map.alloc_size.max(map.size) },
+            slots: bytes.unwrap_or(u64::MAX).div_ceil(1 << SLOT_SHIFT),
+            align_mask,
+            pool_start: map.pool_start,
+            pool_end: map.pool_end,
+            used_slots: map.used_slots,
+            is_restricted: map.pool_bits != BITS_UNKNOWN && map.pool_bits & FOR_ALLOC != 0,
+        }
+    }
+
+    /// Coherent memory, which only restricted pools give. It is aligned to the power of two that holds it since 6.9
+    /// (kernel/dma/swiotlb.c, `swiotlb_alloc`), and to a page before.
+    pub fn of_coherent_memory(pages: &SwiotlbPages) -> Self {
+        Self {
+            original: None,
+            size: pages.size,
+            slots: pages.size.div_ceil(1 << SLOT_SHIFT),
+            align_mask: pages.size.checked_next_power_of_two().map_or(u64::MAX, |size| size - 1),
+            pool_start: pages.pool_start,
+            pool_end: pages.pool_end,
+            used_slots: pages.used_slots,
+            is_restricted: true,
+        }
+    }
+
+    /// Slots of the pool.
+    pub fn pool_slots(&self) -> Option<u64> {
+        let is_known = self.pool_start != UNKNOWN && self.pool_end != UNKNOWN;
+        is_known.then(|| self.pool_end.saturating_sub(self.pool_start) >> SLOT_SHIFT)
+    }
+
+    /// Those in use.
+    pub fn used_slots(&self) -> Option<u64> {
+        (self.used_slots != UNKNOWN).then_some(self.used_slots)
+    }
+
+    /// Most slots that it needs for certain to find room in a new segment: the first slot of one is aligned as far as
+    /// the pool is, segments having 256 KiB.
+    fn in_new_segment(&self) -> u64 {
+        let is_aligned = self.align_mask < LARGEST && self.pool_start & self.align_mask == 0;
+        let skipped = if is_aligned { 0 } else { self.align_mask >> SLOT_SHIFT };
+        self.slots.saturating_add(skipped)
+    }
 }
 
 impl Room {
-    /// A mapping that failed.
-    pub fn asked(&mut self, map: &SwiotlbMapSingle) {
-        let asked = slots(map);
-        self.largest = self.largest.max(asked.saturating_add(u64::from(map.align_mask) >> SLOT_SHIFT));
-        if self.asked.len() <= MOST || self.asked.contains_key(&map.original) {
-            let most = self.asked.entry(map.original).or_default();
-            *most = asked.max(*most);
+    /// A request that failed.
+    pub fn asked(&mut self, request: &Request) {
+        self.largest = self.largest.max(request.in_new_segment());
+        match request.original {
+            Some(original) if self.asked.len() <= MOST || self.asked.contains_key(&original) => {
+                let most = self.asked.entry(original).or_default();
+                *most = request.slots.max(*most);
+            }
+            Some(_) => {}
+            // Nothing tells one that is asked for again from one more.
+            None => self.has_nameless = true,
         }
-        if map.used_slots == UNKNOWN || map.pool_start == UNKNOWN || map.pool_end == UNKNOWN {
-            return;
-        }
+        let Some((slots, used)) = request.pool_slots().zip(request.used_slots()) else { return };
         let full = Fullest {
-            start: map.pool_start,
-            slots: map.pool_end.saturating_sub(map.pool_start) >> SLOT_SHIFT,
-            used: map.used_slots,
-            asked,
-            is_restricted: map.pool_bits != BITS_UNKNOWN && map.pool_bits & FOR_ALLOC != 0,
+            start: request.pool_start,
+            slots,
+            used,
+            asked: request.slots,
+            is_restricted: request.is_restricted,
         };
         let sum = |full: &Fullest| full.used.saturating_add(full.asked);
         if self.fullest.is_none_or(|old| sum(&full) > sum(&old)) {
@@ -103,7 +168,8 @@ impl Room {
         }
         // Each may need a segment of its own beside what is in use.
         let all = self.asked.values().fold(full.used, |sum, slots| sum.saturating_add(*slots));
-        let at_least = if full.is_restricted && !is_incomplete { "" } else { "at least " };
+        let at_least =
+            if full.is_restricted && !is_incomplete && !self.has_nameless { "" } else { "at least " };
         format!(
             "{alone}, {at_least}{} for all {buffers} buffers at once",
             size(all.next_multiple_of(SEGMENT))

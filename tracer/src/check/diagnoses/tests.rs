@@ -1,6 +1,6 @@
 use tracer_common::event::{
     Body, CopyPageRange, MAPPING_ERROR, MigrateRefused, RestoreExclusive, SwiotlbMap, SwiotlbMapSingle,
-    SwiotlbPages, VmaVisit,
+    SwiotlbPages, UNKNOWN, VmaVisit,
 };
 use tracer_common::family::Family;
 
@@ -125,7 +125,7 @@ fn the_size_of_a_restricted_pool_that_would_have_sufficed() {
     );
     let alone = summary(vec![failed(0, 4096, 2047)]);
     assert!(alone.ends_with("4352 KiB (2176 slots) would have had room for each alone"), "{alone}");
-    let unknown = summary(vec![failed(0, 4096, tracer_common::event::UNKNOWN)]);
+    let unknown = summary(vec![failed(0, 4096, UNKNOWN)]);
     assert!(
         unknown.ends_with("could not be read; the size that would have sufficed is unknown"),
         "{unknown}"
@@ -138,12 +138,45 @@ fn the_size_of_a_restricted_pool_that_would_have_sufficed() {
 
 #[test]
 fn coherent_memory_that_a_pool_did_not_have() {
-    let failed = SwiotlbPages { device: DEVICE, pool: POOL, page: 0, size: 8192, result: 0, reserved: 0 };
-    let taken = SwiotlbPages { page: PFN, result: 1, ..failed };
-    let found = Session::new().events([taken, failed].map(Body::SwiotlbAlloc)).diagnoses("swiotlb-full");
-    assert_eq!((found.len(), found[0].count), (1, 1));
-    assert!(found[0].summary.starts_with("1 coherent allocation of"), "{}", found[0].summary);
-    assert!(found[0].summary.ends_with("is unknown"), "{}", found[0].summary);
+    let failed = SwiotlbPages {
+        device: DEVICE,
+        pool: POOL,
+        pool_start: POOL_START,
+        // 512 slots.
+        pool_end: POOL_START + (1 << 20),
+        page: 0,
+        size: 128 << 10,
+        used_slots: 465,
+        result: 0,
+        reserved: 0,
+    };
+    let summary = |events: Vec<Body>| {
+        let found = Session::new().events(events).diagnoses("swiotlb-full");
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0].summary.clone()
+    };
+    let taken = SwiotlbPages { page: PFN, result: 1, used_slots: UNKNOWN, ..failed };
+    let text = summary([taken, failed].map(Body::SwiotlbAlloc).into());
+    assert!(text.starts_with("1 coherent allocation of") && text.contains("is exhausted"), "{text}");
+    let pool =
+        format!("its restricted pool at {POOL_START:#x} had 465 of 512 slots in use when 64 were asked for");
+    assert!(text.contains(&pool), "{text}");
+    assert!(text.ends_with("; 1280 KiB (640 slots) would have had room for each alone"), "{text}");
+    // Slots are free, and the allocation wants 64 in a row, at a multiple of 128 KiB.
+    let pieces = summary(vec![Body::SwiotlbAlloc(SwiotlbPages { used_slots: 300, ..failed })]);
+    assert!(pieces.contains("none in a row") && pieces.contains("300 of 512"), "{pieces}");
+    let large = summary(vec![Body::SwiotlbAlloc(SwiotlbPages { size: 1 << 20, ..failed })]);
+    assert!(large.contains("larger than 256 KiB") && !large.contains("would have"), "{large}");
+    let unknown = summary(vec![Body::SwiotlbAlloc(SwiotlbPages { used_slots: UNKNOWN, ..failed })]);
+    assert!(unknown.ends_with("is unknown"), "{unknown}");
+    // Beside a mapping, a size for all is a lower bound: an allocation may have been asked for again.
+    let map = |original| {
+        let full = SwiotlbMapSingle { bounce: MAPPING_ERROR, pool_bits: 3, used_slots: 512, ..map(0) };
+        Body::SwiotlbMapSingle(SwiotlbMapSingle { original, pool_end: failed.pool_end, ..full })
+    };
+    let both = summary(vec![map(0), map(4096), Body::SwiotlbAlloc(failed)]);
+    assert!(both.starts_with("2 mappings and 1 coherent allocation of"), "{both}");
+    assert!(both.contains(", at least") && both.ends_with("for all 2 buffers at once"), "{both}");
 }
 
 /// 400 mappings over a second, of which every `kept`th is never unmapped.

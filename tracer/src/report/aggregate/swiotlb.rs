@@ -12,7 +12,7 @@ use super::histogram::Histogram;
 use super::levels::Levels;
 use super::moment::Moment;
 use super::pools::Pools;
-use crate::check::NoRoom;
+use crate::check::{NoRoom, NoRoomRequest};
 use crate::event::{Event, Names};
 use crate::follow::bounces::{Bounces, Change};
 use crate::report::model::{Bounce, Coherent, Failure, Pool, Unit};
@@ -134,8 +134,7 @@ impl Swiotlb {
         let is_followed = self.live.len() < MOST_LIVE;
         let key = self.key(map.device, map.pool);
         let pair = self.pair(key, moment.names);
-        pair.bounds = pair.bounds.or((map.pool_start != UNKNOWN && map.pool_end != UNKNOWN)
-            .then(|| (map.pool_start, map.pool_end.saturating_sub(map.pool_start))));
+        pair.bounds = pair.bounds.or(bounds(map.pool_start, map.pool_end));
         // force_bounce, or a restricted pool.
         pair.forced |= map.pool_bits != BITS_UNKNOWN && map.pool_bits != 0;
         pair.time = pair.time.saturating_add(map.duration);
@@ -145,7 +144,8 @@ impl Swiotlb {
         }
         if map.bounce == MAPPING_ERROR {
             let Some(pair) = self.pairs.get_mut(&key) else { return };
-            let (count, largest) = pair.failures.entry(NoRoom::of(map)).or_default();
+            let (count, largest) =
+                pair.failures.entry(NoRoom::of(&NoRoomRequest::of_mapping(map))).or_default();
             *count += 1;
             *largest = map.size.max(*largest);
             return;
@@ -173,18 +173,24 @@ impl Swiotlb {
         let is_followed = self.coherent.len() < MOST_LIVE;
         let key = self.key(pages.device, pages.pool);
         let pair = self.pair(key, moment.names);
-        let coherent = pair.coherent.get_or_insert_default();
+        pair.bounds = pair.bounds.or(bounds(pages.pool_start, pages.pool_end));
+        let (bounds, coherent) = (pair.bounds, pair.coherent.get_or_insert_default());
+        let slots = pages.size.div_ceil(SLOT);
         if pages.result == 0 {
             coherent.failed += 1;
+        } else {
+            coherent.allocations += 1;
+            coherent.bytes = coherent.bytes.saturating_add(pages.size);
+            coherent.slots = coherent.slots.saturating_add(slots);
+        }
+        if key != OTHERS {
+            self.pools.seen(pages.pool, bounds, (pages.used_slots != UNKNOWN).then_some(pages.used_slots));
+        }
+        if pages.result == 0 || !is_followed {
             return;
         }
-        let slots = pages.size.div_ceil(SLOT);
-        coherent.allocations += 1;
-        coherent.bytes = coherent.bytes.saturating_add(pages.size);
-        coherent.slots = coherent.slots.saturating_add(slots);
-        if !is_followed {
-            return;
-        }
+        let Some(pair) = self.pairs.get_mut(&key) else { return };
+        let coherent = pair.coherent.get_or_insert_default();
         coherent.open_bytes = coherent.open_bytes.saturating_add(pages.size);
         pair.levels.rise(moment.since_start, pages.size, slots);
         self.pools.rise(key.1, moment.since_start, pages.size, slots);
@@ -244,6 +250,11 @@ impl Swiotlb {
         let pools = self.pools.finish(&bounces);
         (bounces, pools)
     }
+}
+
+/// First address of a pool and its bytes.
+fn bounds(start: u64, end: u64) -> Option<(u64, u64)> {
+    (start != UNKNOWN && end != UNKNOWN).then(|| (start, end.saturating_sub(start)))
 }
 
 impl Pair {
