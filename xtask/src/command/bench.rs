@@ -46,7 +46,7 @@ pub struct Options {
     /// `all`
     #[arg(long, conflicts_with = "events")]
     quick: bool,
-    /// Only these works: reclaim, fork, mlock, swiotlb
+    /// Only these works: reclaim, fork, mlock, device, swiotlb
     #[arg(long, value_name = "WORK[,…]", value_delimiter = ',')]
     work: Vec<String>,
     /// Only what has one of these words in its name
@@ -102,6 +102,7 @@ pub fn run(options: &Options) -> Result<u8> {
     for (name, image) in options.kernel.iter().zip(&images) {
         let folder = place.join(name.replace('/', "-"));
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        let chosen = possible(&chosen, name, kernel::has_test_driver(image))?;
         measure(options, image, &folder, &programs, size, &chosen)?;
         let figures = figures::read(&folder, &program, &chosen)?;
         print!("Kernel {name}\n\n{}", report::Tables(&figures));
@@ -170,6 +171,12 @@ fn measure(
     Ok(())
 }
 
+/// Scripts that are tracers to `guest.sh`.
+const SCRIPTS: [(&str, &str); 2] = [
+    ("around", include_str!("bench/around.sh")),
+    ("device_memory_peer", include_str!("../../../tests/tests/guest/device_memory_peer.sh")),
+];
+
 /// Empties `folder` and copies the programs into it: the guest runs them from this machine's file system,
 /// and a build meanwhile must not change what is measured.
 fn keep_programs(binaries: &Path, folder: &Path) -> Result<PathBuf> {
@@ -181,9 +188,11 @@ fn keep_programs(binaries: &Path, folder: &Path) -> Result<PathBuf> {
         fs::copy(&from, programs.join(name))
             .with_context(|| format!("{} (leave --no-build out)", from.display()))?;
     }
-    let around = programs.join("around");
-    fs::write(&around, include_str!("bench/around.sh"))?;
-    fs::set_permissions(&around, fs::Permissions::from_mode(0o755))?;
+    for (name, text) in SCRIPTS {
+        let script = programs.join(name);
+        fs::write(&script, text)?;
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+    }
     Ok(programs)
 }
 
@@ -213,6 +222,19 @@ fn choose(options: &Options) -> Result<Vec<Subject>> {
     chosen.retain(wanted);
     ensure!(!chosen.is_empty(), "nothing to measure has {} in its name: {names}", only.join(" or "));
     Ok(chosen)
+}
+
+/// Those that a kernel can be measured with.
+fn possible(chosen: &[Subject], kernel: &str, has_test_driver: bool) -> Result<Vec<Subject>> {
+    let (possible, others): (Vec<Subject>, Vec<Subject>) = chosen
+        .iter()
+        .copied()
+        .partition(|subject: &Subject| has_test_driver || !subject.work.needs_test_driver);
+    if let Some(subject) = others.first() {
+        eprintln!("xtask: {kernel} has no test_hmm, which the work {} needs", subject.work);
+    }
+    ensure!(!possible.is_empty(), "nothing of it can be measured on {kernel}");
+    Ok(possible)
 }
 
 /// The script for the guest.

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 
 use super::super::fork::{SMAPS_LENGTH, count_copied_vmas};
 use super::super::memory::{Memory, page_size};
+use super::super::mirror::Mirror;
 use super::super::swap;
 use super::super::system::{check, fork_child, wait_for_success};
 
@@ -22,6 +23,9 @@ pub enum Work {
     Fork,
     /// Lock memory and unlock it again: an `mlock_folio` for each page
     Mlock,
+    /// Migrate memory to the device of test_hmm and fault it back: a `migrate_vma_finalize` for each call there, and for
+    /// each page back
+    Device,
     /// Read an NVMe disk past the page cache, under `swiotlb=force`: a `swiotlb_map` for each page
     Swiotlb,
 }
@@ -40,6 +44,7 @@ pub(super) struct Prepared {
     memory: Vec<Memory>,
     units: usize,
     disk: Option<File>,
+    mirror: Option<Mirror>,
     /// Where the mappings were counted: its own is among them.
     _smaps: Vec<u8>,
 }
@@ -58,7 +63,7 @@ impl Work {
     /// What has to be there before the first round, `units` big.
     pub(super) fn prepare(self, units: usize) -> anyhow::Result<Prepared> {
         ensure!(units > 0, "the number of units must not be 0");
-        let (mut disk, mut events, mut smaps) = (None, units as u64, Vec::new());
+        let (mut disk, mut mirror, mut events, mut smaps) = (None, None, units as u64, Vec::new());
         let memory = match self {
             Self::Reclaim => {
                 swap::turn_on(256 << 20)?;
@@ -72,6 +77,12 @@ impl Work {
                 events = count_copied_vmas(&mut smaps)?;
                 memory
             }
+            Self::Device => {
+                let device = Mirror::open()?;
+                events += device.migrate_calls(units)?;
+                mirror = Some(device);
+                vec![Memory::filled(units)?]
+            }
             Self::Swiotlb => {
                 let file = OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(DISK);
                 disk = Some(file.with_context(|| format!("cannot open {DISK}"))?);
@@ -79,7 +90,7 @@ impl Work {
                 vec![Memory::filled(2 * REQUEST)?]
             }
         };
-        Ok(Prepared { work: self, events, memory, units, disk, _smaps: smaps })
+        Ok(Prepared { work: self, events, memory, units, disk, mirror, _smaps: smaps })
     }
 }
 
@@ -89,7 +100,7 @@ impl Prepared {
         self.events
     }
 
-    /// Does it once. The value is the time in the system calls.
+    /// Does it once. The value is the time in the system calls, and in the faults of what goes to a device.
     pub(super) fn round(&self, round: u32) -> anyhow::Result<Duration> {
         let memory = &self.memory[0];
         if self.work == Work::Reclaim && round > 0 {
@@ -101,6 +112,10 @@ impl Prepared {
             Work::Mlock => {
                 memory.lock()?;
                 memory.unlock()?;
+            }
+            Work::Device => {
+                self.mirror.as_ref().context("no device")?.migrate_to_device(memory)?;
+                memory.fill();
             }
             Work::Fork => wait_for_success(fork_child(|| Ok(()))?)?,
             Work::Swiotlb => (0..self.units)
@@ -136,6 +151,9 @@ impl Prepared {
         if self.work == Work::Reclaim {
             let left = self.memory[0].pages() - self.memory[0].swapped()?;
             ensure!(left == 0, "MADV_PAGEOUT left {left} pages behind");
+        }
+        if self.work == Work::Device {
+            ensure!(self.memory[0].swapped()? == 0, "a page is still on the device");
         }
         Ok(())
     }

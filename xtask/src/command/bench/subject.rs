@@ -44,6 +44,17 @@ pub struct Way {
 enum Works {
     Every,
     Reclaim,
+    Device,
+}
+
+impl Works {
+    fn has(self, work: &Work) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Reclaim => work.name == RECLAIM,
+            Self::Device => work.name == DEVICE,
+        }
+    }
 }
 
 /// A work, traced in one way.
@@ -59,7 +70,7 @@ impl Subject {
     /// All of them, work by work, in the order of the tables.
     pub fn all() -> Vec<Self> {
         let of_work = |work: &'static Work| {
-            let ways = WAYS.iter().filter(|way| way.works == Works::Every || work.name == RECLAIM);
+            let ways = WAYS.iter().filter(|way| way.works.has(work));
             ways.map(move |way| Self { work, way })
         };
         WORKS.iter().flat_map(of_work).collect()
@@ -94,11 +105,18 @@ impl Subject {
 /// The work that the targets are for.
 const RECLAIM: &str = "reclaim";
 
+/// The work that needs the test driver.
+const DEVICE: &str = "device";
+
 const EVERY: &str = "every event to a file";
 const LATENCY: &str = "the same with latency";
 const STACKS: &str = "the same with stacks";
 const COUNT: &str = "count by process";
 const HISTOGRAM: &str = "latency histogram";
+const DEVICE_MEMORY: &str = "all of device memory";
+
+/// What `device_memory_peer.sh` counts.
+const DEVICE_EVENTS: &str = "hmm,exclusive,exclusive_vma,migrate_vma_setup";
 
 const fn way(name: &'static str, what: &'static str, words: &'static [&'static str], reader: Reader) -> Way {
     Way { name, what, words, reader, target: None, works: Works::Every, is_quick: false }
@@ -123,13 +141,18 @@ impl Way {
         Self { works: Works::Reclaim, ..self }
     }
 
+    /// It is about device memory.
+    const fn device_only(self) -> Self {
+        Self { works: Works::Device, ..self }
+    }
+
     const fn quick(self) -> Self {
         Self { is_quick: true, ..self }
     }
 }
 
 macro_rules! record {
-    ($($word:literal),*) => {
+    ($($word:expr),*) => {
         &["rmapscope", "record", "-o", "@data", $($word,)* "--", "@work"]
     };
 }
@@ -278,6 +301,15 @@ const WAYS: &[Way] = &[
         ],
         Reader::Counts,
     ),
+    record("rmapscope-hmm", DEVICE_MEMORY, record!["-e", DEVICE_EVENTS]).device_only(),
+    without_events(
+        "rmapscope-count-hmm",
+        DEVICE_MEMORY,
+        &["rmapscope", "stat", "-e", DEVICE_EVENTS, "--by", "process", "--", "@work"],
+    )
+    .device_only(),
+    // Counts of ten maps, which the guest tests compare.
+    way("bpftrace-hmm", DEVICE_MEMORY, &["device_memory_peer", "@work"], Reader::None).device_only(),
     // Of BCC's tools, the one that needs neither a compiler nor the kernel's headers in the guest. It takes no command.
     way("funclatency", HISTOGRAM, &["around", "funclatency", "{function}", "--", "@work"], Reader::Counts),
 ];

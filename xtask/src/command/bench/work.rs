@@ -23,6 +23,8 @@ pub struct Work {
     pub kfunc_arguments: &'static str,
     /// Whether it takes a disk whose requests bounce.
     pub needs_disk: bool,
+    /// Whether it takes a kernel with the test driver for device memory.
+    pub needs_test_driver: bool,
 }
 
 /// All works in the order of the tables.
@@ -37,6 +39,7 @@ pub const WORKS: &[Work] = &[
         kprobe_arguments: "arg0, arg1",
         kfunc_arguments: "(uint64)args->folio, args->flags",
         needs_disk: false,
+        needs_test_driver: false,
     },
     Work {
         name: "fork",
@@ -49,6 +52,7 @@ pub const WORKS: &[Work] = &[
         kprobe_arguments: "arg0, arg1",
         kfunc_arguments: "(uint64)args->dst_vma, (uint64)args->src_vma",
         needs_disk: false,
+        needs_test_driver: false,
     },
     Work {
         name: "mlock",
@@ -60,6 +64,20 @@ pub const WORKS: &[Work] = &[
         kprobe_arguments: "arg0, 0",
         kfunc_arguments: "(uint64)args->folio, 0",
         needs_disk: false,
+        needs_test_driver: false,
+    },
+    Work {
+        name: "device",
+        what: "pages are migrated to the memory of test_hmm's device and faulted back one by one",
+        function: "migrate_vma_finalize",
+        units: 4096,
+        // One a page on the way back; there, one a chunk.
+        events: 4160,
+        registers: "migrate=%di",
+        kprobe_arguments: "arg0, 0",
+        kfunc_arguments: "(uint64)args->migrate, 0",
+        needs_disk: false,
+        needs_test_driver: true,
     },
     Work {
         name: "swiotlb",
@@ -71,6 +89,7 @@ pub const WORKS: &[Work] = &[
         kprobe_arguments: "arg0, arg2",
         kfunc_arguments: "(uint64)args->dev, args->size",
         needs_disk: true,
+        needs_test_driver: false,
     },
 ];
 
