@@ -2,6 +2,9 @@
 
 use super::field::bodies;
 
+/// Bit of [`MigrateVma::select`] for system memory (`MIGRATE_VMA_SELECT_SYSTEM`, include/linux/migrate.h).
+pub const MIGRATE_SELECT_SYSTEM: u32 = 1;
+
 bodies! {
     /// Body of `Kind::MigrateVmaPages` and `Kind::MigrateVmaFinalize`.
     MigrateVma {

@@ -162,6 +162,9 @@ impl Spaces {
             Body::ExclusivePage(page) => self.owned(page.mm, header.pid, false),
             Body::RestoreExclusive(restore) => self.owned(restore.mm, header.pid, false),
             Body::MigrateVmaSetup(setup) => self.owned(setup.mm, header.pid, false),
+            Body::MigrateVmaPages(migration) | Body::MigrateVmaFinalize(migration) => {
+                self.owned(migration.mm, header.pid, false);
+            }
             _ => {}
         }
     }

@@ -115,6 +115,11 @@ impl SwapKind {
         !matches!(self, Self::PteMarker | Self::SwapinError)
     }
 
+    /// Whether it is the entry of a page in a device's private memory.
+    pub const fn is_device_private(self) -> bool {
+        matches!(self, Self::DeviceWrite | Self::DeviceRead)
+    }
+
     /// Whether it is a device-exclusive entry.
     pub const fn is_exclusive(self) -> bool {
         matches!(self, Self::DeviceExclusiveWrite | Self::DeviceExclusiveRead)

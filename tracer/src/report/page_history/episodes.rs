@@ -1,11 +1,11 @@
 //! In what states a page was, and from when to when.
 
-use tracer_common::event::Body;
+use tracer_common::event::{BITS_UNKNOWN, Body, Kind, MIGRATE_SELECT_SYSTEM, MigrateVma, UNCOUNTED};
 
 use super::Target;
-use super::history::{Episode, State};
+use super::history::{Entry, Episode, State};
 use super::interpret::Interpreter;
-use crate::event::{Event, held};
+use crate::event::{EntryState, Event, held};
 use crate::follow::bounces;
 use crate::follow::spaces::Id;
 
@@ -61,7 +61,10 @@ impl Interpreter<'_> {
             Body::RestoreExclusive(_) => Some(State::Mapped),
             Body::MigrationEntrySet(_) => Some(State::Migrating),
             Body::MigrationEntryRemoved(entry) => {
-                (held(entry.entry, &self.facts.decoder).is_some()).then_some(State::Mapped)
+                (held(entry.entry, &self.facts.decoder).is_some()).then(|| self.put(entry.entry))
+            }
+            Body::MigrateVmaFinalize(migration) if !is_page => {
+                self.migrated(migration, now).filter(|state| *state != now)
             }
             Body::RemoveMigrationPte(visit) => {
                 // Another page than before: the migration succeeded (6.12 mm/migrate.c, migrate_folio_done; after
@@ -95,6 +98,32 @@ impl Interpreter<'_> {
         let is_over = self.main.as_ref().is_some_and(|going| going.over);
         let is_news = is_over || !matches!(now, State::Mapped | State::Exclusive | State::Migrating);
         (is_mapped && is_news).then_some((State::Mapped, true))
+    }
+
+    /// The state of a page whose entry took the place of a migration entry.
+    fn put(&self, raw: u64) -> State {
+        match self.facts.decoder.entry(raw).map(|entry| entry.state) {
+            Some(EntryState::Swap { kind: Some(kind), .. }) if kind.is_device_private() => State::OnDevice,
+            _ => State::Mapped,
+        }
+    }
+
+    /// The state at an address of a range that a driver migrated, as far as the range tells.
+    fn migrated(&self, migration: &MigrateVma, now: State) -> Option<State> {
+        let is_known = migration.migrated != UNCOUNTED && migration.filled != UNCOUNTED;
+        let is_there = migration.select & MIGRATE_SELECT_SYSTEM != 0;
+        match u64::from(migration.migrated) + u64::from(migration.filled) {
+            _ if !is_known || migration.select == BITS_UNKNOWN => {}
+            0 => return None,
+            moved if moved == migration.npages && is_there => return Some(State::OnDevice),
+            moved if moved == migration.npages => return Some(State::Mapped),
+            _ => {}
+        }
+        // Of a part of the range the entry told, where such events were recorded.
+        let began = self.main.as_ref().map(|going| &self.history.entries[going.began]);
+        let is_told = matches!(began, Some(Entry::Event(moment))
+            if moment.event == Kind::MigrationEntryRemoved.name());
+        (!is_told && now != State::Unknown).then_some(State::Unknown)
     }
 
     pub(super) fn change_main(&mut self, state: State, seen: bool, time: u64, place: usize, cause: &str) {

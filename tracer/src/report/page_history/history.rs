@@ -16,6 +16,8 @@ pub enum State {
     Exclusive,
     /// A migration entry stands in its place.
     Migrating,
+    /// It is in a device's memory.
+    OnDevice,
     /// Another page took its place: it was migrated.
     Replaced,
     /// Reclaim unmapped it: a swap entry or nothing stands in its place.
@@ -39,6 +41,7 @@ impl State {
             Self::Mapped => "mapped",
             Self::Exclusive => "device-exclusive",
             Self::Migrating => "migration entry",
+            Self::OnDevice => "on a device",
             Self::Replaced => "migrated away",
             Self::Unmapped => "unmapped",
             Self::Zapped => "zapped",

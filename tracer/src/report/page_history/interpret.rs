@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tracer_common::event::Body;
+
 use super::Target;
 use super::episodes::Going;
 use super::history::{Entry, Lost, Moment, PageHistory, Space, State};
@@ -185,6 +187,11 @@ impl Interpreter<'_> {
             if matches!(state, State::Zapped | State::Replaced | State::Moved) {
                 // What comes next may be another use of the page frame, or another page.
                 self.known.clear();
+            }
+            if matches!(event.body, Body::MigrateVmaFinalize(_)) {
+                // Another page is there, and which one is not said.
+                self.known.clear();
+                self.pfn = None;
             }
             self.change_main(state, seen, time, place, &cause);
         }

@@ -1,10 +1,12 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use tracer_common::event::{MIGRATE_SELECT_SYSTEM, MigrateVma, STACK_NONE, UNCOUNTED};
+
 use super::{BadTarget, Entry, Episode, MOST, PageHistory, PageHistoryCollector, State, Target, json, text};
 use crate::event::Subject;
 use crate::event::synthetic;
-use crate::event::{Decoder, Event, Item, Loss, LossCause, Sink};
+use crate::event::{Body, Decoder, Event, Header, Item, Loss, LossCause, Sink};
 use crate::golden_common::assert_golden;
 use crate::trace_file::{FileHeader, Reader};
 
@@ -101,6 +103,52 @@ fn a_life_as_text_and_json() {
     golden("page.json", &json(&page));
     golden("address.txt", &text(&history("hmm-demo.data", "124:0x7f65ee508123", MOST), true, false));
     serde_json::from_str::<serde_json::Value>(&json(&page)).expect("JSON");
+}
+
+/// States of an address whose range of so many pages migrates by these calls: from system memory or not, pages moved.
+fn migrated(npages: u64, calls: &[(bool, u32)]) -> Vec<(State, Option<u64>)> {
+    let header = FileHeader::new(synthetic::description());
+    let mut page_history = PageHistoryCollector::new(&header, Target::Address { pid: 7, address: 0x5000 });
+    for ((is_system, migrated), time) in calls.iter().zip(1..) {
+        let body = Body::MigrateVmaFinalize(MigrateVma {
+            mm: 0xff11_0000,
+            start: 0x5000,
+            end: 0x5000 + npages * 4096,
+            npages,
+            collected: npages,
+            migrated: *migrated,
+            filled: 0,
+            select: if *is_system { MIGRATE_SELECT_SYSTEM } else { 1 << 1 },
+            reserved: 0,
+            owner: 1,
+            fault_page: 0,
+            duration: 0,
+        });
+        let header = Header { time, tid: 7, pid: 7, kind: body.kind() as u16, cpu: 0, stack: STACK_NONE };
+        page_history.item(&Item::Event(Event { header, body })).unwrap();
+    }
+    let states = page_history.finish(None).states.into_iter();
+    states.map(|episode| (episode.state, episode.lasted)).collect()
+}
+
+#[test]
+fn what_a_whole_range_did_each_address_of_it_did() {
+    let there_and_back = [(true, 2), (false, 2), (true, 2)];
+    assert_eq!(
+        migrated(2, &there_and_back),
+        [(State::OnDevice, Some(1)), (State::Mapped, Some(1)), (State::OnDevice, None)]
+    );
+    // Which one moved is not said; that none did is.
+    let in_part = [(true, 2), (false, 1), (true, 2), (false, 0), (true, UNCOUNTED)];
+    assert_eq!(
+        migrated(2, &in_part),
+        [
+            (State::OnDevice, Some(1)),
+            (State::Unknown, Some(1)),
+            (State::OnDevice, Some(2)),
+            (State::Unknown, None)
+        ]
+    );
 }
 
 #[test]
