@@ -16,11 +16,14 @@ pub struct DeviceMemory {
     /// Pages to migrate
     #[arg(long, default_value_t = 64)]
     pub pages: usize,
+    /// How often
+    #[arg(long, default_value_t = 1)]
+    pub rounds: u64,
     /// Seconds to leave the pages on the device
     #[arg(long, default_value_t = 0)]
     pub hold: u64,
     /// Let the device read the pages before, ask what is mapped after, and close it while it has them
-    #[arg(long, conflicts_with = "hold")]
+    #[arg(long, conflicts_with_all = ["hold", "rounds"])]
     pub close: bool,
 }
 
@@ -36,16 +39,18 @@ impl DeviceMemory {
         let mirror = Mirror::open()?;
         let memory = Memory::filled(self.pages)?;
         facts.pages(memory.page_list()?)?;
-        mirror.migrate_to_device(&memory)?;
-        let entries = memory.swapped()?;
-        ensure!(entries == self.pages, "{entries} of {} pages are on the device", self.pages);
-        std::thread::sleep(Duration::from_secs(self.hold));
-        memory.check()?;
-        ensure!(memory.swapped()? == 0, "a page is still on the device");
+        for _ in 0..self.rounds {
+            mirror.migrate_to_device(&memory)?;
+            let entries = memory.swapped()?;
+            ensure!(entries == self.pages, "{entries} of {} pages are on the device", self.pages);
+            std::thread::sleep(Duration::from_secs(self.hold));
+            memory.check()?;
+            ensure!(memory.swapped()? == 0, "a page is still on the device");
+        }
 
-        let pages = self.pages as u64;
         // To the device in chunks; back by one fault a page (dmirror_devmem_fault, lib/test_hmm.c).
-        let calls = mirror.migrate_calls(self.pages)? + pages;
+        let pages = self.rounds * self.pages as u64;
+        let calls = self.rounds * mirror.migrate_calls(self.pages)? + pages;
         for step in ["migrate_vma_setup", "migrate_vma_pages", "migrate_vma_finalize"] {
             facts.exactly(step, calls)?;
         }

@@ -90,8 +90,19 @@ exclusive() {
     record_work exclusive-mlock -e exclusive,mlock -- exclusive --pages 64 --fault --mlock
     record_work exclusive-move -e exclusive -- exclusive --pages 64 --fault --mremap --mprotect
     record_work hmm-migrate -e migrate,hmm -- hmm-migrate --pages 64
+    hmm_again
     record_work hmm-close -e hmm --latency -- hmm-migrate --pages 130 --close
     wanted hmm-close && rmapscope report --json -i "$DIR/trace.data" >"$DIR/report"
+}
+
+# Pages that go to the device three times: what the report says of them, and the history of the first.
+hmm_again() {
+    wanted hmm-again || return 0
+    record_work hmm-again -e migrate,hmm -g -- hmm-migrate --pages 130 --rounds 3
+    rmapscope report --json -i "$DIR/trace.data" >"$DIR/report"
+    local first
+    first=$(sed -n 's/.*"pid":\([0-9]*\),"pages":\[{"address":\([0-9]*\),.*/\1:\2/p' "$FACTS")
+    rmapscope report --json --addr "$first" -i "$DIR/trace.data" >"$DIR/history"
 }
 
 # The tracepoint counts the same mappings independently of rmapscope, in a trace instance of its own.

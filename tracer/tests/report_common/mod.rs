@@ -5,8 +5,8 @@ use rmapscope::event::LossCause;
 use rmapscope::event::Weights;
 use rmapscope::report::model::{
     Actor, Bounce, Bucket, Coherent, DeviceMemory, Distribution, Ended, Exclusive, Failure, Fork, ForkCost,
-    Gap, Group, HotPage, Interval, Key, Losses, Migrated, Pages, Pool, PoolLevel, Quantile, RangeFaults,
-    Report, Residency, Row, StackTotal, Table, TakenBack, Timeline, Top, Unit, Way,
+    Gap, Group, HotPage, Interval, Key, Losses, Migrated, Pages, PingPong, PingPongs, Pool, PoolLevel,
+    Quantile, RangeFaults, Report, Residency, Row, StackTotal, Table, TakenBack, Timeline, Top, Unit, Way,
 };
 
 fn weights(count: u64, time: u64, pages: u64) -> Weights {
@@ -251,5 +251,25 @@ fn device_memory(hostile: &str) -> DeviceMemory {
         },
         taken_back: TakenBack { calls: 1, pages: 130, unknown: 0 },
         range_faults: top(RangeFaults { actor: actor(812, None), calls: 9, pages: 640, busy: 2, failed: 1 }),
+        ping_pong: PingPongs {
+            entries: vec![PingPong {
+                actor: actor(812, Some(0xffff_ffff_c060_71a0)),
+                start: 0x7f65_ee50_8000,
+                end: 0x7f65_ee54_8000,
+                pages: 64,
+                returns: 1300,
+                most: 30,
+                stays: 1400,
+                time: 700_000_000,
+                to_device: vec![
+                    "migrate_vma_finalize".to_owned(),
+                    hostile.to_owned(),
+                    "__x64_sys_ioctl".to_owned(),
+                ],
+                back: vec!["dmirror_devmem_fault".to_owned(), "do_swap_page".to_owned()],
+            }],
+            distinct: 3,
+            left_out: 12,
+        },
     }
 }

@@ -1,5 +1,7 @@
 //! Device memory through test_hmm: what migrates, what the driver asks of ranges, and which it watches.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
@@ -15,6 +17,12 @@ pub const CHECKS: &[Check] = &[
         applies: with_test_driver_or_arm64,
         sessions: &["hmm-migrate"],
         judge: device_memory,
+    },
+    Check {
+        name: "device memory: pages that go to the device again and again",
+        applies: with_test_driver,
+        sessions: &["hmm-again"],
+        judge: again_and_again,
     },
     Check {
         name: "device memory: what a driver takes back, asks for and watches",
@@ -64,6 +72,70 @@ fn moved_there_and_back(recording: &Recording, pages: u64) -> anyhow::Result<()>
             (there, back) == (pages, pages),
             "{step}: {there} pages moved there, {back} back, of {pages}"
         );
+    }
+    Ok(())
+}
+
+/// How often the session migrates its pages.
+const ROUNDS: u64 = 3;
+
+fn again_and_again(run: &Run<'_>) -> anyhow::Result<()> {
+    let (session, recording) = run.complete("hmm-again", &["migrate_vma_finalize"])?;
+    let (pid, pages) = session.pages()?;
+    let (start, count) = (pages[0].address, pages.len() as u64);
+    let report: Value = serde_json::from_str(&session.text("report")?).context("no report")?;
+    let ping_pong = &report["device_memory"]["ping_pong"];
+    ensure!(ping_pong["distinct"] == 1 && ping_pong["left_out"] == 0, "{ping_pong}");
+    let range = &ping_pong["entries"][0];
+    let addresses = [("start", start), ("end", start + count * PAGE_SIZE)]
+        .map(|(name, address)| (name, format!("{address:#x}")));
+    ensure!(addresses.iter().all(|(name, address)| range[name] == *address), "not {addresses:?}: {range}");
+    let numbers = [
+        ("pid", pid.into()),
+        ("pages", count),
+        ("returns", (ROUNDS - 1) * count),
+        ("most", ROUNDS - 1),
+        ("stays", ROUNDS * count),
+        ("time", time_on_device(&recording)?),
+    ];
+    for (name, number) in numbers {
+        ensure!(range[name] == number, "{name} is not {number}: {range}");
+    }
+    for (way, function) in [("to_device", "ioctl"), ("back", "do_swap_page")] {
+        let frames: Vec<&str> =
+            range[way].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        ensure!(frames.iter().any(|frame| frame.contains(function)), "{way} without {function}: {range}");
+    }
+    history(&session, start)
+}
+
+/// From the end of each page's migration there to the end of that back, all together.
+fn time_on_device(recording: &Recording) -> anyhow::Result<u64> {
+    let (mut since, mut sum) = (BTreeMap::new(), 0);
+    for event in recording.of("migrate_vma_finalize") {
+        let time = event.number("time")?;
+        for address in (event.number("start")?..event.number("end")?).step_by(PAGE_SIZE as usize) {
+            if event.has_word("source", "system")? {
+                since.insert(address, time);
+            } else {
+                let since =
+                    since.remove(&address).with_context(|| format!("never there: {}", event.json()))?;
+                sum += time - since;
+            }
+        }
+    }
+    Ok(sum)
+}
+
+/// That the first page is on the device as often as it was, each time until its fault.
+fn history(session: &Session, address: u64) -> anyhow::Result<()> {
+    let history: Value = serde_json::from_str(&session.text("history")?).context("no history")?;
+    let states = history["states"].as_array().context("no states")?;
+    let there: Vec<&Value> = states.iter().filter(|state| state["state"] == "on_device").collect();
+    ensure!(there.len() as u64 == ROUNDS, "{address:#x} was there {} times: {states:?}", there.len());
+    for stay in there {
+        ensure!(stay["lasted"].as_u64() > Some(0) && stay["seen"] == false, "no time: {stay}");
+        ensure!(stay["pfn"].as_str().is_some_and(|pfn| pfn != "0x0"), "no page: {stay}");
     }
     Ok(())
 }

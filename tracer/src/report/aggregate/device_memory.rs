@@ -3,19 +3,20 @@
 use std::cmp::Reverse;
 
 use tracer_common::event::{
-    BITS_UNKNOWN, Body, HmmRangeFault, MigrateDeviceRange, MigrateVma, UNCOUNTED, UNKNOWN,
+    BITS_UNKNOWN, Body, HmmRangeFault, Kind, MIGRATE_SELECT_SYSTEM, MigrateDeviceRange, MigrateVma,
+    UNCOUNTED, UNKNOWN,
 };
+use tracer_common::family::Family;
 
 use super::moment::Moment;
+use super::ping_pong::PingPong;
+use super::stacks::{Frames, Stacks};
 use super::top::TopSketch;
-use crate::event::Event;
+use crate::event::{Comm, Event};
 use crate::report::model::{self, Actor, RangeFaults, TakenBack, Way};
 
 /// Processes, address spaces and devices that are counted at the same time.
 const CAPACITY: usize = 1 << 12;
-
-/// Bit of `select` for system memory (`MIGRATE_VMA_SELECT_SYSTEM`, include/linux/migrate.h).
-const SYSTEM: u32 = 1;
 
 /// Bit of `select` for huge pages that move as one (`MIGRATE_VMA_SELECT_COMPOUND`, 6.19 on).
 const COMPOUND: u32 = 1 << 3;
@@ -52,26 +53,50 @@ pub struct DeviceMemory {
     migrated: TopSketch<(Key, Way), Moves>,
     taken_back: TakenBack,
     faults: TopSketch<Key, Faults>,
+    ping_pong: PingPong,
 }
 
-impl Default for DeviceMemory {
-    fn default() -> Self {
+impl DeviceMemory {
+    /// Of a kernel with pages of that size.
+    pub fn new(page_size: u64) -> Self {
         Self {
             migrated: TopSketch::new(CAPACITY),
             taken_back: TakenBack::default(),
             faults: TopSketch::new(CAPACITY),
+            ping_pong: PingPong::new(page_size),
         }
     }
-}
 
-impl DeviceMemory {
-    /// Takes an event.
-    pub fn event(&mut self, event: &Event, moment: &Moment<'_>) {
+    /// Takes an event; `stacks` know its stack.
+    pub fn event(&mut self, event: &Event, moment: &Moment<'_>, stacks: &Stacks) {
         match &event.body {
-            Body::MigrateVmaFinalize(migration) => self.migrated(event, migration, moment),
+            Body::MigrateVmaFinalize(migration) => {
+                self.migrated(event, migration, moment);
+                let comm = moment.names.comm(&event.header).map(Comm::text).unwrap_or_default();
+                let stack = stacks.place_of(event.header.stack);
+                let who = (event.header.pid, &*comm);
+                self.ping_pong.migrated(migration, way(migration), who, event.header.time, stack);
+            }
             Body::HmmRangeFault(fault) => self.asked(event, fault, moment),
             Body::MigrateDeviceRange(range) => self.taken_back(range),
             _ => {}
+        }
+    }
+
+    /// Takes an event that may end an address space.
+    pub fn process(&mut self, event: &Event) {
+        let header = &event.header;
+        match event.kind() {
+            Kind::ProcessExec => self.ping_pong.ended(header.pid),
+            Kind::ProcessExit if header.tid == header.pid => self.ping_pong.ended(header.pid),
+            _ => {}
+        }
+    }
+
+    /// Events of that family are missing, of any where it is not known.
+    pub fn lost(&mut self, family: Option<Family>) {
+        if family.is_none_or(|family| family == Family::Hmm) {
+            self.ping_pong.doubt();
         }
     }
 
@@ -109,6 +134,10 @@ impl DeviceMemory {
     }
 
     fn taken_back(&mut self, range: &MigrateDeviceRange) {
+        // Where they were mapped is not said.
+        if range.migrating != 0 {
+            self.ping_pong.doubt();
+        }
         self.taken_back.calls += 1;
         match range.migrating {
             UNCOUNTED => self.taken_back.unknown += 1,
@@ -116,8 +145,8 @@ impl DeviceMemory {
         }
     }
 
-    /// The report's part, at most `top` lines of each.
-    pub fn finish(self, top: usize) -> model::DeviceMemory {
+    /// The report's part, at most `top` lines of each; `stacks` have taken every event.
+    pub fn finish(self, top: usize, stacks: &Stacks) -> model::DeviceMemory {
         model::DeviceMemory {
             migrated: self.migrated.into_top(
                 top,
@@ -137,6 +166,7 @@ impl DeviceMemory {
                     RangeFaults { actor: actor(key, comm), calls, pages, busy, failed }
                 },
             ),
+            ping_pong: self.ping_pong.finish(top, &Frames::new(stacks)),
         }
     }
 }
@@ -144,7 +174,7 @@ impl DeviceMemory {
 const fn way(migration: &MigrateVma) -> Way {
     match migration.select {
         BITS_UNKNOWN => Way::Unknown,
-        select if select & SYSTEM != 0 => Way::ToDevice,
+        select if select & MIGRATE_SELECT_SYSTEM != 0 => Way::ToDevice,
         _ if migration.fault_page == 0 || migration.fault_page == UNKNOWN => Way::FromDevice,
         _ => Way::FaultBack,
     }

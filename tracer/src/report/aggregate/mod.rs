@@ -14,6 +14,7 @@ mod levels;
 mod losses;
 mod moment;
 mod pages;
+mod ping_pong;
 mod pools;
 #[cfg(test)]
 mod section_tests;
@@ -172,7 +173,7 @@ impl Aggregator {
             pages: Pages::default(),
             exclusive: Exclusive::new(header),
             fork: Fork::default(),
-            device_memory: DeviceMemory::default(),
+            device_memory: DeviceMemory::new(header.kernel.page_size),
             swiotlb: Swiotlb::default(),
             migrations: Migrations::default(),
             timeline: Timeline::default(),
@@ -203,6 +204,7 @@ impl Aggregator {
         }
         if wanted & RENAMES != 0 {
             self.tables.renamed(event);
+            self.device_memory.process(event);
         }
         if wanted & MIGRATION != 0 {
             self.migrations.follow(event);
@@ -230,7 +232,7 @@ impl Aggregator {
             return;
         }
         if wanted & HMM != 0 {
-            self.device_memory.event(event, &moment);
+            self.device_memory.event(event, &moment, &self.stacks);
         }
         self.pages.event(event, &moment);
         self.timeline.count(since_start, event.kind());
@@ -257,6 +259,7 @@ impl Aggregator {
         self.walks.lost(family);
         self.exclusive.lost(family);
         self.fork.lost(family);
+        self.device_memory.lost(family);
         self.swiotlb.lost(family, after);
     }
 
@@ -266,6 +269,7 @@ impl Aggregator {
         let timeline = self.timeline.finish(self.checker.live());
         let verdict = self.checker.finish(incomplete);
         let (swiotlb, pools) = self.swiotlb.finish();
+        let device_memory = self.device_memory.finish(top, &self.stacks);
         Report {
             filter: filter_text,
             span: self.last.saturating_sub(self.start.unwrap_or_default()),
@@ -281,7 +285,7 @@ impl Aggregator {
             pages: self.pages.finish(top),
             exclusive: self.exclusive.finish(self.last),
             fork: self.fork.finish(top),
-            device_memory: self.device_memory.finish(top),
+            device_memory,
             swiotlb,
             pools,
             timeline,

@@ -99,6 +99,20 @@ impl Stacks {
         }
     }
 
+    /// The place of the stack that an id stands for now; `None` where it is none, or not kept.
+    pub fn place_of(&self, id: i32) -> Option<u32> {
+        self.ids.get(&id).copied()
+    }
+
+    /// The functions, by their numbers.
+    fn names(&self) -> Vec<&str> {
+        let mut names = vec![""; self.functions.len()];
+        for (name, number) in &self.functions {
+            names[*number as usize] = name;
+        }
+        names
+    }
+
     /// Events whose stack the kernel could not store.
     pub const fn unstored(&self) -> u64 {
         self.unstored
@@ -106,10 +120,7 @@ impl Stacks {
 
     /// The report's part.
     pub fn finish(self, sort: Weight, top: usize) -> Top<StackTotal> {
-        let mut names = vec![""; self.functions.len()];
-        for (name, number) in &self.functions {
-            names[*number as usize] = name;
-        }
+        let names = self.names();
         let kept = self.places.iter().flat_map(|(functions, place)| {
             self.sums[*place as usize].iter().map(move |(kind, sum)| (kind.name(), &**functions, *sum))
         });
@@ -131,5 +142,28 @@ impl Stacks {
             weights,
         });
         Top { entries: entries.collect(), distinct, exact: !self.is_full, error: 0 }
+    }
+}
+/// What stacks are made of, by their places.
+#[derive(Debug)]
+pub struct Frames<'a> {
+    names: Vec<&'a str>,
+    stacks: Vec<&'a [u32]>,
+}
+
+impl<'a> Frames<'a> {
+    /// Of these stacks.
+    pub fn new(stacks: &'a Stacks) -> Self {
+        let mut by_place = vec![[].as_slice(); stacks.sums.len()];
+        for (functions, place) in &stacks.places {
+            by_place[*place as usize] = functions;
+        }
+        Self { names: stacks.names(), stacks: by_place }
+    }
+
+    /// The functions of the stack at a place, innermost first.
+    pub fn of(&self, place: u32) -> Vec<String> {
+        let functions = self.stacks.get(place as usize).copied().unwrap_or_default();
+        functions.iter().map(|number| self.names[*number as usize].to_owned()).collect()
     }
 }

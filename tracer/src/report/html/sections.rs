@@ -1,8 +1,10 @@
 //! The sections, in the order in which people ask.
 
+use tracer_common::event::Kind;
+
 use super::bars::{Bars, quantile};
 use super::flame::{Flame, Frame};
-use super::grid::{Cell, Grid, numbers, words};
+use super::grid::{Cell, Column, Grid, numbers, words};
 use super::lanes::Lanes;
 use super::stacks::Stack;
 use super::{Block, Section, verdict};
@@ -12,7 +14,7 @@ use crate::event::LossCause;
 use crate::event::Weights;
 use crate::probe::Outcome as Probe;
 use crate::report::model::{
-    Actor, Distribution, ForkCost, Group, HotPage, Key, Quantile, Report, Table, Top,
+    Actor, Distribution, ForkCost, Group, HotPage, Key, PingPongs, Quantile, Report, Table, Top,
 };
 use crate::report::text::units;
 
@@ -251,7 +253,36 @@ fn device_memory(report: &Report) -> Section {
     let moves =
         (!memory.migrated.entries.is_empty() || !memory.taken_back.words().is_empty()).then(|| moves.block());
     let faults = (!memory.range_faults.entries.is_empty()).then(|| faults.block());
-    section("device-memory", "Device memory", &memory.taken_back.words(), moves.into_iter().chain(faults))
+    let blocks = moves.into_iter().chain(faults).chain(ping_pong(&memory.ping_pong, &who, names));
+    section("device-memory", "Device memory", &memory.taken_back.words(), blocks)
+}
+
+/// What went to a device again: a table, and the stacks of both directions.
+fn ping_pong(ping_pong: &PingPongs, who: &[Column], names: impl Fn(&Actor) -> [Cell; 3]) -> Vec<Block> {
+    if *ping_pong == PingPongs::default() {
+        return Vec::new();
+    }
+    let columns = ["pages", "again", "most of a page", "mean time there"].map(numbers);
+    let title = match ping_pong.words() {
+        words if words.is_empty() => "Addresses that go to a device again".to_owned(),
+        words => format!("Addresses that go to a device again: {words}"),
+    };
+    let mut grid = Grid::new(&title, [who, &[words("addresses")], &columns].concat());
+    let mut stacks = Vec::new();
+    for range in &ping_pong.entries {
+        let counts = [range.pages, range.returns, range.most].map(Cell::from);
+        let mean = range.mean().map_or_else(|| Cell::from("?"), |mean| Cell::measured(mean, time(mean)));
+        let addresses = Cell::from(range.addresses());
+        let row = names(&range.actor).into_iter().chain([addresses]).chain(counts).chain([mean]);
+        grid.row(row.collect::<Vec<_>>());
+        for (frames, way) in [(&range.to_device, "to the device"), (&range.back, "back")] {
+            if !frames.is_empty() {
+                let event = Kind::MigrateVmaFinalize.name();
+                stacks.push(Stack::of(event, format!("{} {way}", range.addresses()), frames));
+            }
+        }
+    }
+    std::iter::once(grid.block()).chain(stacks).collect()
 }
 
 fn fork(report: &Report) -> Section {

@@ -125,6 +125,74 @@ impl TakenBack {
     }
 }
 
+/// Addresses whose pages went to a device, left it, and went there again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PingPong {
+    /// Who migrated first of its address space, and of what.
+    #[serde(flatten)]
+    pub actor: Actor,
+    /// First address.
+    #[serde(serialize_with = "hexadecimal")]
+    pub start: u64,
+    /// Address after the last.
+    #[serde(serialize_with = "hexadecimal")]
+    pub end: u64,
+    /// Pages between the two, each of which went there again.
+    pub pages: u64,
+    /// How often, all pages together.
+    pub returns: u64,
+    /// How often the one that did most.
+    pub most: u64,
+    /// Stays of a page on the device of which beginning and end were seen.
+    pub stays: u64,
+    /// How long they lasted, all together.
+    pub time: u64,
+    /// The stack by which most of its pages went there last, innermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub to_device: Vec<String>,
+    /// The stack by which most of its pages left last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub back: Vec<String>,
+}
+
+impl PingPong {
+    /// The addresses, as they are shown.
+    pub fn addresses(&self) -> String {
+        format!("{:#x}-{:#x}", self.start, self.end)
+    }
+
+    /// How long a page stays, where that is known.
+    pub fn mean(&self) -> Option<u64> {
+        self.time.checked_div(self.stays)
+    }
+}
+
+/// All of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PingPongs {
+    /// The most returns first.
+    pub entries: Vec<PingPong>,
+    /// How many ranges there were.
+    pub distinct: u64,
+    /// Moves of pages that were not followed, because there were too many pages at once.
+    pub left_out: u64,
+}
+
+impl PingPongs {
+    /// What is not shown, in a few words.
+    pub fn words(&self) -> String {
+        let (shown, left_out) = (self.entries.len() as u64, self.left_out);
+        let mut words = Vec::new();
+        if self.distinct > shown {
+            words.push(format!("the {shown} of {} with the most returns", self.distinct));
+        }
+        if left_out > 0 {
+            words.push(format!("{} not followed", counted(left_out, "page move")));
+        }
+        words.join("; ")
+    }
+}
+
 /// Device memory.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct DeviceMemory {
@@ -134,4 +202,6 @@ pub struct DeviceMemory {
     pub taken_back: TakenBack,
     /// By process, address space and device; the most calls first.
     pub range_faults: Top<RangeFaults>,
+    /// Ranges of addresses that went to a device again and again; the most returns first.
+    pub ping_pong: PingPongs,
 }

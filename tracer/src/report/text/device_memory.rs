@@ -1,11 +1,17 @@
-//! What moved to devices and back, and what drivers asked of ranges.
+//! What moved to devices and back and there again, and what drivers asked of ranges.
+
+use tracer_common::event::Kind;
 
 use super::grid::{Column, Grid};
-use super::layout::Page;
+use super::layout::{HEADING, Page};
+use super::stacks::callers;
 use super::{NO_EVENT, Shown, process};
-use crate::report::model::{Actor, Report};
+use crate::report::model::{Actor, PingPongs, Report};
 
-/// Migrations, then faults of ranges.
+/// What the stacks are of.
+const EVENT: &str = Kind::MigrateVmaFinalize.name();
+
+/// Migrations, then faults of ranges, then what went there again.
 pub fn write(report: &Report, page: &mut Page) -> Shown {
     let memory = &report.device_memory;
     let taken = memory.taken_back.words();
@@ -65,7 +71,47 @@ pub fn write(report: &Report, page: &mut Page) -> Shown {
     if !memory.range_faults.entries.is_empty() {
         page.grid(1, grid);
     }
+    ping_pong(&memory.ping_pong, page);
     Shown::Yes
+}
+
+fn ping_pong(ping_pong: &PingPongs, page: &mut Page) {
+    if *ping_pong == PingPongs::default() {
+        return;
+    }
+    page.heading("Addresses that go to a device again", &ping_pong.words());
+    let mut grid = Grid::new([
+        Column::name("process"),
+        Column::optional("address space", 1),
+        Column::optional("device", 2),
+        Column::name("from"),
+        Column::number("pages"),
+        Column::number("again"),
+        Column::optional("most of a page", 3),
+        Column::number("mean time there"),
+    ]);
+    for range in &ping_pong.entries {
+        let [who, mm, owner] = names(&range.actor);
+        grid.row([
+            who,
+            mm,
+            owner,
+            format!("{:#x}", range.start),
+            range.pages.to_string(),
+            range.returns.to_string(),
+            range.most.to_string(),
+            range.mean().map_or_else(|| "?".to_owned(), |mean| page.time(mean)),
+        ]);
+    }
+    page.grid(1, grid);
+    for range in &ping_pong.entries {
+        for (frames, way) in [(&range.to_device, "to the device"), (&range.back, "back")] {
+            if !frames.is_empty() {
+                page.prose(HEADING, 1, &format!("{} {way}:", range.addresses()));
+                callers(EVENT, frames, page);
+            }
+        }
+    }
 }
 
 fn names(actor: &Actor) -> [String; 3] {

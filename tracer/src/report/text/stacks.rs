@@ -29,18 +29,23 @@ pub fn write(report: &Report, sort: Weight, page: &mut Page) -> Shown {
         if stack.frames.is_empty() {
             page.prose(DIM, 2, "(its stack could not be kept)");
         }
-        // The probed function is mostly what the event is called.
-        let own = usize::from(stack.frames.first().is_some_and(|frame| frame == stack.event));
-        let frames = &stack.frames[own..];
-        // One frame more is no longer than the line that says so.
-        let shown = page.layout.frames;
-        let shown = if frames.len() <= shown.saturating_add(1) { frames.len() } else { shown };
-        for frame in &frames[..shown] {
-            page.line(2, &plain(frame));
-        }
-        if let more @ 1.. = frames.len() - shown {
-            page.prose(DIM, 2, &format!("and {more} callers more; all with -g"));
-        }
+        callers(stack.event, &stack.frames, page);
     }
     Shown::Yes
+}
+
+/// The frames of an event's stack as far as the page has room.
+pub fn callers(event: &str, frames: &[String], page: &mut Page) {
+    // The probed function is mostly what the event is called.
+    let own = usize::from(frames.first().is_some_and(|frame| frame == event));
+    let frames = &frames[own..];
+    // One frame more is no longer than the line that says so.
+    let shown = page.layout.frames;
+    let shown = if frames.len() <= shown.saturating_add(1) { frames.len() } else { shown };
+    for frame in &frames[..shown] {
+        page.line(2, &plain(frame));
+    }
+    if let more @ 1.. = frames.len() - shown {
+        page.prose(DIM, 2, &format!("and {more} callers more; all with -g"));
+    }
 }
