@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::architecture::Architecture;
 use crate::guest::{Disk, Guest, quote};
 use crate::setup::{self, Group};
+use crate::workspace::Profile;
 use crate::{kernel, process, workspace};
 
 pub mod comparison;
@@ -17,10 +19,13 @@ pub mod comparison;
 /// Options of `demo`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Kernel to boot: 6.1, 6.12, 6.12-hmm, a newer one of Debian's (6.18, 7.3, 7.3-rt, …) or the path of a
-    /// bzImage; the newest of Debian's if not given
+    /// Kernel to boot: 6.1, 6.12, 6.12-hmm, a newer one of Debian's (6.18, 7.3, 7.3-rt, latest-arm64, …) or the path of
+    /// an image; the newest of Debian's if not given
     #[arg(long)]
     kernel: Option<String>,
+    /// Architecture of the guest, where no kernel says it
+    #[arg(long)]
+    arch: Option<Architecture>,
     /// Seconds for the whole run, boot included
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     timeout: u64,
@@ -29,10 +34,12 @@ pub struct Options {
 /// Records and compares; exit code 1 when a count differs.
 pub fn run(options: &Options) -> Result<u8> {
     let started = Instant::now();
-    let (image, programs) = prepare(options.kernel.as_deref())?;
+    let foreign = options.arch.filter(|architecture| !architecture.is_native());
+    let kernel = options.kernel.as_deref().or(foreign.map(|_| kernel::LATEST_ARM64));
+    let (image, programs) = prepare(kernel)?;
     let folder = workspace::target().join("demo");
     eprintln!("xtask: recording the demonstration workload on {} (about a minute)", image.display());
-    let demo = record(image, &programs, &folder, Duration::from_secs(options.timeout))?;
+    let demo = record(image, &folder, Duration::from_secs(options.timeout))?;
     let comparison = comparison::compare(&programs.join("rmapscope"), &demo.trace, &demo.facts)?;
     print!("{comparison}");
     let size = fs::metadata(&demo.trace).with_context(|| demo.trace.display().to_string())?.len();
@@ -72,8 +79,16 @@ pub struct Demo {
     pub facts: PathBuf,
 }
 
-/// Records the workload in a guest with everything that it can use; `folder` is emptied first.
-pub fn record(image: PathBuf, programs: &Path, folder: &Path, timeout: Duration) -> Result<Demo> {
+/// Records the workload in a guest with everything that it can use; `folder` is emptied first. The programs of this
+/// machine have been built.
+pub fn record(image: PathBuf, folder: &Path, timeout: Duration) -> Result<Demo> {
+    let programs = match Architecture::of_image(&image) {
+        architecture if architecture.is_native() => workspace::programs_for(architecture, Profile::Test),
+        architecture => {
+            setup::ensure(&[Group::Arm64])?;
+            workspace::build_programs_for(architecture, Profile::Test)?
+        }
+    };
     let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let demo = Demo { trace: folder.join("rmapscope.data"), facts: folder.join("facts.jsonl") };
@@ -91,7 +106,7 @@ pub fn record(image: PathBuf, programs: &Path, folder: &Path, timeout: Duration)
         .disk(Disk::Nvme)
         .swap("256M")
         .rwdir(folder)
-        .path(programs)
+        .path(&programs)
         .timeout(timeout)
         .live(true)
         .run(&record)?;

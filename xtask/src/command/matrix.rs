@@ -17,7 +17,8 @@ mod families;
 use document::Document;
 
 /// The kernels of the table if none is named.
-const KERNELS: [&str; 7] = ["6.1", "6.12", kernel::HMM, "6.16", "6.18", "7.3", "7.3-rt"];
+const KERNELS: [&str; 9] =
+    ["6.1", "6.12", kernel::HMM, "6.16", "6.18", "7.3", "7.3-rt", kernel::RESTRICTED, "7.3-arm64"];
 
 /// Options of `matrix`.
 #[derive(Args, Debug)]
@@ -51,7 +52,7 @@ pub fn run(options: &Options) -> Result<u8> {
         eprintln!("xtask: {name}");
         let folder = workspace::target().join("matrix");
         let recorded = kernel::ensure(name)
-            .and_then(|image| demo::record(image, &programs, &folder, Duration::from_secs(options.timeout)));
+            .and_then(|image| demo::record(image, &folder, Duration::from_secs(options.timeout)));
         match recorded.and_then(|demo| families::of(&programs.join("rmapscope"), &demo)) {
             Ok((release, rows)) => {
                 // A path is of this machine alone.

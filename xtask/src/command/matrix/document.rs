@@ -20,7 +20,8 @@ there is none about exclusive pages. *Rules*: how many of the family's were exer
 that nobody exercised is in neither of the last two columns unless something that it needs was missing.
 
 5.15 is no kernel of Debian's suites: its rows are of an image that was built by hand, with `test_hmm`, and named by its
-path. The cloud flavours have no 9p, without which a guest does not see its programs.
+path. The cloud flavours have no 9p, without which a guest does not see its programs. Names that end with -arm64 are
+of 64-bit Arm.
 
 | kernel | release | family | attached | exact | rules exercised | passed | inconclusive or violated |
 | --- | --- | --- | --- | --- | --- | --- | --- |
