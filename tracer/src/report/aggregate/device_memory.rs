@@ -175,8 +175,11 @@ const fn way(migration: &MigrateVma) -> Way {
     match migration.select {
         BITS_UNKNOWN => Way::Unknown,
         select if select & MIGRATE_SELECT_SYSTEM != 0 => Way::ToDevice,
-        _ if migration.fault_page == 0 || migration.fault_page == UNKNOWN => Way::FromDevice,
-        _ => Way::FaultBack,
+        _ => match migration.fault_page {
+            UNKNOWN => Way::Back,
+            0 => Way::FromDevice,
+            _ => Way::FaultBack,
+        },
     }
 }
 
@@ -246,6 +249,7 @@ mod tests {
             migration(1, 0, 8, [8, 8, 0]),
             migration(2, 3, 1, [1, 1, 0]),
             migration(2, 0, 16, [16, 15, 0]),
+            migration(2, UNKNOWN, 4, [4, 3, 0]),
             migration(BITS_UNKNOWN, UNKNOWN, 2, [2, 1, 0]),
         ]);
         assert_eq!(
@@ -253,6 +257,7 @@ mod tests {
             [
                 (Way::ToDevice, [2, 72, 62, 6, 4, 0]),
                 (Way::FromDevice, [1, 16, 15, 1, 0, 0]),
+                (Way::Back, [1, 4, 3, 1, 0, 0]),
                 (Way::Unknown, [1, 2, 1, 1, 0, 0]),
                 (Way::FaultBack, [1, 1, 1, 0, 0, 0]),
             ]

@@ -12,8 +12,10 @@ pub enum Way {
     ToDevice,
     /// Back, because a CPU touched a page of the device.
     FaultBack,
-    /// Away from a device, as its driver wanted; before 6.1 faults are in it, too.
+    /// Away from a device, as its driver wanted.
     FromDevice,
+    /// Away from a device; before 6.1 the kernel does not say whether a CPU touched a page.
+    Back,
     /// The kernel does not let it be read.
     Unknown,
 }
@@ -25,6 +27,7 @@ impl Way {
             Self::ToDevice => "to device",
             Self::FaultBack => "back by fault",
             Self::FromDevice => "from device",
+            Self::Back => "back",
             Self::Unknown => "?",
         }
     }
