@@ -1,80 +1,43 @@
 //! A live session from its first probe to its summary.
 
+mod finish;
+mod start;
+
 use std::mem::offset_of;
-use std::ops::Range;
-use std::os::fd::AsFd;
 use std::time::Duration;
 
-use aya::maps::{Map, RingBuf, StackTraceMap};
 use aya_log::EbpfLogger;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until};
-use tracer_common::copies;
 use tracer_common::counters::Counters;
 use tracer_common::event::Header;
 use tracer_common::family::Family;
-use tracer_common::globals::{Globals, MemoryMap, WalkFormat};
-use tracer_common::point::Point;
 
-use super::attach::{self, ObjectOptions, Probes};
+use super::attach::Probes;
 use super::bell::Bell;
 use super::buffers::{Buffers, Round};
 use super::command::{Command, exit_code};
 use super::costs::Costs;
-use super::counters::{CounterReader, by_family};
-use super::counting::{self, CountReader, CountingOptions};
+use super::counters::CounterReader;
+use super::counting::{CountReader, CountingOptions};
 use super::endings::{Endings, cannot_wait};
-use super::filters::Filters;
 use super::namespaces::Ids;
-use super::object::STACKS;
 use super::program_log::ToStderr;
 use super::silence::Monitor;
 use super::stacks::Stacks;
-use super::switches::Switches;
 use super::tally::Tally;
 use super::window::Window;
-use super::{clock, least_privilege, object};
+use super::{clock, least_privilege};
 use crate::Error;
-use crate::check::{Silences, SilentProbes};
-use crate::event::{Item, Loss, LossCause, Silence, Sink, Summary};
-use crate::kernel::{Description, Facts, SystemFiles};
-use crate::overhead::ProgramCost;
-use crate::probe::{Plan, PointReport, Request};
+use crate::event::{Item, Loss, LossCause, Silence, Sink};
+use crate::kernel::{Description, Facts};
+use crate::probe::{Plan, PointReport};
 use crate::stat::{By, GroupKey, Missing, Reading};
 
-/// What a session is asked for.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Events, latency, ways to attach.
-    pub request: Request,
-    /// Who is watched.
-    pub filters: Filters,
-    /// Take kernel stacks.
-    pub stacks: bool,
-    /// Bytes of records in each CPU's buffer; a power of two.
-    pub buffer_bytes: u32,
-    /// How long at most.
-    pub duration: Option<Duration>,
-    /// Level of the programs' own log, 0 for none.
-    pub log_level: u8,
-    /// Count events instead of sending them.
-    pub counting: Option<CountingOptions>,
-    /// Let the kernel measure what the programs cost.
-    pub overhead: bool,
-}
-
-impl Options {
-    /// Count events instead of sending them, and attach what that needs.
-    pub fn count(&mut self, counting: CountingOptions) {
-        let question = counting.question;
-        self.request.latency |= question.needs_latency();
-        self.stacks |= question.by == By::Stack;
-        self.request.entries_only = question.is_early() && !self.request.latency;
-        self.counting = Some(counting);
-    }
-}
+pub use finish::Ended;
+pub use start::Options;
 
 /// The buffers are looked at so often when nothing wakes their reader.
 const LOOK: Duration = Duration::from_millis(50);
@@ -82,8 +45,6 @@ const LOOK: Duration = Duration::from_millis(50);
 const SELF_TEST: Duration = Duration::from_millis(100);
 /// The sink is flushed so often.
 const FLUSH: Duration = Duration::from_secs(1);
-/// What the kernel skipped is asked for at most so often at the end, to see whether a copy was still to come.
-const LOOKS_AT_MISSED: usize = 10;
 /// And so long apart.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 /// Records that are not committed are waited for so long at the end.
@@ -122,111 +83,6 @@ pub struct Live {
 }
 
 impl Live {
-    /// Loads and attaches what `plan` names.
-    ///
-    /// # Errors
-    /// When a filter is impossible or the kernel refuses the object.
-    pub fn start(facts: Facts, mut plan: Plan, options: &Options) -> Result<Self, Error> {
-        let mut globals = Globals::EMPTY;
-        globals.layout = facts.layout;
-        globals.entry = facts.entry;
-        if options.request.probe_read {
-            globals.memory_map = facts.memory_map.clone().unwrap_or(MemoryMap::UNKNOWN);
-            globals.walk = facts.walk.clone().unwrap_or(WalkFormat::NONE);
-            globals.walk.loops = u32::from(facts.has_loops());
-        }
-        globals.options.tracer_pid = std::process::id();
-        globals.options.buffer_mask = options.buffer_bytes - 1;
-        globals.options.latency = u8::from(options.request.latency);
-        globals.options.visits_for_rules = u8::from(options.request.visits_for_rules);
-        globals.options.copies = copies::families(facts.preempts);
-        globals.options.ttu_ignore_mlock = ttu_ignore_mlock(&facts);
-        globals.options.stacks = u8::from(options.stacks);
-        globals.options.read_kernel = u8::from(options.request.probe_read);
-        for kind in &options.request.kinds {
-            globals.options.ask_for(*kind);
-        }
-        options.filters.write(&mut globals.options)?;
-        if let Some(CountingOptions { question, .. }) = options.counting {
-            question.write(&mut globals, facts.description.page_size, options.request.latency);
-            counting::write(&mut globals.options)?;
-        }
-        clock::check()?;
-        let ids = Ids::find(&facts.btf)?;
-        let object = ObjectOptions { log_level: options.log_level };
-        let begin = clock::now();
-        // Before anything is attached: what is written from now on is noticed.
-        let switches = Switches::open(&SystemFiles::live());
-        let mut probes = attach::attach(&mut plan, &mut globals, &object, &options.filters, &ids, &facts)?;
-        let self_test = probes.self_test.take().unwrap_or_default();
-        let mut monitor = Monitor::new(self_test, switches, &plan, begin);
-        let silent = monitor.look();
-        let mut take = |name: &'static str| {
-            probes.ebpf.take_map(name).ok_or_else(|| {
-                Error::failure(
-                    format!("the eBPF object has no map {name}"),
-                    "build rmapscope and its object together",
-                )
-            })
-        };
-        let shape = |error: aya::maps::MapError| {
-            Error::failure(
-                format!("a map of the eBPF object: {error}"),
-                "build rmapscope and its object together",
-            )
-        };
-        let bell = Bell::new(RingBuf::try_from(take("BELL")?).map_err(shape)?);
-        let buffers = match take("BUFFERS")? {
-            Map::Array(map) => {
-                Buffers::new(map.fd().as_fd(), object::cpus()?, globals.options.buffer_mask + 1)
-            }
-            _ => Err(std::io::Error::other("not an array")),
-        };
-        let buffers = buffers.map_err(|error| {
-            Error::failure(
-                format!("the buffers cannot be mapped into this process's memory: {error}"),
-                "ask for less with --buffer, or raise the limit of address space (ulimit -v)",
-            )
-        })?;
-        let mut counts = options
-            .counting
-            .map(|counting| CountReader::new(counting.question, &globals.options, &mut take))
-            .transpose()?;
-        // In this order: what is lost in between counts as lost.
-        let before = buffers.counters();
-        if let Some(counts) = &mut counts {
-            counts.begin();
-        }
-        let window = Window::new(clock::now(), before);
-        let stacks = StackTraceMap::try_from(take("STACKS")?).map_err(shape)?;
-        let stacks = options.stacks.then(|| Stacks::new(stacks, STACKS));
-        let mut facts = facts;
-        facts.description.vmemmap_base = probes.vmemmap_base;
-        Ok(Self {
-            facts,
-            plan,
-            probes,
-            buffers,
-            bell,
-            meter: CounterReader::new(begin),
-            window,
-            unseen_before: [0; Family::COUNT],
-            stacks,
-            counts,
-            counting: options.counting,
-            overhead: options.overhead,
-            costs: None,
-            tally: Tally::new(),
-            monitor,
-            silent,
-            begin,
-            duration: options.duration,
-            names_tasks: options.filters.name_tasks(),
-            ids,
-            log: options.log_level > 0,
-        })
-    }
-
     /// The kernel, as a trace file describes it.
     pub fn kernel(&self) -> &Description {
         &self.facts.description
@@ -467,35 +323,6 @@ impl Live {
         Ok(())
     }
 
-    /// Calls that nobody saw since the probes are attached, by family: what the kernel skipped, less what copies of
-    /// the skipped programs saw.
-    fn unseen(&self) -> [i64; Family::COUNT] {
-        // In this order a call that is skipped in between counts as unseen, and none that was is left out.
-        let rescued = self.buffers.counters().rescued;
-        let skipped = self.probes.skipped(&self.plan);
-        std::array::from_fn(|family| skipped[family].wrapping_sub(rescued[family]).cast_signed())
-    }
-
-    /// Calls that nobody saw while what was to be watched went on, by family. A call that is just between the
-    /// program that was skipped and its copy counts as one, and soon does not any more. Were there fewer skips than
-    /// calls that copies saw, so many were seen twice, and the count of what happened is as wrong.
-    async fn missed(&self) -> [u64; Family::COUNT] {
-        let since = || -> [u64; Family::COUNT] {
-            let unseen = self.unseen();
-            std::array::from_fn(|family| (unseen[family] - self.unseen_before[family]).unsigned_abs())
-        };
-        let mut missed = since();
-        for _ in 0..LOOKS_AT_MISSED {
-            if missed == [0; Family::COUNT] {
-                break;
-            }
-            tokio::time::sleep(BETWEEN_LOOKS).await;
-            let again = since();
-            missed = std::array::from_fn(|family| missed[family].min(again[family]));
-        }
-        missed
-    }
-
     fn report_losses<S: Sink>(&mut self, totals: &Counters, sink: &mut S) -> Result<(), Error> {
         for loss in self.meter.losses(self.window.lost(totals), clock::now()) {
             sink.item(&Item::Loss(loss))?;
@@ -513,91 +340,6 @@ impl Live {
         }
         Ok(())
     }
-
-    fn finish<S: Sink>(
-        mut self,
-        reason: String,
-        command_status: Option<i32>,
-        missed: [u64; Family::COUNT],
-        watched: &Counters,
-        while_watched: Range<u64>,
-        sink: &mut S,
-    ) -> Result<Ended, Error> {
-        let totals = self.buffers.counters();
-        for (kind, count) in self.counts.iter().flat_map(CountReader::outside) {
-            self.window.leave_out(kind as u16, count);
-        }
-        let end = clock::now();
-        // Behind a record that its program never committed.
-        let dropped: [u64; Family::COUNT] = std::array::from_fn(|family| {
-            let sent = totals.emitted[family] - totals.lost[family];
-            let family = Family::ALL[family];
-            sent.saturating_sub(self.tally.of(family) + self.window.outside(family))
-        });
-        let lost = self.window.lost(watched);
-        // Less what lies outside of the time in which every probe was attached.
-        let emitted: [u64; Family::COUNT] = std::array::from_fn(|family| {
-            let lost_outside = totals.lost[family] - lost[family];
-            totals.emitted[family] - lost_outside - self.window.outside(Family::ALL[family])
-        });
-        for (cause, counts) in [(LossCause::Missed, &missed), (LossCause::Dropped, &dropped)] {
-            for family in Family::ALL.into_iter().filter(|family| counts[*family as usize] > 0) {
-                sink.item(&Item::Loss(Loss {
-                    cause,
-                    family: Some(family as u8),
-                    kind: None,
-                    count: counts[family as usize],
-                    after: self.begin,
-                    before: end,
-                }))?;
-            }
-        }
-        let attached = |point: &&Point| self.plan.point(**point).report.outcome.is_attached();
-        let by_point = |hits: &dyn Fn(Point) -> u64| {
-            let named = |point: &Point| (self.plan.point(*point).report.point.clone(), hits(*point));
-            Point::ALL.iter().filter(attached).map(named).collect()
-        };
-        let summary = Summary {
-            events: self.tally.by_name(),
-            emitted: by_family(&emitted),
-            lost: by_family(&lost),
-            missed: by_family(&missed),
-            dropped: by_family(&dropped),
-            unpaired: by_family(&self.meter.unpaired(watched)),
-            stacks_lost: totals.stacks_lost,
-            hits: by_point(&|point| totals.hits[point as usize]),
-            watched_hits: by_point(&|point| self.window.hits(watched, point)),
-            silenced: self.monitor.silences(),
-            begin: self.begin,
-            end,
-            attached: while_watched.start,
-            decided: while_watched.end,
-            reason,
-            command_status,
-        };
-        sink.item(&Item::Summary(summary.clone()))?;
-        let reports = self.plan.reports();
-        let silences = Silences::new(&reports, self.facts.description.possible_cpus, &summary);
-        Ok(Ended { silent: silences.told(), reports, summary, costs: Vec::new() })
-    }
-}
-
-/// How a session ended.
-pub struct Ended {
-    /// What the sink was given last.
-    pub summary: Summary,
-    /// What became of every point.
-    pub reports: Vec<PointReport>,
-    /// Points that were attached and could not fire, or did not when they had to.
-    pub silent: Vec<SilentProbes>,
-    /// What the programs themselves cost, where that was asked for.
-    pub costs: Vec<ProgramCost>,
-}
-
-/// The kernel's value of TTU_IGNORE_MLOCK; 0 when unknown.
-fn ttu_ignore_mlock(facts: &Facts) -> u32 {
-    let flags = facts.btf.enumeration("ttu_flags");
-    flags.iter().find(|flag| flag.name == "TTU_IGNORE_MLOCK").map_or(0, |flag| flag.value as u32)
 }
 
 /// The stack that a record names; `None` for what is shorter than a header, which no program sends.
