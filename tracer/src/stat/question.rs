@@ -250,7 +250,13 @@ impl Question {
     /// begin.
     pub fn write(self, globals: &mut Globals, page_size: u64, latency: bool) {
         let is_in_header = !matches!(self.by, By::Field(_)) && matches!(self.of, None | Some(Of::Latency));
-        let counting = if is_in_header { Counting::Early } else { Counting::ByBody };
+        let counting = if is_in_header {
+            // Nobody asks for what programs find in page tables and lists of pages.
+            globals.walk.loops = 0;
+            Counting::Early
+        } else {
+            Counting::ByBody
+        };
         globals.measures = self.measures(page_size);
         let options = &mut globals.options;
         options.counting = counting as u8;
