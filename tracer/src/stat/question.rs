@@ -321,6 +321,20 @@ mod tests {
     }
 
     #[test]
+    fn programs_look_for_no_more_than_is_asked() {
+        let loops = |by, of| {
+            let mut globals = Globals::EMPTY;
+            globals.walk.loops = 1;
+            Question { by, of }.write(&mut globals, 4096, false);
+            globals.walk.loops
+        };
+        assert_eq!([loops(By::Process, None), loops(By::Stack, Some(Of::Latency))], [0, 0]);
+        assert_eq!(loops(By::Process, Some(Of::Pages)), 1);
+        let field = By::from_name("ttu_flags").expect("a field");
+        assert_eq!(loops(field, None), 1);
+    }
+
+    #[test]
     fn values_are_those_of_reports() {
         let measures = |of| Question { by: By::Event, of: Some(of) }.measures(4096);
         let (latency, bytes, pages) = (measures(Of::Latency), measures(Of::Bytes), measures(Of::Pages));
