@@ -9,9 +9,9 @@ use super::super::system::check;
 /// Turns of processes at the device: many at a time, or one alone.
 ///
 /// 7.3.4 does not survive that a process closes the device, which takes the pages of all processes back, while
-/// another one's huge pages are there or come back: `folio_lruvec_lock_irqsave` never ends then (mm/memcontrol.c:
-/// it waits until the folio's memory cgroup is the list's, and the folio has none). Without a tracer, four loops of
-/// `huge device` and `hmm-migrate` got there within 10 s.
+/// another one's huge pages are there or come back: `folio_lruvec_lock_irqsave` (mm/memcontrol.c) never ends then. It
+/// waits until the folio's memory cgroup is the list's. Without a tracer, four loops of `huge device` and `hmm-migrate`
+/// got there within 10 s.
 pub(super) struct Turns {
     /// Held while one waits for its turn, so that those who come together do not keep one away that wants to be alone.
     queue: OwnedFd,
