@@ -18,6 +18,14 @@ pub enum Architecture {
 const ARM64_MAGIC: (usize, &[u8]) = (56, b"ARM\x64");
 
 impl Architecture {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Amd64, Self::Arm64];
+
+    /// The one that a name of Debian's ends with, and what is before it.
+    pub fn at_end(name: &str) -> Option<(Self, &str)> {
+        Self::ALL.into_iter().find_map(|one| Some((one, name.strip_suffix(one.debian())?.strip_suffix('-')?)))
+    }
+
     /// The one that a kernel's name means: `6.12-arm64` ends with it.
     pub fn of_kernel(name: &str) -> Self {
         if name.ends_with("-arm64") { Self::Arm64 } else { Self::of_image(Path::new(name)) }

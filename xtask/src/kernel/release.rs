@@ -27,9 +27,6 @@ pub struct ShortName {
     pub architecture: Architecture,
 }
 
-/// Those whose kernels have short names.
-const ARCHITECTURES: [Architecture; 2] = [Architecture::Amd64, Architecture::Arm64];
-
 impl Release {
     /// Splits a release; those for other architectures, and what is not a release, are none.
     pub fn parse(text: &str) -> Option<Self> {
@@ -38,9 +35,7 @@ impl Release {
             Some(rest) => (rest, Some("16k".to_owned())),
             None => (text, None),
         };
-        let (architecture, rest) = ARCHITECTURES
-            .into_iter()
-            .find_map(|one| Some((one, text_of_pages.strip_suffix(&format!("-{}", one.debian()))?)))?;
+        let (architecture, rest) = Architecture::at_end(text_of_pages)?;
         if !rest.starts_with(|letter: char| letter.is_ascii_digit()) {
             return None;
         }
@@ -68,8 +63,7 @@ impl Release {
 impl ShortName {
     /// What is `latest` or begins with a series, and has a flavour or none, and an architecture or none.
     pub fn parse(text: &str) -> Option<Self> {
-        let architecture = Architecture::of_kernel(text);
-        let text = text.strip_suffix(&format!("-{}", architecture.debian())).unwrap_or(text);
+        let (architecture, text) = Architecture::at_end(text).unwrap_or((Architecture::native(), text));
         let (series, flavour) = match text.split_once('-') {
             Some((series, flavour)) => (series, Some(flavour)),
             None => (text, None),

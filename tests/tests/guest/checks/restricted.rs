@@ -7,6 +7,7 @@ use anyhow::ensure;
 use super::{Applies, Check, Run};
 use crate::boot::restricted_pool;
 use crate::kernels::has_test_driver;
+use crate::recording::Recording;
 use crate::verdict::Verdict;
 
 pub const CHECKS: &[Check] = &[
@@ -258,58 +259,69 @@ fn coherent(run: &Run<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Bytes of a slot.
+const SLOT: u64 = 2048;
+
+/// Requests that found no room, for one reason.
+#[derive(Debug, Default)]
+struct NoRoom {
+    count: u64,
+    /// Slots in use and asked for where the sum was largest, the first of such.
+    used: u64,
+    asked: u64,
+    /// What each buffer asked for.
+    buffers: BTreeMap<u64, u64>,
+    has_coherent: bool,
+}
+
+/// What the recording says of the failures, by whether the pool of that many slots was exhausted.
+fn no_room(recording: &Recording, total: u64) -> anyhow::Result<BTreeMap<bool, NoRoom>> {
+    let mappings = recording.of("swiotlb_map_single").filter(|event| event.number("bounce").is_err());
+    let allocations =
+        recording.of("swiotlb_alloc").filter(|event| event.field("done").is_ok_and(|done| *done == false));
+    let mut failed = Vec::new();
+    for event in mappings.chain(allocations) {
+        failed.push((event.number("time")?, event));
+    }
+    failed.sort_by_key(|(time, _)| *time);
+    let mut reasons: BTreeMap<bool, NoRoom> = BTreeMap::new();
+    for (_, event) in failed {
+        let (used, size) = (event.number("used_slots")?, event.number("size")?);
+        ensure!(used > 0 && used <= total, "not the slots in use: {}", event.json());
+        // Coherent memory has none.
+        let original = event.number("original").ok();
+        let asked = (size + original.unwrap_or(0) % SLOT).div_ceil(SLOT);
+        let reason = reasons.entry(total - used < size.div_ceil(SLOT)).or_default();
+        reason.count += 1;
+        if used + asked > reason.used + reason.asked {
+            (reason.used, reason.asked) = (used, asked);
+        }
+        match original {
+            Some(original) => {
+                let most = reason.buffers.entry(original).or_default();
+                *most = asked.max(*most);
+            }
+            None => reason.has_coherent = true,
+        }
+    }
+    ensure!(!reasons.is_empty(), "every request found room");
+    Ok(reasons)
+}
+
 /// What the recording says of the failures is what the diagnosis must say.
 fn full(run: &Run<'_>) -> anyhow::Result<()> {
-    const SLOT: u64 = 2048;
     const SEGMENT: u64 = 128;
     let total = restricted_pool(run.method) / SLOT;
     let verdict = judged(run, "pool-full")?;
     let (session, recording) = run.complete("pool-full", &["swiotlb_map", "swiotlb_map_single"])?;
     session.expect_status(0)?;
     let device = session.device()?;
-    // Counts by reason of used slots and asked slots, and what each buffer asked for.
-    let mut fullest: BTreeMap<bool, (u64, u64, u64)> = BTreeMap::new();
-    let mut asked: BTreeMap<bool, BTreeMap<u64, u64>> = BTreeMap::new();
-    for event in recording.of("swiotlb_map_single") {
-        if event.number("bounce").is_ok() {
-            continue;
-        }
-        let (original, size) = (event.number("original")?, event.number("size")?);
-        let used = event.number("used_slots")?;
-        ensure!(used <= total, "more slots than there are: {}", event.json());
-        let slots = (size + original % SLOT).div_ceil(SLOT);
-        let is_exhausted = total - used < size.div_ceil(SLOT);
-        let (count, most_used, most_asked) = fullest.entry(is_exhausted).or_default();
-        *count += 1;
-        if used + slots > *most_used + *most_asked {
-            (*most_used, *most_asked) = (used, slots);
-        }
-        let most = asked.entry(is_exhausted).or_default().entry(original).or_default();
-        *most = slots.max(*most);
-    }
-    ensure!(!fullest.is_empty(), "the pool was never full");
-    // The driver takes memory for long lists of pages from the pool, too.
-    let mut coherent = BTreeSet::new();
-    for event in recording.of("swiotlb_alloc") {
-        if event.field("done")? == true {
-            continue;
-        }
-        let (used, slots) = (event.number("used_slots")?, event.number("size")?.div_ceil(SLOT));
-        let is_exhausted = total - used < slots;
-        coherent.insert(is_exhausted);
-        let (count, most_used, most_asked) = fullest.entry(is_exhausted).or_default();
-        *count += 1;
-        if used + slots > *most_used + *most_asked {
-            (*most_used, *most_asked) = (used, slots);
-        }
-    }
+    let reasons = no_room(&recording, total)?;
     let found: Vec<_> = verdict.diagnoses().filter(|found| found["name"] == "swiotlb-full").collect();
-    ensure!(found.len() == fullest.len(), "not {fullest:?}: {found:?}");
-    for (is_exhausted, (count, used, slots)) in fullest {
+    ensure!(found.len() == reasons.len(), "not {reasons:?}: {found:?}");
+    for (is_exhausted, NoRoom { count, used, asked: slots, buffers, has_coherent }) in reasons {
         let reason = if is_exhausted { "the pool is exhausted" } else { "none in a row" };
-        let buffers = asked.entry(is_exhausted).or_default();
         let all = (used + buffers.values().sum::<u64>()).next_multiple_of(SEGMENT);
-        let has_coherent = coherent.contains(&is_exhausted);
         let mut parts = vec![
             format!("of {device} failed: "),
             reason.into(),
@@ -334,36 +346,33 @@ fn full(run: &Run<'_>) -> anyhow::Result<()> {
 
 /// As [`full`], of allocations. The driver goes on with the queues that it has memory for.
 fn coherent_full(run: &Run<'_>) -> anyhow::Result<()> {
-    const SLOT: u64 = 2048;
     let total = restricted_pool(run.method) / SLOT;
     let verdict = judged(run, "pool-coherent-full")?;
     let (session, recording) = run.complete("pool-coherent-full", &[])?;
     let device = session.device()?;
-    let (mut failed, mut most) = (0, (0, 0));
     for event in recording.of("swiotlb_alloc") {
         ensure!(event.text("device")? == device, "another device: {}", event.json());
         let (start, end) = (event.number("pool_start")?, event.number("pool_end")?);
         ensure!((start, end) == (POOL, POOL + total * SLOT), "another pool: {}", event.json());
-        if event.field("done")? == true {
-            ensure!(event.number("used_slots").is_err(), "slots after a success: {}", event.json());
-            continue;
-        }
-        let (used, asked) = (event.number("used_slots")?, event.number("size")?.div_ceil(SLOT));
-        ensure!(used > 0 && used <= total, "not the slots in use: {}", event.json());
-        failed += 1;
-        most = most.max((used, asked));
+        let has_failed = event.field("done")? == false;
+        ensure!(event.number("used_slots").is_ok() == has_failed, "slots after a success: {}", event.json());
     }
-    ensure!(failed > 0, "every allocation found room");
-    let said = format!(
-        "its restricted pool at {POOL:#x} had {} of {total} slots in use when {} were asked for",
-        most.0, most.1
-    );
+    let reasons = no_room(&recording, total)?;
+    ensure!(reasons.values().any(|reason| reason.has_coherent), "every allocation found room");
     let found: Vec<_> = verdict.diagnoses().filter(|found| found["name"] == "swiotlb-full").collect();
-    let is_said = |found: &&serde_json::Value| {
-        let text = found["summary"].as_str().unwrap_or_default();
-        text.contains("coherent allocation") && text.contains(&said) && text.contains("would have had room")
-    };
-    ensure!(found.iter().any(is_said), "{said:?} is not said: {found:?}");
+    for reason in reasons.into_values().filter(|reason| reason.has_coherent) {
+        let said = format!(
+            "its restricted pool at {POOL:#x} had {} of {total} slots in use when {} were asked for",
+            reason.used, reason.asked
+        );
+        let is_said = |found: &&serde_json::Value| {
+            let text = found["summary"].as_str().unwrap_or_default();
+            text.contains("coherent allocation")
+                && text.contains(&said)
+                && text.contains("would have had room")
+        };
+        ensure!(found.iter().any(is_said), "{said:?} is not said: {found:?}");
+    }
     Ok(())
 }
 

@@ -144,6 +144,7 @@ impl Stacks {
         Top { entries: entries.collect(), distinct, exact: !self.is_full, error: 0 }
     }
 }
+
 /// What stacks are made of, by their places.
 #[derive(Debug)]
 pub struct Frames<'a> {

@@ -27,7 +27,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<u8> {
     setup::ensure(&[Group::Toolchain])?;
     let buildable = |one: &Architecture| one.is_native() || *one == Architecture::Arm64;
-    let all = [Architecture::Amd64, Architecture::Arm64].into_iter().filter(buildable);
+    let all = Architecture::ALL.into_iter().filter(buildable);
     let wanted: Vec<Architecture> =
         all.filter(|one| options.arch.is_none_or(|wanted| wanted == *one)).collect();
     ensure!(!wanted.is_empty(), "this machine cannot build for that architecture");
