@@ -165,6 +165,13 @@ fn coherent_memory_that_a_pool_did_not_have() {
     // Slots are free, and the allocation wants 64 in a row, at a multiple of 128 KiB.
     let pieces = summary(vec![Body::SwiotlbAlloc(SwiotlbPages { used_slots: 300, ..failed })]);
     assert!(pieces.contains("none in a row") && pieces.contains("300 of 512"), "{pieces}");
+    // All of a segment, which is aligned as far as the pool is.
+    let segment = SwiotlbPages { size: 256 << 10, ..failed };
+    let aligned = summary(vec![Body::SwiotlbAlloc(segment)]);
+    assert!(aligned.contains("; 1280 KiB (640 slots) would"), "{aligned}");
+    let (pool_start, pool_end) = (POOL_START + 4096, segment.pool_end + 4096);
+    let askew = summary(vec![Body::SwiotlbAlloc(SwiotlbPages { pool_start, pool_end, ..segment })]);
+    assert!(askew.ends_with("the size that would have sufficed is unknown"), "{askew}");
     let large = summary(vec![Body::SwiotlbAlloc(SwiotlbPages { size: 1 << 20, ..failed })]);
     assert!(large.contains("larger than 256 KiB") && !large.contains("would have"), "{large}");
     let unknown = summary(vec![Body::SwiotlbAlloc(SwiotlbPages { used_slots: UNKNOWN, ..failed })]);
