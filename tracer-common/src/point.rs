@@ -38,6 +38,13 @@ pub enum AttachPhase {
     Result,
 }
 
+impl AttachPhase {
+    /// Whether a beginning keeps more than its time and its arguments.
+    pub const fn keeps(self) -> bool {
+        matches!(self, Self::Both | Self::BothWhere | Self::EntryAnd(_))
+    }
+}
+
 macro_rules! arguments {
     ($($argument:ident $name:literal,)*) => {
         /// What the programs call an argument, whatever its name in the running kernel.

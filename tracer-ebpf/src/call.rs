@@ -160,9 +160,6 @@ pub fn on_return_where<C: Context>(
         return;
     }
     let task = Task::current();
-    if !admits(point, task) {
-        return;
-    }
     let latency = global!(options.latency) != 0;
     let paired = match point.phase() {
         AttachPhase::Both | AttachPhase::EntryAnd(_) => true,
@@ -181,7 +178,14 @@ pub fn on_return_where<C: Context>(
     let mut ended = Ended::NONE;
     if paired {
         ended = pairing::end(point, task, &mut buffer.counters);
-        if ended.begun.is_none() {
+    }
+    // A beginning was noted of a task that is watched: nobody needs to ask again.
+    if ended.begun.is_none() {
+        if !admits(point, task) {
+            return;
+        }
+        if paired {
+            count(&mut buffer.counters.unpaired[point.family() as usize]);
             debug!(context, "point {} ended without its beginning", point as u8);
             return;
         }

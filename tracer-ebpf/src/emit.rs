@@ -89,7 +89,8 @@ impl<B: Copy + 'static> Reservation<B> {
     #[inline(always)]
     pub fn send(self, body: B) {
         let Self { record, time, task, commit } = self;
-        if record.is_null() {
+        // Asked for first: then a session that does not count by bodies has nothing of that left in its programs.
+        if counting::needs_body() && record.is_null() {
             return counting::count_body(commit as u16, time, body);
         }
         // SAFETY: room for such a record, which is this program's until it is committed.

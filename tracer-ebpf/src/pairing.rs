@@ -14,7 +14,7 @@ use aya_ebpf::maps::{Array, LruHashMap};
 use tracer_common::counters::Counters;
 use tracer_common::point::{MAX_ARGUMENTS, Point};
 
-use crate::buffer::{add, compare_exchange, count, cpu};
+use crate::buffer::{add, compare_exchange, cpu};
 use crate::filter::Task;
 
 /// Functions that one task can be inside at a time. A power of two, so that an index can be masked.
@@ -27,7 +27,7 @@ pub struct EntryState {
     pub time: u64,
     /// The point's number + 1; 0 in an unused slot.
     point: u64,
-    /// What the point keeps from its beginning to its end.
+    /// What the point keeps from its beginning to its end, if its [phase](tracer_common::point::AttachPhase::keeps) does.
     pub kept: [u64; 4],
     /// The arguments, for programs that cannot see them at the end.
     pub arguments: [u64; MAX_ARGUMENTS],
@@ -91,21 +91,20 @@ static OVERFLOW: LruHashMap<u64, TaskStack> = LruHashMap::with_max_entries(1024,
 #[map]
 static EMPTY: Array<TaskStack> = Array::with_max_entries(1, 0);
 
-/// Never 0: the idle tasks, which share thread id 0, are told apart by their CPU.
+/// Never 0: the idle tasks, which share thread id 0, are told apart by their CPU. Their keys end in the upper half of the
+/// places, away from the small ids of the first processes.
 #[inline(always)]
 fn key(task: Task) -> u64 {
     match task.tid() {
-        0 => 1 << 32 | u64::from(cpu()),
+        0 => 1 << 32 | u64::from(cpu() + PLACES / 2),
         tid => u64::from(tid),
     }
 }
 
 #[inline(always)]
 fn place(key: u64) -> Option<&'static mut TaskStack> {
-    // Idle tasks in the upper half, away from the small ids of the first processes.
-    let index = if key >> 32 == 0 { key as u32 } else { key as u32 + PLACES / 2 };
     // SAFETY: whoever does not own the place only looks at its owner.
-    TASKS.get_ptr_mut(index % PLACES).map(|stack| unsafe { &mut *stack })
+    TASKS.get_ptr_mut(key as u32 % PLACES).map(|stack| unsafe { &mut *stack })
 }
 
 #[inline(always)]
@@ -184,9 +183,11 @@ pub fn begin(point: Point, task: Task, counters: &mut Counters) -> Option<&'stat
     }
     let begun = slot(stack, depth);
     begun.point = point as u64 + 1;
-    for word in &mut begun.kept {
-        // SAFETY: a word of a map value. Volatile: the compiler would call memset, which stores single bytes.
-        unsafe { core::ptr::write_volatile(word, 0) };
+    if point.phase().keeps() {
+        for word in &mut begun.kept {
+            // SAFETY: a word of a map value. Volatile: the compiler would call memset, which stores single bytes.
+            unsafe { core::ptr::write_volatile(word, 0) };
+        }
     }
     Some(begun)
 }
@@ -225,7 +226,7 @@ impl EntryState {
 }
 
 /// Finds the beginning of `point` on the task's stack; what lies above it never ended. Where there is none, what is
-/// on the stack stays: its ends may come.
+/// on the stack stays: its ends may come. The caller counts that.
 #[inline(always)]
 pub fn end(point: Point, task: Task, counters: &mut Counters) -> Ended {
     let unpaired = &mut counters.unpaired[point.family() as usize];
@@ -249,7 +250,6 @@ pub fn end(point: Point, task: Task, counters: &mut Counters) -> Ended {
             }
         }
     }
-    count(unpaired);
     Ended::NONE
 }
 

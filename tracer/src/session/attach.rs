@@ -1,5 +1,6 @@
 //! From a plan to attached programs, with the plan's second choices where the kernel refuses the first.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -69,7 +70,7 @@ pub fn attach(
     let cpus = object::cpus()?;
     loop {
         plan.write_arguments(globals);
-        let ebpf = match object::load(globals, cpus, options.log_level) {
+        let ebpf = match object::load(globals, cpus, options.log_level, &wanted(plan)) {
             Err(error) if globals.options.buffer_mask >= LARGEST_OLD && is_too_large(&error) => {
                 globals.options.buffer_mask = LARGEST_OLD - 1;
                 continue;
@@ -106,6 +107,14 @@ pub fn attach(
             return Ok(probes);
         }
     }
+}
+
+/// Names of the plan's programs, and of their copies.
+fn wanted(plan: &Plan) -> HashSet<String> {
+    let candidates =
+        Point::ALL.iter().filter_map(|point| Some((*point, plan.point(*point).candidate.as_ref()?)));
+    let programs = candidates.flat_map(|(point, candidate)| candidate.programs(point));
+    programs.flat_map(|program| program.with_copies()).map(|program| program.name).collect()
 }
 
 /// The largest buffer of a CPU where values of a map are no larger than what kmalloc() gives, 4 MiB (5.15

@@ -16,6 +16,7 @@ mod counters;
 mod counting;
 pub mod endings;
 mod filters;
+mod fold;
 pub mod gaps;
 mod least_privilege;
 mod live;

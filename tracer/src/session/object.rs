@@ -1,5 +1,6 @@
 //! The eBPF object inside this program: its globals filled in, its maps sized, its programs not loaded yet.
 
+use std::collections::HashSet;
 use std::io;
 
 use aya::{Ebpf, EbpfError, EbpfLoader};
@@ -10,11 +11,12 @@ use tracer_common::family::Family;
 use tracer_common::globals::Globals;
 
 use super::counting;
+use super::fold::fold;
 use crate::Error;
 use crate::kernel::SystemFiles;
 
 /// The object as the build script made it.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf.o"));
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf.o"));
 
 /// Most different kernel stacks of a session.
 pub const STACKS: u32 = 16 << 10;
@@ -26,6 +28,13 @@ struct Block(Globals);
 
 // SAFETY: integers without padding (asserted below); every bit pattern is a value.
 unsafe impl aya::Pod for Block {}
+
+impl Block {
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: all of the block, which has no padding (asserted below).
+        unsafe { std::slice::from_raw_parts((&raw const *self).cast(), size_of::<Self>()) }
+    }
+}
 
 const _: () = {
     let Globals { options, entry, memory_map, walk, measures, layout, arguments, arity } = Globals::EMPTY;
@@ -82,17 +91,25 @@ fn with_buffers(bytes: u32) -> Vec<u8> {
     object
 }
 
-/// Makes the object's maps. Every program of it can be loaded until the result is dropped, and not after one
+/// Makes the object's maps, and [folds](fold) the constants into the wanted programs. Every program of it can be loaded until the result is dropped, and not after one
 /// of its maps was.
 ///
 /// # Errors
 /// When the kernel refuses a map: privilege, memory.
-pub fn load(globals: &Globals, cpus: u32, log_level: u8) -> Result<Ebpf, EbpfError> {
+pub fn load(
+    globals: &Globals,
+    cpus: u32,
+    log_level: u8,
+    wanted: &HashSet<String>,
+) -> Result<Ebpf, EbpfError> {
     let tables = counting::Sizes::of(&globals.options, cpus as usize);
     let block = Block(*globals);
     let stacks = if globals.options.stacks != 0 { STACKS } else { 1 };
     let copies = globals.options.copies;
     let instances = |family| if copies::have(copies, family) { COPIES as u32 } else { 1 };
+    let mut object = with_buffers(globals.options.buffer_mask + 1);
+    let constants: [(&str, &[u8]); 2] = [("GLOBALS", block.bytes()), ("AYA_LOG_LEVEL", &[log_level])];
+    fold(&mut object, &constants, |program| wanted.contains(program));
     EbpfLoader::new()
         .override_global("GLOBALS", &block, true)
         .override_global("AYA_LOG_LEVEL", &log_level, false)
@@ -104,7 +121,7 @@ pub fn load(globals: &Globals, cpus: u32, log_level: u8) -> Result<Ebpf, EbpfErr
         .map_max_entries("GROUPS", tables.groups)
         .map_max_entries("SCAN", instances(Family::Fork))
         .map_max_entries("CHECK", instances(Family::Migrate))
-        .load(&with_buffers(globals.options.buffer_mask + 1))
+        .load(&object)
 }
 
 #[cfg(test)]

@@ -1,0 +1,95 @@
+//! Which instruction comes after which: jumps that lead to jumps, jumps that lead nowhere else, and what is never reached.
+
+use super::instruction::{Class, Instruction};
+use super::program::Program;
+
+/// The instructions that may come next.
+pub fn next(program: &Program<'_>, at: usize) -> [Option<usize>; 2] {
+    match program.code[at].class() {
+        Some(Class::Exit) | None => [None, None],
+        Some(Class::Jump) => [program.target(at), None],
+        Some(Class::Branch(_)) => [program.target(at), Some(at + 1)],
+        Some(Class::LoadWide) => [Some(at + 2), None],
+        Some(_) => [Some(at + 1), None],
+    }
+}
+
+/// Whether each instruction is reached.
+pub fn reached(program: &Program<'_>) -> Vec<bool> {
+    let mut reached = vec![false; program.code.len()];
+    let mut open = vec![0];
+    while let Some(at) = open.pop() {
+        if at < reached.len() && !std::mem::replace(&mut reached[at], true) {
+            open.extend(next(program, at).into_iter().flatten());
+        }
+    }
+    reached
+}
+
+/// Makes jumps go where they end up, and lets what is never reached be gone through.
+pub fn straighten(program: &mut Program<'_>) {
+    for at in 0..program.code.len() {
+        if matches!(program.code[at].class(), Some(Class::Jump | Class::Branch(_)))
+            && let Some(offset) = end_of_jumps(program, at)
+        {
+            program.code[at].offset = offset;
+        }
+        if leads_nowhere(program, at) {
+            program.code[at] = Instruction::NOTHING;
+        }
+    }
+    fill(program);
+}
+
+/// Where a jump ends up, as its offset.
+fn end_of_jumps(program: &Program<'_>, at: usize) -> Option<i16> {
+    let mut end = program.target(at)?;
+    // Jumps in a circle are left alone.
+    for _ in 0..program.code.len() {
+        if program.code[end].class() != Some(Class::Jump) {
+            return i16::try_from(end as i64 - at as i64 - 1).ok();
+        }
+        end = program.target(end)?;
+    }
+    None
+}
+
+/// Whether a jump or a branch goes on at the same instruction whether it is taken or not.
+fn leads_nowhere(program: &Program<'_>, at: usize) -> bool {
+    matches!(program.code[at].class(), Some(Class::Jump | Class::Branch(_)))
+        && program.target(at).is_some_and(|target| {
+            target > at && program.code[at + 1..target].iter().all(|between| *between == Instruction::NOTHING)
+        })
+}
+
+/// The verifier refuses what no instruction leads to (6.12 kernel/bpf/verifier.c, check_cfg). So what stands before such a
+/// part, a jump or an end, moves to the end of it, and what is before that does nothing.
+fn fill(program: &mut Program<'_>) {
+    let mut reached = reached(program);
+    for at in 0..reached.len() {
+        // The second place goes with the first.
+        if reached[at] && program.code[at].class() == Some(Class::LoadWide) {
+            reached[at + 1] = true;
+        }
+    }
+    let mut at = 1;
+    while at < reached.len() {
+        let length = reached[at..].iter().take_while(|is_reached| !**is_reached).count();
+        let last = at + length - 1;
+        if length != 0 {
+            let before = program.code[at - 1];
+            let moved = match before.class() {
+                Some(Class::Jump) => i16::try_from(i64::from(before.offset) - length as i64)
+                    .map(|offset| Instruction { offset, ..before })
+                    .ok(),
+                Some(Class::Exit) => Some(before),
+                _ => None,
+            };
+            if let Some(moved) = moved {
+                program.code[at - 1..last].fill(Instruction::NOTHING);
+                program.code[last] = moved;
+            }
+        }
+        at = last + 2;
+    }
+}
