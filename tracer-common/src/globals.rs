@@ -156,6 +156,8 @@ layout! {
     page_compound_head = "page.compound_head|page.compound_info",
     /// Mappings of a large folio, less 1 (6.10 on).
     folio_large_mapcount = "folio._large_mapcount",
+    /// Place of a folio in its mapping, in pages.
+    folio_index = "folio.index|page.index",
     /// Size of `struct page`.
     page_size = "sizeof(page)",
     /// First address of a VMA.
@@ -164,6 +166,8 @@ layout! {
     vma_end = "vm_area_struct.vm_end",
     /// Its address space.
     vma_mm = "vm_area_struct.vm_mm",
+    /// What its first address is in the mapping, in pages.
+    vma_pgoff = "vm_area_struct.vm_pgoff",
     /// Its VM_* flags.
     vma_flags = "vm_area_struct.vm_flags",
     /// Page table of an address space.
@@ -345,8 +349,16 @@ pub struct EntryFormat {
     pub huge_order: u32,
     /// log2 of the bytes of a page.
     pub page_shift: u32,
+    /// Lowest swap type of a migration entry; above `migration_last` where there is none.
+    pub migration_first: u32,
+    /// Highest swap type of a migration entry.
+    pub migration_last: u32,
     /// Fills up.
     pub reserved: u32,
+    /// Page flags that all of a folio in the swap cache has; 0 when unknown.
+    pub swap_cache: u64,
+    /// Page flags of which any stands for a reference of a folio in a cache; 0 when unknown.
+    pub private: u64,
 }
 
 impl EntryFormat {
@@ -502,7 +514,11 @@ impl Globals {
             locked_bit: OFFSET_ABSENT,
             huge_order: 0,
             page_shift: 0,
+            migration_first: 1,
+            migration_last: 0,
             reserved: 0,
+            swap_cache: 0,
+            private: 0,
         },
         memory_map: MemoryMap::UNKNOWN,
         walk: WalkFormat::NONE,

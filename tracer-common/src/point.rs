@@ -167,6 +167,7 @@ arguments! {
     Reason "reason",
     Args "args",
     Src "src",
+    Dst "dst",
     Newflags "newflags",
     DstVma "dst_vma",
     SrcVma "src_vma",
@@ -241,7 +242,7 @@ points! {
     /// Tracepoint `migrate:mm_migrate_pages`.
     MigratePages: Migrate, Entry, [Succeeded, Failed, Mode, Reason] => [MigratePages];
     /// `migrate_vma_setup`.
-    MigrateVmaSetup: Migrate, Return, [Args] => [MigrateVmaSetup];
+    MigrateVmaSetup: Migrate, Both, [Args] => [MigrateVmaSetup, MigrateVmaRefused];
     /// `move_to_new_folio`, `move_to_new_page` before 5.18.
     MoveToNewFolio: Migrate, Untimed, [Src, Mode] => [MigrateRefused];
 
@@ -281,13 +282,13 @@ points! {
     DmaDirectMapSg: Swiotlb, UntimedWhere, [Dev, Sgl, Dir] => [DmaMapDirect];
 
     /// `migrate_vma_pages`.
-    MigrateVmaPages: Hmm, Return, [Args] => [MigrateVmaPages];
+    MigrateVmaPages: Hmm, Return, [Args] => [MigrateVmaPages, MigrateVmaRefused];
     /// `migrate_vma_finalize`.
     MigrateVmaFinalize: Hmm, Return, [Args] => [MigrateVmaFinalize];
     /// `migrate_device_range` (6.1 on).
-    MigrateDeviceRange: Hmm, Return, [SrcPfns, Start, Npages] => [MigrateDeviceRange];
+    MigrateDeviceRange: Hmm, Both, [SrcPfns, Start, Npages] => [MigrateDeviceRange, MigrateVmaRefused];
     /// `migrate_device_pfns` (not in 6.12, in 6.18).
-    MigrateDevicePfns: Hmm, Return, [SrcPfns, Npages] => [MigrateDeviceRange];
+    MigrateDevicePfns: Hmm, Both, [SrcPfns, Npages] => [MigrateDeviceRange, MigrateVmaRefused];
     /// `hmm_range_fault`.
     HmmRangeFault: Hmm, Return, [Range] => [HmmRangeFault];
     /// `mmu_interval_notifier_insert`.
@@ -296,4 +297,10 @@ points! {
     MmuIntervalNotifierInsertLocked: Hmm, Return, [Notifier, Mm, Start, Length] => [MmuIntervalNotifierInsert];
     /// `mmu_interval_notifier_remove`.
     MmuIntervalNotifierRemove: Hmm, Entry, [Notifier] => [MmuIntervalNotifierRemove];
+    /// `lru_add_drain`: inside `migrate_vma_setup` what it does when it has collected.
+    LruAddDrain: Hmm, Entry, [] => [MigrateVmaRefused];
+    /// `folio_putback_lru`: inside `migrate_vma_setup` of each page that it puts back.
+    FolioPutbackLru: Hmm, Entry, [Folio] => [MigrateVmaRefused];
+    /// `remove_migration_ptes`: inside `migrate_vma_setup` of each page that it gives up.
+    RemoveMigrationPtes: Hmm, Entry, [Src, Dst] => [MigrateVmaRefused];
 }

@@ -27,6 +27,16 @@ pub fn is_exclusive(entry: u64) -> bool {
     swap_type >= global!(entry.exclusive_first) && swap_type <= global!(entry.exclusive_last)
 }
 
+/// Whether it is a migration entry.
+#[inline(always)]
+pub fn is_migration(entry: u64) -> bool {
+    if entry == 0 || is_present(entry) {
+        return false;
+    }
+    let swap_type = (entry >> (global!(entry.type_shift) & 63)) as u32 & global!(entry.type_mask);
+    swap_type >= global!(entry.migration_first) && swap_type <= global!(entry.migration_last)
+}
+
 /// Whether it maps a page.
 #[inline(always)]
 pub fn is_present(entry: u64) -> bool {

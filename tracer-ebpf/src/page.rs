@@ -27,15 +27,32 @@ pub fn state<M: Memory>(head: u64) -> PageState {
     let Some(flags) = flags else {
         return PageState { flags: UNKNOWN, mapcount: MAPCOUNT_UNKNOWN };
     };
-    let mapcount = if global!(entry.head_bit) == OFFSET_ABSENT {
+    PageState { flags, mapcount: mapcount_of(head, flags, mapcount) }
+}
+
+/// Mappings of a folio with those flags; `less_one` is what its first page says.
+#[inline(always)]
+fn mapcount_of(head: u64, flags: u64, less_one: Option<i32>) -> i32 {
+    let less_one = if global!(entry.head_bit) == OFFSET_ABSENT {
         None
     } else if flags >> (global!(entry.head_bit) & 63) & 1 == 0 {
-        mapcount
+        less_one
     } else {
         // Behind the first `struct page` of the folio, where a typed `struct page *` does not reach.
         Probed::load::<i32>(head, global!(layout.folio_large_mapcount))
     };
-    PageState { flags, mapcount: mapcount.map_or(MAPCOUNT_UNKNOWN, |less_one| less_one.wrapping_add(1)) }
+    less_one.map_or(MAPCOUNT_UNKNOWN, |less_one| less_one.wrapping_add(1))
+}
+
+/// The same as [`state`] by two reads, for programs that have no room on their stack for one that takes all.
+#[inline(always)]
+pub fn state_by_parts(head: u64) -> PageState {
+    let flags = flags::<Probed>(head);
+    if flags == UNKNOWN {
+        return PageState { flags, mapcount: MAPCOUNT_UNKNOWN };
+    }
+    let mapcount = Probed::load::<i32>(head, global!(layout.page_mapcount));
+    PageState { flags, mapcount: mapcount_of(head, flags, mapcount) }
 }
 
 /// Raw flags of the page at `head`, or [`UNKNOWN`]: where no more is asked, that is one read less.

@@ -18,7 +18,7 @@ use crate::copies::has_work;
 use crate::emit::is_asked;
 use crate::globals::global;
 use crate::pairing::EntryState;
-use crate::probes::{dma, exclusive, fork, hmm, migrate, mlock, process, rmap, swiotlb};
+use crate::probes::{dma, exclusive, fork, hmm, hmm_refused, migrate, mlock, process, rmap, swiotlb};
 
 /// A beginning that keeps nothing but its time.
 #[inline(always)]
@@ -227,7 +227,7 @@ tracepoint!(MigrationPmdRemoved, migration_pmd_removed
     => |call| migrate::huge_entry(call, Kind::MigrationEntryRemoved));
 at_return!(RemoveMigrationPte, remove_migration_pte, migrate::keep_source => migrate::removed);
 tracepoint!(MigratePages, migrate_pages => migrate::pages);
-at_return!(MigrateVmaSetup, migrate_vma_setup, nothing => migrate::vma_set_up);
+at_return!(MigrateVmaSetup, migrate_vma_setup, hmm_refused::keep_args => migrate::vma_set_up);
 at_return!(MoveToNewFolio, move_to_new_folio, nothing => migrate::moved);
 
 at_return!(PageMlock, page_mlock, nothing, counts PageMlock => rmap::walked_for_mlock);
@@ -252,7 +252,7 @@ at_return!(SwiotlbAlloc, swiotlb_alloc, nothing => swiotlb::pages_taken);
 at_return!(SwiotlbFree, swiotlb_free, nothing => swiotlb::pages_released);
 at_return_where!(dma::must_bounce, DmaMapPage, dma_map_page => dma::mapped);
 at_return_where!(dma::must_bounce, DmaDirectMapSg, dma_direct_map_sg => dma::list_mapped);
-at_return!(MigrateVmaPages, migrate_vma_pages, nothing => |call| hmm::migrated(call, Kind::MigrateVmaPages));
+at_return!(MigrateVmaPages, migrate_vma_pages, nothing => hmm::pages_migrated);
 at_return!(MigrateVmaFinalize, migrate_vma_finalize, nothing => |call| hmm::migrated(call, Kind::MigrateVmaFinalize));
 at_return!(MigrateDeviceRange, migrate_device_range, nothing => hmm::range_collected);
 at_return!(MigrateDevicePfns, migrate_device_pfns, nothing => hmm::pfns_collected);
@@ -262,3 +262,6 @@ at_return!(MmuIntervalNotifierInsert, mmu_interval_notifier_insert, nothing
 at_return!(MmuIntervalNotifierInsertLocked, mmu_interval_notifier_insert_locked, nothing
     => |call| hmm::notifier_inserted(call, Kind::MmuIntervalNotifierInsert));
 at_entry!(MmuIntervalNotifierRemove, mmu_interval_notifier_remove => hmm::notifier_removed);
+at_entry!(LruAddDrain, lru_add_drain => hmm_refused::drained);
+at_entry!(FolioPutbackLru, folio_putback_lru => hmm_refused::put_back);
+at_entry!(RemoveMigrationPtes, remove_migration_ptes => hmm_refused::given_up);

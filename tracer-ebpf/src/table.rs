@@ -50,6 +50,8 @@ pub struct Walk {
     failed: u64,
     /// The raw entry of the address.
     entry: u64,
+    /// The raw entry of a directory that no table is behind.
+    leaf: u64,
 }
 
 /// Whether page tables can be walked on this kernel.
@@ -82,7 +84,7 @@ macro_rules! word {
 impl Walk {
     /// Of no address space yet.
     pub const NONE: Self =
-        Self { top: 0, page_offset: 0, address_mask: 0, table: 0, covers: 0, failed: 0, entry: 0 };
+        Self { top: 0, page_offset: 0, address_mask: 0, table: 0, covers: 0, failed: 0, entry: 0, leaf: 0 };
 
     /// Starts in an address space.
     #[inline(always)]
@@ -127,6 +129,8 @@ impl Walk {
         if entry & u64::from(global!(walk.table_mask)) == u64::from(global!(walk.table_value)) {
             let (page_offset, address_mask) = (word!(self.page_offset), word!(self.address_mask));
             word!(self.table = page_offset.wrapping_add(entry::address(entry, address_mask)));
+        } else {
+            word!(self.leaf = entry);
         }
     }
 
@@ -168,6 +172,12 @@ impl Walk {
     #[inline(always)]
     pub fn has_failed(&self) -> bool {
         word!(self.failed) != 0
+    }
+
+    /// Where no table is in charge of the address: the raw entry of a directory, of a huge page or of a hole.
+    #[inline(always)]
+    pub fn leaf(&self) -> u64 {
+        word!(self.leaf)
     }
 
     /// The entry that was looked up.

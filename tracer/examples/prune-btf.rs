@@ -106,6 +106,9 @@ const FUNCTIONS: &[&str] = &[
     "mmu_interval_notifier_insert",
     "mmu_interval_notifier_insert_locked",
     "mmu_interval_notifier_remove",
+    "lru_add_drain",
+    "folio_putback_lru",
+    "remove_migration_ptes",
     "register_ftrace_direct",
 ];
 

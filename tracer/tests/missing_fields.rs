@@ -45,6 +45,9 @@ const VMA_POINTS: &[Point] = &[
     Point::CopyPageRange,
     Point::MigrateVmaPages,
     Point::MigrateVmaFinalize,
+    Point::LruAddDrain,
+    Point::FolioPutbackLru,
+    Point::RemoveMigrationPtes,
 ];
 
 const FLAGS_POINTS: &[Point] = &[
@@ -57,9 +60,18 @@ const FLAGS_POINTS: &[Point] = &[
 
 const DMA_POINTS: &[Point] = &[Point::DmaMapPage, Point::DmaDirectMapSg];
 
-const MIGRATIONS: &[Point] = &[Point::MigrateVmaSetup, Point::MigrateVmaPages, Point::MigrateVmaFinalize];
+const MIGRATIONS: &[Point] = &[
+    Point::MigrateVmaSetup,
+    Point::MigrateVmaPages,
+    Point::MigrateVmaFinalize,
+    Point::LruAddDrain,
+    Point::FolioPutbackLru,
+    Point::RemoveMigrationPtes,
+];
 
 const SKIPPED: &str = "hits of kprobes that the kernel skipped, before 6.7";
+
+const PUT_BACK: &str = "the address of a page that migrate_vma_setup puts back";
 
 const TABLE: &[(&str, Without)] = &[
     ("page_flags", Off(FOLIO_POINTS)),
@@ -71,10 +83,12 @@ const TABLE: &[(&str, Without)] = &[
         Unknown("flags, mapping and counts of pages that may be tails: their rules say so"),
     ),
     ("folio_large_mapcount", Unknown("mapcount of large folios, as before 6.10")),
+    ("folio_index", Unknown(PUT_BACK)),
     ("page_size", Off(&[Point::DmaDirectMapSg])),
     ("vma_start", Off(&[Point::CopyPageRange])),
     ("vma_end", Off(&[Point::CopyPageRange])),
     ("vma_mm", Off(VMA_POINTS)),
+    ("vma_pgoff", Unknown(PUT_BACK)),
     ("vma_flags", Off(FLAGS_POINTS)),
     ("mm_pgd", Unknown("the entries in page tables: the points say what they do not tell")),
     ("zap_skip_cows", Off(&[Point::UnmapPageRange])),

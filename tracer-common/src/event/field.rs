@@ -70,6 +70,10 @@ types! {
     MigrateReason = "migrate_reason",
     /// `enum migrate_vma_direction` bits.
     MigrateSource = "migrate_source",
+    /// A [`RefusalStep`](super::RefusalStep).
+    RefusalStep = "refusal_step",
+    /// A [`RefusalReason`](super::RefusalReason).
+    RefusalReason = "refusal_reason",
     /// HMM_PFN_REQ_* bits.
     FaultRequest = "fault_request",
     /// A signed count of mappings or references.
@@ -104,7 +108,9 @@ impl Type {
             | Self::Result
             | Self::WalkResult => 8,
             Self::ExitStatus | Self::ExitSignal | Self::MappingBits | Self::Bytes | Self::Duration => 8,
+            Self::RefusalStep => 8,
             Self::Page | Self::OptionalPage => 10,
+            Self::RefusalReason => 14,
             Self::Comm => 15,
             Self::Device | Self::DeviceName | Self::MigrateMode | Self::MigrateReason => 18,
             Self::MigrateSource | Self::FaultRequest => 18,

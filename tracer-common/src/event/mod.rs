@@ -313,6 +313,8 @@ kinds! {
     MmuIntervalNotifierInsert = 0x0705, "mmu_interval_notifier_insert", MmuIntervalNotifierInsert;
     /// `mmu_interval_notifier_remove`, at its entry: it does not want to any more.
     MmuIntervalNotifierRemove = 0x0706, "mmu_interval_notifier_remove", MmuIntervalNotifierRemove;
+    /// A page that a driver wanted to migrate and that did not, with the reason.
+    MigrateVmaRefused = 0x0707, "migrate_vma_refused", MigrateVmaRefused;
 }
 
 impl Kind {

@@ -12,6 +12,15 @@ use crate::emit::is_asked;
 use crate::globals::global;
 use crate::memory::Memory;
 use crate::probes::hmm_entries::{Counter, count};
+use crate::probes::hmm_left;
+
+/// `migrate_vma_pages` at return.
+#[inline(always)]
+pub fn pages_migrated<C: Context>(call: &mut Call<'_, C>) {
+    migrated(call, Kind::MigrateVmaPages);
+    let arguments = call.argument(Argument::Args);
+    hmm_left::look(call, arguments);
+}
 
 /// `migrate_vma_pages` or `migrate_vma_finalize` at return: neither forgets which entries were to migrate.
 #[inline(always)]

@@ -15,7 +15,7 @@ use crate::globals::global;
 use crate::memory::{Memory, Probed};
 use crate::page;
 use crate::pairing::EntryState;
-use crate::probes::migrate_locks;
+use crate::probes::{hmm_refused, migrate_locks};
 
 /// Tracepoints `migrate:set_migration_pte` and `migrate:remove_migration_pte`: a raw entry. What it points
 /// to is looked up while the page-table lock is held.
@@ -91,6 +91,12 @@ pub fn pages<C: Context>(call: &mut Call<'_, C>) {
 /// `migrate_vma_setup` at return.
 #[inline(always)]
 pub fn vma_set_up<C: Context>(call: &mut Call<'_, C>) {
+    send_setup(call);
+    hmm_refused::set_up(call);
+}
+
+#[inline(always)]
+fn send_setup<C: Context>(call: &mut Call<'_, C>) {
     let (arguments, result, duration) = (call.argument(Argument::Args), call.result() as i32, call.duration);
     if !is_asked(Kind::MigrateVmaSetup) {
         return;

@@ -4,10 +4,11 @@ use tracer_common::event::{
     BITS_UNKNOWN, COMM_LEN, CopyPageRange, DEVICE_NAME_LEN, DeviceName, DmaMapDirect, ExclusiveExit,
     ExclusiveFault, ExclusiveMove, ExclusivePage, ExclusiveZap, FolioMlock, FolioWalk, HmmRangeFault,
     MAPCOUNT_UNKNOWN, MAPPING_ERROR, MakeDeviceExclusive, MigrateDeviceRange, MigratePages, MigrateRefused,
-    MigrateVma, MigrateVmaSetup, MigrationEntry, MlockFixup, MmuIntervalNotifierInsert,
+    MigrateVma, MigrateVmaRefused, MigrateVmaSetup, MigrationEntry, MlockFixup, MmuIntervalNotifierInsert,
     MmuIntervalNotifierRemove, ProcessExec, ProcessExit, ProcessFork, ProcessRename, RESULT_UNKNOWN,
-    RemoveMigrationPte, RestoreExclusive, STACK_NONE, SwiotlbMap, SwiotlbMapSingle, SwiotlbPages,
-    SwiotlbSlotKept, SwiotlbSync, SwiotlbUnmapSingle, UNCOUNTED, UNKNOWN, VmaVisit,
+    RefusalReason, RefusalStep, RemoveMigrationPte, RestoreExclusive, STACK_NONE, SwiotlbMap,
+    SwiotlbMapSingle, SwiotlbPages, SwiotlbSlotKept, SwiotlbSync, SwiotlbUnmapSingle, UNCOUNTED, UNKNOWN,
+    VmaVisit,
 };
 
 use super::{Body, Event, Frame, Header, Item, Loss, LossCause, ProcessEntry, StackEntry, Summary};
@@ -462,6 +463,22 @@ fn bodies() -> Vec<Body> {
             mm: MM,
             start: ADDRESS,
             length: 0x4_0000,
+        }),
+        Body::MigrateVmaRefused(MigrateVmaRefused {
+            mm: MM,
+            address: ADDRESS,
+            page: PAGE,
+            flags: FLAGS,
+            owner: DEVICE,
+            fault_page: 0,
+            select: 1,
+            step: RefusalStep::Unmap as u32,
+            reason: RefusalReason::Pinned as u32,
+            pages: 1,
+            refcount: 4,
+            expected: 3,
+            mapcount: 0,
+            reserved: 0,
         }),
         Body::ProcessExit(ProcessExit { exit_code: 7 << 8 | 9, reserved: 0 }),
     ]

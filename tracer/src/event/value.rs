@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use tracer_common::event::{BITS_UNKNOWN, Field, MAPPING_ERROR, RESULT_UNKNOWN, Type, UNCOUNTED, UNKNOWN};
+use tracer_common::event::{
+    BITS_UNKNOWN, Field, MAPPING_ERROR, RESULT_UNKNOWN, RefusalReason, RefusalStep, Type, UNCOUNTED, UNKNOWN,
+};
 
 use super::entry::{Entry, EntryDecoder};
 use super::flags::{
@@ -154,6 +156,15 @@ impl Decoder {
             Type::PoolFlags => Value::Flags(&self.pool_flags, number),
             Type::MigrateSource => Value::Flags(&self.migrate_sources, number),
             Type::FaultRequest => Value::Flags(&self.fault_requests, number),
+            Type::RefusalStep => named(
+                u32::try_from(number).ok().and_then(RefusalStep::from_number).map(RefusalStep::name),
+                number,
+            ),
+            Type::RefusalReason if number == RefusalReason::Unknown as u64 => Value::Unknown,
+            Type::RefusalReason => named(
+                u32::try_from(number).ok().and_then(RefusalReason::from_number).map(RefusalReason::name),
+                number,
+            ),
             Type::TtuFlags => flags(self.ttu_flags.as_ref(), number),
             Type::FaultFlags => flags(self.fault_flags.as_ref(), number),
             Type::FaultResult => flags(self.fault_results.as_ref(), number),
@@ -186,9 +197,12 @@ impl Decoder {
         }
         match field.ty {
             Type::Result => Value::Signed(number.cast_signed()),
-            Type::Direction | Type::MigrateMode | Type::MigrateReason | Type::WalkResult => {
-                Value::Number(number)
-            }
+            Type::Direction
+            | Type::MigrateMode
+            | Type::MigrateReason
+            | Type::RefusalStep
+            | Type::RefusalReason
+            | Type::WalkResult => Value::Number(number),
             _ => Value::Hex(number),
         }
     }
@@ -207,6 +221,10 @@ fn is_unknown(field: &Field, number: u64) -> bool {
 
 fn flags(names: Option<&FlagNames>, number: u64) -> Value<'_> {
     names.map_or(Value::Hex(number), |names| Value::Flags(names, number))
+}
+
+fn named(name: Option<&'static str>, number: u64) -> Value<'static> {
+    name.map_or(Value::Number(number), Value::Word)
 }
 
 fn word(names: &ValueNames, number: u64) -> Value<'_> {

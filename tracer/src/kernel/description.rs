@@ -120,6 +120,11 @@ impl SwapKind {
         matches!(self, Self::DeviceWrite | Self::DeviceRead)
     }
 
+    /// Whether it is a migration entry.
+    pub const fn is_migration(self) -> bool {
+        matches!(self, Self::MigrationRead | Self::MigrationReadExclusive | Self::MigrationWrite)
+    }
+
     /// Whether it is a device-exclusive entry.
     pub const fn is_exclusive(self) -> bool {
         matches!(self, Self::DeviceExclusiveWrite | Self::DeviceExclusiveRead)

@@ -1,5 +1,6 @@
 //! Everything that is found out about the running kernel before a program is loaded.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use tracer_common::globals::{EntryFormat, Globals, Layout, MemoryMap, WalkFormat};
@@ -108,8 +109,18 @@ impl Facts {
             bit
         });
         let unknown = EntryFormat { page_shift: page_size.trailing_zeros(), ..Globals::EMPTY.entry };
-        let entry =
+        let mut entry =
             format.map_or(unknown, |format| format.for_programs(swap_types.exclusive(), bits, page_size));
+        (entry.migration_first, entry.migration_last) =
+            swap_types.migration().map_or((1, 0), RangeInclusive::into_inner);
+        // 6.12 include/linux/page-flags.h, folio_test_swapcache, PAGE_FLAGS_PRIVATE.
+        let mask = |flags: [&str; 2]| {
+            let bits =
+                flags.iter().map(|flag| btf.enumerator(flag).and_then(|bit| 1u64.checked_shl(bit as u32)));
+            bits.collect::<Option<Vec<_>>>().map_or(0, |bits| bits.iter().sum())
+        };
+        entry.swap_cache = mask(["PG_swapbacked", "PG_swapcache"]);
+        entry.private = mask(["PG_private", "PG_private_2"]);
         let memory_map = super::memory_map::find(&symbols, &btf, page_size);
         let walk = paging
             .ok_or_else(|| "how this kernel's page-table entries are laid out is not known".to_owned())

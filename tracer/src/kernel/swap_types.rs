@@ -72,8 +72,17 @@ impl SwapTypes {
 
     /// The numbers of device-exclusive entries; `None` where there are none.
     pub fn exclusive(&self) -> Option<RangeInclusive<u32>> {
-        let mut numbers =
-            self.table.iter().filter(|entry| entry.kind.is_exclusive()).map(|entry| entry.number);
+        self.range(SwapKind::is_exclusive)
+    }
+
+    /// The numbers of migration entries; `None` where there are none.
+    pub fn migration(&self) -> Option<RangeInclusive<u32>> {
+        self.range(SwapKind::is_migration)
+    }
+
+    /// The numbers of kinds that lie together.
+    fn range(&self, is_one: impl Fn(SwapKind) -> bool) -> Option<RangeInclusive<u32>> {
+        let mut numbers = self.table.iter().filter(|entry| is_one(entry.kind)).map(|entry| entry.number);
         let first = numbers.next()?;
         Some(first..=numbers.next_back().unwrap_or(first))
     }

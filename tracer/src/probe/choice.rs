@@ -373,7 +373,7 @@ fn switched_off(request: &Request, kprobes: bool) -> Option<String> {
 /// their number does.
 fn unfamiliar(candidate: &Candidate, found: &FunctionSignature) -> Option<String> {
     let is_known = candidate.signatures.iter().any(|known| {
-        let known: Vec<&str> = known.split(", ").collect();
+        let known: Vec<&str> = known.split(", ").filter(|declaration| !declaration.is_empty()).collect();
         known.len() == found.parameters.len()
             && (candidate.tracepoint().is_some()
                 || known.iter().zip(&found.parameters).all(|(declaration, parameter)| {

@@ -6,8 +6,10 @@ use rmapscope::event::Weights;
 use rmapscope::report::model::{
     Actor, Bounce, Bucket, Coherent, DeviceMemory, Distribution, Ended, Exclusive, Failure, Fork, ForkCost,
     Gap, Group, HotPage, Interval, Key, Losses, Migrated, Pages, PingPong, PingPongs, Pool, PoolLevel,
-    Quantile, RangeFaults, Report, Residency, Row, StackTotal, Table, TakenBack, Timeline, Top, Unit, Way,
+    Quantile, RangeFaults, Refused, Report, Residency, Row, StackTotal, Table, TakenBack, Timeline, Top,
+    Unit, Way,
 };
+use tracer_common::event::{RefusalReason, RefusalStep};
 
 fn weights(count: u64, time: u64, pages: u64) -> Weights {
     Weights { count, time, pages, bytes: pages * 4096 }
@@ -249,6 +251,13 @@ fn device_memory(hostile: &str) -> DeviceMemory {
             exact: true,
             error: 0,
         },
+        refused: top(Refused {
+            actor: actor(812, Some(0xffff_ffff_c060_71a0)),
+            way: Way::ToDevice,
+            step: RefusalStep::Unmap,
+            reason: RefusalReason::Pinned,
+            pages: 24,
+        }),
         taken_back: TakenBack { calls: 1, pages: 130, unknown: 0 },
         range_faults: top(RangeFaults { actor: actor(812, None), calls: 9, pages: 640, busy: 2, failed: 1 }),
         ping_pong: PingPongs {

@@ -77,6 +77,8 @@ const fn kind_of(ty: Type) -> Kind {
         | Type::Direction
         | Type::MigrateMode
         | Type::MigrateReason
+        | Type::RefusalStep
+        | Type::RefusalReason
         | Type::WalkResult
         | Type::MappingBits
         | Type::Entry => Kind::Text,

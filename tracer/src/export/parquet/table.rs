@@ -189,7 +189,14 @@ impl Table {
                     self.text(column, &format!("{number:#x}"));
                 }
                 Value::Number(number)
-                    if matches!(field.ty, Type::Direction | Type::MigrateMode | Type::MigrateReason) =>
+                    if matches!(
+                        field.ty,
+                        Type::Direction
+                            | Type::MigrateMode
+                            | Type::MigrateReason
+                            | Type::RefusalStep
+                            | Type::RefusalReason
+                    ) =>
                 {
                     self.text(column, &number.to_string());
                 }

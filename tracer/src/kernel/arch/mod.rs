@@ -5,7 +5,7 @@ mod x86;
 
 use std::ops::RangeInclusive;
 
-use tracer_common::globals::{EntryFormat, OFFSET_ABSENT, WalkFormat};
+use tracer_common::globals::{EntryFormat, Globals, OFFSET_ABSENT, WalkFormat};
 
 use super::{Configuration, EntryFormatRecord, Symbols, SystemFiles};
 
@@ -87,7 +87,7 @@ impl EntryFormatRecord {
             // A directory is a page of entries of eight bytes.
             huge_order: page_shift.saturating_sub(3),
             page_shift,
-            reserved: 0,
+            ..Globals::EMPTY.entry
         }
     }
 }

@@ -3,7 +3,7 @@
 use tracer_common::point::{Argument, Point};
 
 use super::migrate::{MIGRATE_VMA, NO_DEVICE_MIGRATION};
-use super::{Absence, Candidate, Entry, Wanted};
+use super::{Absence, Candidate, Entry, Tables, Wanted};
 
 const ARGS: &[Wanted] = &[Wanted::pointer(Argument::Args, &["args", "migrate"], &["migrate_vma"])];
 const ARGS_SIGNATURE: &[&str] = &["struct migrate_vma *migrate"];
@@ -30,11 +30,20 @@ const NO_NOTIFIERS: Absence = Absence {
     reason: "every kernel with CONFIG_MMU_NOTIFIER has it; its symbol is missing",
 };
 
+const REFUSED_LOST: Option<&str> = Some("which pages do not migrate, and why");
+
+const NO_FOLIOS: Absence = Absence {
+    reason: "5.15 collects pages in another order, and has no folios: how many pages do not migrate shows in \
+             migrate_vma_finalize",
+    ..NO_DEVICE_MIGRATION
+};
+
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         arguments: ARGS,
         fields: MIGRATE_VMA,
         lost_without_probe_read: ENTRIES_LOST,
+        pages: Some("why pages do not migrate"),
         candidates: &[Candidate::of("migrate_vma_pages", "all", ARGS_SIGNATURE)],
         absence: NO_DEVICE_MIGRATION,
         ..Entry::of(Point::MigrateVmaPages)
@@ -107,5 +116,46 @@ pub(super) const ENTRIES: &[Entry] = &[
         )],
         absence: NO_NOTIFIERS,
         ..Entry::of(Point::MmuIntervalNotifierRemove)
+    },
+    Entry {
+        only_with: &["migrate_vma_setup"],
+        tables: Some(Tables {
+            lost: "why pages were not collected",
+            range: true,
+            only_with: &["migrate_vma_setup"],
+        }),
+        fields: MIGRATE_VMA,
+        candidates: &[Candidate::of("lru_add_drain", "all", &[""])],
+        absence: NO_DEVICE_MIGRATION,
+        ..Entry::of(Point::LruAddDrain)
+    },
+    Entry {
+        only_with: &["migrate_vma_setup"],
+        arguments: &[Wanted::pointer(Argument::Folio, &["folio"], &["folio"])],
+        fields: MIGRATE_VMA,
+        lost_without_probe_read: REFUSED_LOST,
+        candidates: &[Candidate::of("folio_putback_lru", "6.1 on", &["struct folio *folio"])],
+        absence: NO_FOLIOS,
+        ..Entry::of(Point::FolioPutbackLru)
+    },
+    Entry {
+        only_with: &["migrate_vma_setup"],
+        arguments: &[
+            Wanted::pointer(Argument::Src, &["src"], &["folio"]),
+            Wanted::pointer(Argument::Dst, &["dst"], &["folio"]),
+        ],
+        fields: MIGRATE_VMA,
+        lost_without_probe_read: REFUSED_LOST,
+        candidates: &[Candidate::of(
+            "remove_migration_ptes",
+            "5.18 on with folios",
+            &[
+                "struct folio *src, struct folio *dst, bool locked",
+                "struct folio *src, struct folio *dst, int flags",
+                "struct folio *src, struct folio *dst, enum ttu_flags flags",
+            ],
+        )],
+        absence: NO_FOLIOS,
+        ..Entry::of(Point::RemoveMigrationPtes)
     },
 ];

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use tracer_common::event::{
     BITS_UNKNOWN, Body, HmmRangeFault, Kind, MIGRATE_SELECT_SYSTEM, MigrateDeviceRange, MigrateVma,
-    UNCOUNTED, UNKNOWN,
+    MigrateVmaRefused, RefusalReason, RefusalStep, UNCOUNTED, UNKNOWN,
 };
 use tracer_common::family::Family;
 
@@ -39,6 +39,12 @@ struct Moves {
 }
 
 #[derive(Clone, Debug, Default)]
+struct Refused {
+    comm: String,
+    pages: u64,
+}
+
+#[derive(Clone, Debug, Default)]
 struct Faults {
     comm: String,
     calls: u64,
@@ -51,6 +57,7 @@ struct Faults {
 #[derive(Debug)]
 pub struct DeviceMemory {
     migrated: TopSketch<(Key, Way), Moves>,
+    refused: TopSketch<(Key, Way, RefusalStep, RefusalReason), Refused>,
     taken_back: TakenBack,
     faults: TopSketch<Key, Faults>,
     ping_pong: PingPong,
@@ -61,6 +68,7 @@ impl DeviceMemory {
     pub fn new(page_size: u64) -> Self {
         Self {
             migrated: TopSketch::new(CAPACITY),
+            refused: TopSketch::new(CAPACITY),
             taken_back: TakenBack::default(),
             faults: TopSketch::new(CAPACITY),
             ping_pong: PingPong::new(page_size),
@@ -75,8 +83,10 @@ impl DeviceMemory {
                 let comm = moment.names.comm(&event.header).map(Comm::text).unwrap_or_default();
                 let stack = stacks.place_of(event.header.stack);
                 let who = (event.header.pid, &*comm);
-                self.ping_pong.migrated(migration, way(migration), who, event.header.time, stack);
+                let way = way(migration.select, migration.fault_page);
+                self.ping_pong.migrated(migration, way, who, event.header.time, stack);
             }
+            Body::MigrateVmaRefused(page) => self.refused(event, page, moment),
             Body::HmmRangeFault(fault) => self.asked(event, fault, moment),
             Body::MigrateDeviceRange(range) => self.taken_back(range),
             _ => {}
@@ -102,7 +112,8 @@ impl DeviceMemory {
 
     fn migrated(&mut self, event: &Event, migration: &MigrateVma, moment: &Moment<'_>) {
         let key = (event.header.pid, migration.mm, migration.owner);
-        let moves = &mut self.migrated.add((key, way(migration)), migration.npages).value;
+        let way = way(migration.select, migration.fault_page);
+        let moves = &mut self.migrated.add((key, way), migration.npages).value;
         name(&mut moves.comm, event, moment);
         moves.migrations += 1;
         moves.pages = moves.pages.saturating_add(migration.npages);
@@ -120,6 +131,16 @@ impl DeviceMemory {
         } else if moved != migration.npages {
             moves.unknown += 1;
         }
+    }
+
+    fn refused(&mut self, event: &Event, page: &MigrateVmaRefused, moment: &Moment<'_>) {
+        let Some(step) = RefusalStep::from_number(page.step) else { return };
+        let reason = RefusalReason::from_number(page.reason).unwrap_or(RefusalReason::Unknown);
+        let key = (event.header.pid, page.mm, page.owner);
+        let way = way(page.select, page.fault_page);
+        let refused = &mut self.refused.add((key, way, step, reason), page.pages.into()).value;
+        name(&mut refused.comm, event, moment);
+        refused.pages += u64::from(page.pages);
     }
 
     fn asked(&mut self, event: &Event, fault: &HmmRangeFault, moment: &Moment<'_>) {
@@ -157,6 +178,14 @@ impl DeviceMemory {
                     model::Migrated { actor, way, migrations, pages, moved, refused, passed_over, unknown }
                 },
             ),
+            refused: self.refused.into_top(
+                top,
+                |key, refused| (Reverse(refused.value.pages), *key),
+                |(key, way, step, reason), refused| {
+                    let Refused { comm, pages } = refused.value;
+                    model::Refused { actor: actor(key, comm), way, step, reason, pages }
+                },
+            ),
             taken_back: self.taken_back,
             range_faults: self.faults.into_top(
                 top,
@@ -171,11 +200,11 @@ impl DeviceMemory {
     }
 }
 
-const fn way(migration: &MigrateVma) -> Way {
-    match migration.select {
+const fn way(select: u32, fault_page: u64) -> Way {
+    match select {
         BITS_UNKNOWN => Way::Unknown,
         select if select & MIGRATE_SELECT_SYSTEM != 0 => Way::ToDevice,
-        _ => match migration.fault_page {
+        _ => match fault_page {
             UNKNOWN => Way::Back,
             0 => Way::FromDevice,
             _ => Way::FaultBack,
@@ -262,6 +291,47 @@ mod tests {
                 (Way::FaultBack, [1, 1, 1, 0, 0, 0]),
             ]
         );
+    }
+
+    #[test]
+    fn refused_pages_are_counted_by_step_and_reason() {
+        let refuse = |step: RefusalStep, reason: u32, pages| {
+            Body::MigrateVmaRefused(MigrateVmaRefused {
+                mm: 1,
+                address: 0x1000,
+                page: 0,
+                flags: 0,
+                owner: 2,
+                fault_page: 0,
+                select: 1,
+                step: step as u32,
+                reason,
+                pages,
+                refcount: 3,
+                expected: 2,
+                mapcount: 0,
+                reserved: 0,
+            })
+        };
+        let pinned = RefusalReason::Pinned as u32;
+        let memory = report([
+            refuse(RefusalStep::Collect, pinned, 1),
+            refuse(RefusalStep::Unmap, pinned, 1),
+            refuse(RefusalStep::Unmap, pinned, 512),
+            // Of a later version.
+            refuse(RefusalStep::Unmap, 1000, 2),
+        ]);
+        let counts: Vec<_> =
+            memory.refused.entries.iter().map(|entry| (entry.step, entry.reason, entry.pages)).collect();
+        assert_eq!(
+            counts,
+            [
+                (RefusalStep::Unmap, RefusalReason::Pinned, 513),
+                (RefusalStep::Unmap, RefusalReason::Unknown, 2),
+                (RefusalStep::Collect, RefusalReason::Pinned, 1),
+            ]
+        );
+        assert!(memory.refused.entries.iter().all(|entry| entry.way == Way::ToDevice));
     }
 
     #[test]

@@ -243,6 +243,14 @@ fn device_memory(report: &Report) -> Section {
         let way = [Cell::from(moved.way.name())];
         moves.row(names(&moved.actor).into_iter().chain(way).chain(numbers).chain(left).collect::<Vec<_>>());
     }
+    let columns = ["way", "reason", "step"].map(words);
+    let mut refused =
+        Grid::new("Pages that did not migrate", [&who[..], &columns, &[numbers("pages")]].concat());
+    for pages in &memory.refused.entries {
+        let what = [pages.way.name(), pages.why(), pages.step.name()].map(Cell::from);
+        let count = [Cell::from(pages.pages)];
+        refused.row(names(&pages.actor).into_iter().chain(what).chain(count).collect::<Vec<_>>());
+    }
     let columns = ["range faults", "pages", "-EBUSY", "failed"].map(numbers);
     let mut faults = Grid::new("Ranges that drivers asked for", [&who[..], &columns].concat());
     for asked in &memory.range_faults.entries {
@@ -252,8 +260,10 @@ fn device_memory(report: &Report) -> Section {
     }
     let moves =
         (!memory.migrated.entries.is_empty() || !memory.taken_back.words().is_empty()).then(|| moves.block());
+    let refused = (!memory.refused.entries.is_empty()).then(|| refused.block());
     let faults = (!memory.range_faults.entries.is_empty()).then(|| faults.block());
-    let blocks = moves.into_iter().chain(faults).chain(ping_pong(&memory.ping_pong, &who, names));
+    let blocks =
+        moves.into_iter().chain(refused).chain(faults).chain(ping_pong(&memory.ping_pong, &who, names));
     section("device-memory", "Device memory", &memory.taken_back.words(), blocks)
 }
 

@@ -1,6 +1,7 @@
 //! What moved to devices and back, and what drivers asked of ranges.
 
 use serde::{Serialize, Serializer};
+use tracer_common::event::{RefusalReason, RefusalStep};
 
 use super::{Top, hexadecimal, optional_hexadecimal};
 use crate::check::formats::lines::counted;
@@ -46,7 +47,7 @@ pub struct Actor {
     pub pid: u32,
     /// Its name, raw.
     pub comm: String,
-    /// Address space.
+    /// Address space; 0 where it is not known.
     #[serde(serialize_with = "hexadecimal")]
     pub mm: u64,
     /// Whose device memory it is, as the driver says; `None` where it cannot be read.
@@ -57,7 +58,7 @@ pub struct Actor {
 impl Actor {
     /// The address space, as it is shown.
     pub fn space(&self) -> String {
-        format!("{:#x}", self.mm)
+        if self.mm == 0 { "?".to_owned() } else { format!("{:#x}", self.mm) }
     }
 
     /// The device, as it is shown.
@@ -86,6 +87,44 @@ pub struct Migrated {
     pub passed_over: u64,
     /// Migrations of which the last two are not known, and so not in them.
     pub unknown: u64,
+}
+
+/// Pages that did not migrate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// By whom and of what.
+    #[serde(flatten)]
+    pub actor: Actor,
+    /// Where to.
+    pub way: Way,
+    /// How far they came.
+    #[serde(serialize_with = "step")]
+    pub step: RefusalStep,
+    /// Why; `null` where the kernel's state does not say.
+    #[serde(serialize_with = "reason")]
+    pub reason: RefusalReason,
+    /// How many.
+    pub pages: u64,
+}
+
+impl Refused {
+    /// The reason, as it is shown.
+    pub const fn why(&self) -> &'static str {
+        match self.reason {
+            RefusalReason::Unknown => "?",
+            reason => reason.name(),
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn step<S: Serializer>(step: &RefusalStep, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(step.name())
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn reason<S: Serializer>(reason: &RefusalReason, serializer: S) -> Result<S::Ok, S::Error> {
+    (*reason != RefusalReason::Unknown).then(|| reason.name()).serialize(serializer)
 }
 
 /// Calls of `hmm_range_fault`.
@@ -201,6 +240,8 @@ impl PingPongs {
 pub struct DeviceMemory {
     /// By process, address space, device and way; the most pages first.
     pub migrated: Top<Migrated>,
+    /// Pages that did not migrate, by the same, step and reason; the most pages first.
+    pub refused: Top<Refused>,
     /// What drivers took back.
     pub taken_back: TakenBack,
     /// By process, address space and device; the most calls first.

@@ -17,7 +17,9 @@ mod table;
 mod timeline;
 mod top;
 
-pub use device_memory::{Actor, DeviceMemory, Migrated, PingPong, PingPongs, RangeFaults, TakenBack, Way};
+pub use device_memory::{
+    Actor, DeviceMemory, Migrated, PingPong, PingPongs, RangeFaults, Refused, TakenBack, Way,
+};
 pub use distribution::{Bucket, Distribution, Quantile, Unit};
 pub use exclusive::{Ended, Exclusive, Residency};
 pub use fork::{Fork, ForkCost};

@@ -6,7 +6,7 @@ use super::grid::{Column, Grid};
 use super::layout::{HEADING, Page};
 use super::stacks::callers;
 use super::{NO_EVENT, Shown, process};
-use crate::report::model::{Actor, PingPongs, Report};
+use crate::report::model::{Actor, DeviceMemory, PingPongs, Report};
 
 /// What the stacks are of.
 const EVENT: &str = Kind::MigrateVmaFinalize.name();
@@ -15,7 +15,10 @@ const EVENT: &str = Kind::MigrateVmaFinalize.name();
 pub fn write(report: &Report, page: &mut Page) -> Shown {
     let memory = &report.device_memory;
     let taken = memory.taken_back.words();
-    if memory.migrated.entries.is_empty() && memory.range_faults.entries.is_empty() && taken.is_empty() {
+    let has_rows = !memory.migrated.entries.is_empty()
+        || !memory.refused.entries.is_empty()
+        || !memory.range_faults.entries.is_empty();
+    if !has_rows && taken.is_empty() {
         return NO_EVENT;
     }
     page.heading("Device memory", &taken);
@@ -47,6 +50,7 @@ pub fn write(report: &Report, page: &mut Page) -> Shown {
         ]);
     }
     page.grid(1, grid);
+    refused(memory, page);
     let mut grid = Grid::new([
         Column::name("process"),
         Column::optional("address space", 2),
@@ -73,6 +77,34 @@ pub fn write(report: &Report, page: &mut Page) -> Shown {
     }
     ping_pong(&memory.ping_pong, page);
     Shown::Yes
+}
+
+fn refused(memory: &DeviceMemory, page: &mut Page) {
+    if memory.refused.entries.is_empty() {
+        return;
+    }
+    let mut grid = Grid::new([
+        Column::name("process"),
+        Column::optional("address space", 2),
+        Column::optional("device", 3),
+        Column::name("way"),
+        Column::name("not migrated"),
+        Column::name("step"),
+        Column::number("pages"),
+    ]);
+    for refused in &memory.refused.entries {
+        let [who, mm, owner] = names(&refused.actor);
+        grid.row([
+            who,
+            mm,
+            owner,
+            refused.way.name().to_owned(),
+            refused.why().to_owned(),
+            refused.step.name().to_owned(),
+            refused.pages.to_string(),
+        ]);
+    }
+    page.grid(1, grid);
 }
 
 fn ping_pong(ping_pong: &PingPongs, page: &mut Page) {
