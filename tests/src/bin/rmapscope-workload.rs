@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use rmapscope_tests::workload::{
-    AttachTarget, BlockIo, Children, Cost, Demo, DeviceMemory, Exclusive, ExclusiveObstacle, ExclusiveShared,
-    Facts, Fork, GpuClients, Huge, LockedFork, Marked, Mlock, MovePages, OpenFiles, Pageout, Ring,
-    SharedLock, Stress, Tasks, WideMapping, pin_to_current_cpu,
+    AttachTarget, BlockIo, Children, Cost, Demo, DeviceMemory, DeviceRefused, Exclusive, ExclusiveObstacle,
+    ExclusiveShared, Facts, Fork, GpuClients, Huge, LockedFork, Marked, Mlock, MovePages, OpenFiles, Pageout,
+    Ring, SharedLock, Stress, Tasks, WideMapping, pin_to_current_cpu,
 };
 
 /// Do an exactly known number of kernel operations and say which, one JSON object a line
@@ -36,6 +36,7 @@ enum Workload {
     OpenFiles(OpenFiles),
     WideMapping(WideMapping),
     HmmMigrate(DeviceMemory),
+    HmmRefused(DeviceRefused),
     Marked(Marked),
     Mlock(Mlock),
     SharedLock(SharedLock),
@@ -65,6 +66,7 @@ impl Workload {
             Self::OpenFiles(_) => "open-files",
             Self::WideMapping(_) => "wide-mapping",
             Self::HmmMigrate(_) => "hmm-migrate",
+            Self::HmmRefused(_) => "hmm-refused",
             Self::Marked(_) => "marked",
             Self::Mlock(_) => "mlock",
             Self::SharedLock(_) => "shared-lock",
@@ -100,6 +102,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Workload::OpenFiles(workload) => workload.run(),
         Workload::WideMapping(workload) => workload.run(facts),
         Workload::HmmMigrate(workload) => workload.run(facts),
+        Workload::HmmRefused(workload) => workload.run(facts),
         Workload::Marked(workload) => workload.run(facts),
         Workload::Mlock(workload) => workload.run(facts),
         Workload::SharedLock(workload) => workload.run(facts),

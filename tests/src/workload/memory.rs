@@ -188,15 +188,21 @@ impl Memory {
         check("madvise", result.into()).map(drop)
     }
 
-    fn part(&self, first: usize, pages: usize) -> anyhow::Result<(*mut u8, usize)> {
+    pub(super) fn part(&self, first: usize, pages: usize) -> anyhow::Result<(*mut u8, usize)> {
         ensure!(first + pages <= self.pages, "pages {first} to {} of {}", first + pages, self.pages);
         Ok((self.start.wrapping_add(first * page_size()), pages * page_size()))
     }
 
     /// `mlock(2)` of all of it.
     pub(super) fn lock(&self) -> anyhow::Result<()> {
+        self.lock_part(0, self.pages)
+    }
+
+    /// `mlock(2)` of some of its pages.
+    pub(super) fn lock_part(&self, first: usize, pages: usize) -> anyhow::Result<()> {
+        let (start, length) = self.part(first, pages)?;
         // SAFETY: our own mapping.
-        let result = unsafe { libc::mlock(self.start.cast(), self.length()) };
+        let result = unsafe { libc::mlock(start.cast(), length) };
         check("mlock", result.into()).map(drop)
     }
 

@@ -71,6 +71,25 @@ impl Mirror {
         self.command("HMM_DMIRROR_MIGRATE_TO_DEV", 2, memory, 0, memory.pages())
     }
 
+    /// The same for those pages that can go; whether all are there after it. The driver reads them back, up to the first one
+    /// that is not there (ENOENT, `dmirror_do_read`).
+    pub(super) fn migrate_what_goes(&self, memory: &Memory) -> anyhow::Result<bool> {
+        match self.migrate_to_device(memory) {
+            Err(error) if is_error(&error, libc::ENOENT) => Ok(false),
+            result => result.map(|()| true),
+        }
+    }
+
+    /// Tells the driver to have no room for the next page that goes there (HMM_DMIRROR_FLAG_FAIL_ALLOC); whether it can do
+    /// that (6.19 on).
+    pub(super) fn fail_once(&self) -> anyhow::Result<bool> {
+        let can_fail = self.takes_huge_pages()?;
+        if can_fail {
+            self.set_flags(1)?;
+        }
+        Ok(can_fail)
+    }
+
     /// Reads all pages as the device does, which brings each in (HMM_DMIRROR_READ), and looks at what it read.
     pub(super) fn read(&self, memory: &Memory) -> anyhow::Result<()> {
         let read = self.ask("HMM_DMIRROR_READ", 0, memory, 0, memory.pages())?;
@@ -91,12 +110,16 @@ impl Mirror {
     /// version refuses.
     pub(super) fn takes_huge_pages(&self) -> anyhow::Result<bool> {
         const NO_MEANING: u64 = 1 << 8;
-        let mut command = Command { pages: NO_MEANING, ..Command::default() };
-        match self.send("HMM_DMIRROR_FLAGS", 8, &mut command) {
+        match self.set_flags(NO_MEANING) {
             Err(error) if is_error(&error, libc::EINVAL) => Ok(false),
             Err(error) => Err(error),
             Ok(()) => Ok(true),
         }
+    }
+
+    fn set_flags(&self, flags: u64) -> anyhow::Result<()> {
+        let mut command = Command { pages: flags, ..Command::default() };
+        self.send("HMM_DMIRROR_FLAGS", 8, &mut command)
     }
 
     /// `migrate_vma_setup` calls that move so many pages to the device, from an address where a huge page can

@@ -1,7 +1,7 @@
 //! The few system calls that the standard library does not have.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Error};
+use std::io::{BufRead, BufReader, Error, PipeReader, PipeWriter};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::process::Command;
 
@@ -93,6 +93,18 @@ pub(super) fn file_in_memory(bytes: usize) -> anyhow::Result<OwnedFd> {
     // SAFETY: no pointers.
     check("ftruncate", unsafe { libc::ftruncate(file.as_raw_fd(), bytes) }.into())?;
     Ok(file)
+}
+
+/// A pipe in which memory is, as it is: it holds a reference of each page, which is no pin (`get_user_pages`, not
+/// `pin_user_pages`; vmsplice, 6.12 fs/splice.c).
+pub(super) fn pipe_with((start, length): (*mut u8, usize)) -> anyhow::Result<(PipeReader, PipeWriter)> {
+    let pipe = std::io::pipe()?;
+    let buffer = libc::iovec { iov_base: start.cast(), iov_len: length };
+    // SAFETY: the buffer's memory is mapped during the call, and reached only through raw pointers.
+    let moved = unsafe { libc::vmsplice(pipe.1.as_raw_fd(), &raw const buffer, 1, libc::SPLICE_F_NONBLOCK) };
+    let moved = check("vmsplice", moved.try_into()?)?;
+    ensure!(usize::try_from(moved)? == length, "{moved} of {length} bytes are in the pipe");
+    Ok(pipe)
 }
 
 /// Gives up the clean pages of files.

@@ -93,6 +93,18 @@ exclusive() {
     hmm_again
     record_work hmm-close -e hmm --latency -- hmm-migrate --pages 130 --close
     wanted hmm-close && rmapscope report --json -i "$DIR/trace.data" >"$DIR/report"
+    hmm_refused
+}
+
+# Pages that do not go to the device: what the report says of them, and the history of the first.
+hmm_refused() {
+    wanted hmm-refused || return 0
+    record_work hmm-refused -e migrate,hmm -- hmm-refused --pages 8
+    rmapscope report --json -i "$DIR/trace.data" >"$DIR/report"
+    local first
+    first=$(rmapscope script --json -e migrate_vma_refused -i "$DIR/trace.data" |
+        sed -n 's/.*"pid":\([0-9]*\),.*"address":"\(0x[0-9a-f]*\)".*/\1:\2/p' | head -n 1)
+    rmapscope report --json --addr "$first" -i "$DIR/trace.data" >"$DIR/history"
 }
 
 # Pages that go to the device three times: what the report says of them, and the history of the first.

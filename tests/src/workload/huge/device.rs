@@ -72,6 +72,7 @@ impl Device {
         for step in ["migrate_vma_setup", "migrate_vma_pages", "migrate_vma_finalize"] {
             facts.exactly(step, calls)?;
         }
+        facts.exactly("migrate_vma_refused", if kind == Kind::Refused { pages } else { 0 })?;
         facts.exactly("try_to_migrate", split / pages_of_one() as u64)?;
         // Entries of small pages are set without a tracepoint (migrate_vma_collect_pmd), huge ones with one; and so
         // are those of a split, if the page was mapped by page.

@@ -30,6 +30,12 @@ pub const CHECKS: &[Check] = &[
         sessions: &["hmm-close"],
         judge: closed_with_pages,
     },
+    Check {
+        name: "device memory: why pages do not migrate",
+        applies: with_test_driver,
+        sessions: &["hmm-refused"],
+        judge: refused,
+    },
 ];
 
 /// Stock kernels of 64-bit Arm as well.
@@ -228,4 +234,75 @@ fn watched(recording: &Recording, (start, end): (u64, u64)) -> anyhow::Result<()
 
 fn notifier(event: &Event) -> anyhow::Result<[u64; 4]> {
     Ok([event.number("notifier")?, event.number("mm")?, event.number("start")?, event.number("length")?])
+}
+
+/// Parts of the workload's pages, in the order of their addresses: nothing holds those of the first, a pipe those of the
+/// second, an `io_uring` those of the third; the last are locked into memory.
+const PARTS: u64 = 4;
+
+/// What a refused page's event says beside its page: step, reason, references, expected ones, mappings.
+type Why = (String, String, [u64; 3]);
+
+fn refused(run: &Run<'_>) -> anyhow::Result<()> {
+    let (session, recording) = run.complete("hmm-refused", &["migrate_vma_refused"])?;
+    let (pid, pages) = session.pages()?;
+    let of_a_part = pages.len() as u64 / PARTS;
+    let part = |address: u64| {
+        let place = pages.iter().position(|page| page.address == address);
+        place.map(|place| place as u64 / of_a_part)
+    };
+    let mut counts = BTreeMap::new();
+    for event in recording.of("migrate_vma_refused") {
+        ensure!(event.has_word("source", "system")? && event.number("pages")? == 1, "{}", event.json());
+        let (address, pfn) = (event.number("address")?, event.number("pfn")?);
+        let number = |name| event.number(name);
+        let numbers = [number("refcount")?, number("expected")?, number("mapcount")?];
+        let why: Why = (event.text("step")?, event.text("refusal")?, numbers);
+        let part = part(address);
+        if part.is_some() {
+            let is_page = pages.iter().any(|page| page.address == address && page.pfn == pfn);
+            ensure!(is_page, "another page is at the address: {}", event.json());
+        }
+        *counts.entry((part, why)).or_insert(0) += 1;
+    }
+    // A pin is 1024 references of a page that stays mapped (GUP_PIN_COUNTING_BIAS, 6.12 include/linux/mm.h). A page that is
+    // put back has one of its isolation and one more (migrate_device_unmap, mm/migrate_device.c).
+    let why = |step: &str, reason: &str, numbers| -> Why { (step.to_owned(), reason.to_owned(), numbers) };
+    let mut expected = BTreeMap::from([
+        ((Some(1), why("unmap", "pinned", [3, 2, 0])), of_a_part),
+        ((Some(2), why("collect", "pinned", [1025, 1, 1])), of_a_part),
+        // One of the page cache, one of the isolation.
+        ((None, why("pages", "not_anonymous", [2, 2, 0])), of_a_part),
+    ]);
+    let told = recording.of("migrate_vma_refused").count() as u64 - 3 * of_a_part;
+    if told > 0 {
+        // The driver can be told that it has no room for the first page of what is left (6.19 on).
+        expected.insert((Some(1), why("pages", "no_destination", [1, 1, 0])), told);
+    }
+    ensure!(counts == expected && told <= 1, "{counts:?} instead of {expected:?}");
+    let history: Value = serde_json::from_str(&session.text("history")?).context("no history")?;
+    let entries = history["entries"].as_array().context("no entries")?;
+    let is_refusal = |entry: &&Value| entry["event"]["event"] == "migrate_vma_refused";
+    let refusals = entries.iter().filter(is_refusal).filter(|entry| entry["event"]["about"] == true);
+    ensure!(refusals.count() == 1, "not one refusal in the history: {entries:?}");
+    refused_in_report(&session, pid, &expected)
+}
+
+/// That the report has the same counts.
+fn refused_in_report(
+    session: &Session,
+    pid: u32,
+    expected: &BTreeMap<(Option<u64>, Why), u64>,
+) -> anyhow::Result<()> {
+    let report: Value = serde_json::from_str(&session.text("report")?).context("no report")?;
+    let entries = report["device_memory"]["refused"]["entries"].as_array().context("none refused")?;
+    ensure!(entries.len() == expected.len(), "not {} ways: {entries:?}", expected.len());
+    for ((_, (step, reason, _)), pages) in expected {
+        let is_it = |entry: &&Value| entry["step"] == *step && entry["reason"] == *reason;
+        let entry =
+            entries.iter().find(is_it).with_context(|| format!("no {step}, {reason}: {entries:?}"))?;
+        ensure!(entry["pages"] == *pages && entry["pid"] == pid, "not {pages}: {entry}");
+        ensure!(entry["way"] == "to device", "{entry}");
+    }
+    Ok(())
 }

@@ -61,6 +61,10 @@ fn device(run: &Run<'_>) -> anyhow::Result<()> {
         ensure!(kind.starts_with("device_exclusive"), "another entry: {}", event.json());
         ensure!(event.entry("new_entry")?.0 == "present", "not present again: {}", event.json());
     }
+    for event in recording.of("migrate_vma_refused") {
+        let (step, refusal) = (event.text("step")?, event.text("refusal")?);
+        ensure!((step.as_str(), refusal.as_str()) == ("collect", "large"), "not as large: {}", event.json());
+    }
     // Whether they moved as one or were split, all that went to the device came back.
     let (mut there, mut back) = (0, 0);
     for event in recording.of("migrate_vma_finalize") {
