@@ -28,38 +28,38 @@ pub fn reached(program: &Program<'_>) -> Vec<bool> {
 
 /// Makes jumps go where they end up, and lets what is never reached be gone through.
 pub fn straighten(program: &mut Program<'_>) {
-    for at in 0..program.code.len() {
-        if matches!(program.code[at].class(), Some(Class::Jump | Class::Branch(_)))
-            && let Some(offset) = end_of_jumps(program, at)
-        {
-            program.code[at].offset = offset;
+    // The next instruction from each on that does something.
+    let mut doing: Vec<usize> = (0..program.code.len()).collect();
+    for at in (0..program.code.len().saturating_sub(1)).rev() {
+        if program.code[at] == Instruction::NOTHING {
+            doing[at] = doing[at + 1];
         }
-        if leads_nowhere(program, at) {
+    }
+    for at in 0..program.code.len() {
+        if !matches!(program.code[at].class(), Some(Class::Jump | Class::Branch(_))) {
+            continue;
+        }
+        let Some(end) = end_of_jumps(program, at, &doing) else { continue };
+        if end > at && doing.get(at + 1).is_some_and(|next| *next >= end) {
             program.code[at] = Instruction::NOTHING;
+        } else if let Ok(offset) = i16::try_from(end as i64 - at as i64 - 1) {
+            program.code[at].offset = offset;
         }
     }
     fill(program);
 }
 
-/// Where a jump ends up, as its offset.
-fn end_of_jumps(program: &Program<'_>, at: usize) -> Option<i16> {
-    let mut end = program.target(at)?;
+/// Where a jump ends up.
+fn end_of_jumps(program: &Program<'_>, at: usize, doing: &[usize]) -> Option<usize> {
+    let mut end = doing[program.target(at)?];
     // Jumps in a circle are left alone.
     for _ in 0..program.code.len() {
         if program.code[end].class() != Some(Class::Jump) {
-            return i16::try_from(end as i64 - at as i64 - 1).ok();
+            return Some(end);
         }
-        end = program.target(end)?;
+        end = doing[program.target(end)?];
     }
     None
-}
-
-/// Whether a jump or a branch goes on at the same instruction whether it is taken or not.
-fn leads_nowhere(program: &Program<'_>, at: usize) -> bool {
-    matches!(program.code[at].class(), Some(Class::Jump | Class::Branch(_)))
-        && program.target(at).is_some_and(|target| {
-            target > at && program.code[at + 1..target].iter().all(|between| *between == Instruction::NOTHING)
-        })
 }
 
 /// The verifier refuses what no instruction leads to (6.12 kernel/bpf/verifier.c, check_cfg). So what stands before such a

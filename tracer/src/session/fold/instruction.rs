@@ -102,6 +102,7 @@ impl Instruction {
     }
 
     /// What kind it is; `None` of one that the compiler does not make.
+    #[inline]
     pub fn class(self) -> Option<Class> {
         Some(match (self.code & 7, self.code & 0xe0) {
             (0, _) if self.code == LOAD_WIDE => Class::LoadWide,

@@ -112,7 +112,7 @@ impl<'a> Run<'a> {
                 let value = match self.program.wide(at) {
                     Value::Number(number) => number,
                     Value::Constant(from) => CONSTANTS.wrapping_add_signed(from),
-                    _ => mixed(at) >> 16,
+                    _ => mixed(instruction.imm) >> 16,
                 };
                 self.set(instruction.dst, value);
                 return Some(at + 2);

@@ -28,7 +28,6 @@ pub fn remove(program: &mut Program<'_>, values: &Values) {
                 changed = true;
             }
         }
-        flow::straighten(program);
         if !changed {
             return;
         }
