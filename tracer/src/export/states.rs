@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 use tracer_common::event::{Body, Header, Kind, MAPPING_ERROR, SwiotlbMapSingle, UNKNOWN};
-use tracer_common::family::Family;
 
 use crate::event::{Event, Loss};
 use crate::follow::bounces::{self, Bounces};
@@ -246,14 +245,13 @@ impl States {
             return;
         }
         let family = loss.family();
-        if matches!(family, None | Some(Family::Exclusive | Family::Rmap)) {
-            self.end_all_exclusive(time, End::Lost, changes);
+        if self.pages.lost(family) {
+            self.end_exclusive(time, End::Lost, changes);
         }
         if self.migrations.lost(family) {
             self.end_all_migrations(time, End::Lost, changes);
         }
-        if matches!(family, None | Some(Family::Swiotlb)) {
-            self.bounce_ends.lost();
+        if self.bounce_ends.lost(family) {
             self.end_all_bounces(time, End::Lost, changes);
         }
     }
@@ -348,6 +346,8 @@ impl States {
 
 #[cfg(test)]
 mod tests {
+    use tracer_common::family::Family;
+
     use super::*;
     use crate::event::{Item, synthetic};
 

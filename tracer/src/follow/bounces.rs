@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 
 use tracer_common::event::{Body, Header, MAPPING_ERROR, SwiotlbMap};
+use tracer_common::family::Family;
 
 use crate::event::Event;
 
@@ -93,9 +94,14 @@ impl Bounces {
         })
     }
 
-    /// Answers and unmaps may be among what is missing.
-    pub fn lost(&mut self) {
-        self.unanswered.clear();
+    /// Forgets what missing events of a family make doubtful, of any family for `None`: answers and unmaps may be among
+    /// them. Says whether that was so: then it is not known of any buffer whether it still lives.
+    pub fn lost(&mut self, family: Option<Family>) -> bool {
+        let is_doubtful = matches!(family, None | Some(Family::Swiotlb));
+        if is_doubtful {
+            self.unanswered.clear();
+        }
+        is_doubtful
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::FxHashMap;
 use tracer_common::event::{Body, ExclusiveMove, ExclusivePage, ExclusiveZap, Header, Kind};
+use tracer_common::family::Family;
 
 use crate::event::Event;
 use crate::kernel::{Description, FolioHead};
@@ -243,6 +244,16 @@ impl ExclusivePages {
     fn exited(&mut self, mm: u64) {
         self.remove_range(mm, 0, u64::MAX);
         self.zaps.retain(|(_, zap)| zap.mm != mm);
+    }
+
+    /// Forgets what missing events of a family make doubtful, of any family for `None`: ends may be among them. Says
+    /// whether that was so.
+    pub fn lost(&mut self, family: Option<Family>) -> bool {
+        let is_doubtful = matches!(family, None | Some(Family::Exclusive | Family::Rmap));
+        if is_doubtful {
+            self.forget();
+        }
+        is_doubtful
     }
 
     /// Nothing is known any more.

@@ -167,7 +167,7 @@ pub fn counted(count: u64, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
-/// The verdict in a line: its outcome, then how many rules have which answer.
+/// The verdict in a line: its outcome, then the number of rules per answer.
 pub fn headline(verdict: &Verdict) -> String {
     use crate::check::Outcome::{Inconclusive, NotExercised, Pass, Violated};
     let outcome = verdict.outcome();

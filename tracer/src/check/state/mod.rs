@@ -89,11 +89,7 @@ impl State {
 
     /// Forgets what missing events of a family make doubtful; of any family for `None`.
     pub fn lost(&mut self, family: Option<Family>) {
-        if matches!(family, None | Some(Family::Exclusive | Family::Rmap)) {
-            self.exclusive.forget();
-        }
-        if matches!(family, None | Some(Family::Swiotlb)) {
-            self.swiotlb.forget();
-        }
+        self.exclusive.lost(family);
+        self.swiotlb.lost(family);
     }
 }

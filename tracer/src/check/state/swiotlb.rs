@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 use tracer_common::event::{Body, Header, SwiotlbMap, SwiotlbMapSingle};
+use tracer_common::family::Family;
 
 use super::occupancy::Occupancy;
 use crate::event::Event;
@@ -180,11 +181,12 @@ impl Mappings {
         }
     }
 
-    pub(super) fn forget(&mut self) {
-        self.slots.clear();
-        self.live = 0;
-        self.bytes = 0;
-        self.occupancy.clear();
-        self.bounces.lost();
+    pub(super) fn lost(&mut self, family: Option<Family>) {
+        if self.bounces.lost(family) {
+            self.slots.clear();
+            self.live = 0;
+            self.bytes = 0;
+            self.occupancy.clear();
+        }
     }
 }

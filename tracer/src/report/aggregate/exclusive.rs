@@ -103,8 +103,7 @@ impl Exclusive {
 
     /// Ends may be among what is missing.
     pub fn lost(&mut self, family: Option<Family>) {
-        if matches!(family, None | Some(Family::Exclusive | Family::Rmap)) {
-            self.pages.forget();
+        if self.pages.lost(family) {
             self.settle(Ended::Unseen, 0);
         }
     }

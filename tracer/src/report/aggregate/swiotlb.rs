@@ -227,7 +227,7 @@ impl Swiotlb {
 
     /// Unmaps may be among what is missing.
     pub fn lost(&mut self, family: Option<Family>, since_start: u64) {
-        if matches!(family, None | Some(Family::Swiotlb)) {
+        if self.bounces.lost(family) {
             let bounces: Vec<u64> = self.live.keys().copied().collect();
             for bounce in bounces {
                 self.forget(bounce, since_start);
@@ -236,7 +236,6 @@ impl Swiotlb {
             for page in pages {
                 self.freed(page, since_start);
             }
-            self.bounces.lost();
         }
     }
 

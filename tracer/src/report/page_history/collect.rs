@@ -5,7 +5,7 @@ use tracer_common::event::{Body, Header, Kind, MAPPING_ERROR, Role};
 use tracer_common::family::Family;
 
 use super::history::{Lost, PageHistory};
-use super::interpret::{Seen, interpret};
+use super::interpret::{Seen, SeenEvent, interpret};
 use super::kept::Kept;
 use super::{MOST, Target};
 use crate::Error;
@@ -13,6 +13,7 @@ use crate::check::Facts;
 use crate::event::Subject;
 use crate::event::{Event, Item, Loss, LossCause, Names, Range, Sink};
 use crate::follow::bounces::{Bounces, Change};
+use crate::follow::exclusive::ExclusivePages;
 use crate::follow::spaces::{Id, Spaces};
 use crate::trace_file::FileHeader;
 
@@ -40,6 +41,7 @@ pub struct PageHistoryCollector {
     /// Bounce buffers that stand for the page, or that it is a part of, with their sizes.
     bounces: FxHashMap<u64, u64>,
     bounce_ends: Bounces,
+    exclusive: ExclusivePages,
     has_summary: bool,
 }
 
@@ -67,6 +69,7 @@ impl PageHistoryCollector {
             arrival: None,
             bounces: FxHashMap::default(),
             bounce_ends: Bounces::default(),
+            exclusive: ExclusivePages::new(&header.kernel).keeping_ended(),
             has_summary: false,
         }
     }
@@ -89,18 +92,41 @@ impl PageHistoryCollector {
             self.names.follow(&Item::Event(*event));
         }
         self.spaces.before(event);
+        self.exclusive.follow(event);
+        let ended_entry = self.exclusive.has_ended() && self.has_ended_entry();
         let seen = match self.target {
             Target::Page { pfn } => self.of_page(event, pfn),
             Target::Address { address, .. } => self.of_address(event, address),
         };
-        if let Some((spaces, about, last_place)) = seen {
+        if let Some((spaces, about, last_place)) = seen.or(ended_entry.then_some((Vec::new(), false, false)))
+        {
             self.about += u64::from(about);
             let comm =
                 self.names.comm(&event.header).map(|comm| comm.text().into_owned()).unwrap_or_default();
             let since_start = time.saturating_sub(start);
-            self.kept.push(Seen::Event { event: *event, since_start, comm, spaces, about, last_place });
+            let event = *event;
+            self.kept.push(Seen::Event(SeenEvent {
+                event,
+                since_start,
+                comm,
+                spaces,
+                about,
+                last_place,
+                ended_entry,
+            }));
         }
         self.spaces.after(event);
+    }
+
+    /// Whether one of the entries that the latest event ended is of the page, or of the page at the address.
+    fn has_ended_entry(&mut self) -> bool {
+        let (target, places, decoder) = (self.target, &self.places, &self.facts.decoder);
+        self.exclusive.take_ended().iter().filter_map(|entry| decoder.pfn(entry.page)).any(|ended| {
+            match target {
+                Target::Page { pfn } => ended == pfn,
+                Target::Address { .. } => places.iter().any(|(_, pfn)| *pfn == ended),
+            }
+        })
     }
 
     /// The address spaces of an event to keep, whether it is about the page itself, and whether it ended the last
@@ -264,7 +290,7 @@ impl PageHistoryCollector {
             _ => return,
         };
         for seen in self.kept.recent().take(MOST_BACK) {
-            if let Seen::Event { event, spaces, .. } = seen
+            if let Seen::Event(SeenEvent { event, spaces, .. }) = seen
                 && event.header.tid == visit.header.tid
             {
                 if event.kind() != entries {
@@ -278,6 +304,11 @@ impl PageHistoryCollector {
     fn loss(&mut self, loss: &Loss) {
         if matches!(loss.family(), Some(Family::Process)) || loss.is_of_new_family() {
             return;
+        }
+        self.bounce_ends.lost(loss.family());
+        // What they ended nobody saw: the loss itself makes the page's state doubtful.
+        if self.exclusive.lost(loss.family()) {
+            self.exclusive.take_ended();
         }
         let start = self.start.unwrap_or(loss.after);
         self.kept.push(Seen::Lost(Lost {

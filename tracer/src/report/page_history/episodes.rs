@@ -4,7 +4,7 @@ use tracer_common::event::{BITS_UNKNOWN, Body, Kind, MIGRATE_SELECT_SYSTEM, Migr
 
 use super::Target;
 use super::history::{Entry, Episode, State};
-use super::interpret::Interpreter;
+use super::interpret::{Interpreter, SeenEvent};
 use crate::event::{EntryState, Event, held};
 use crate::follow::bounces;
 use crate::follow::spaces::Id;
@@ -52,12 +52,14 @@ impl Interpreter<'_> {
     }
 
     /// The state after the event, and whether it was only seen then; `None` when it tells no other one.
-    pub(super) fn state(&self, event: &Event, about: bool, last_place: bool) -> Option<(State, bool)> {
+    pub(super) fn state(&self, seen: &SeenEvent) -> Option<(State, bool)> {
+        let SeenEvent { event, about, last_place, ended_entry, .. } = seen;
+        let (about, last_place) = (*about, *last_place);
         let now = self.main.as_ref().map_or(State::Unknown, |going| going.state);
         let pfn_of = |page| self.facts.decoder.pfn(page);
         let is_page = matches!(self.target, Target::Page { .. });
         let told = match &event.body {
-            Body::ExclusivePage(_) => Some(State::Exclusive),
+            Body::ExclusivePage(_) if about => Some(State::Exclusive),
             Body::RestoreExclusive(_) => Some(State::Mapped),
             Body::MigrationEntrySet(_) => Some(State::Migrating),
             Body::MigrationEntryRemoved(entry) => {
@@ -91,6 +93,10 @@ impl Interpreter<'_> {
         };
         if let Some(state) = told {
             return Some((state, false));
+        }
+        // Another page has the entry's place, or a walk may have removed it.
+        if *ended_entry && now == State::Exclusive {
+            return Some((State::Unknown, false));
         }
         // A page with a mapping is mapped, whatever was known: faults are no events. Since 6.15 an exclusive page
         // keeps its mapping, and a folio that is being migrated has some left.
@@ -246,6 +252,6 @@ impl Interpreter<'_> {
             self.end(Some(going), None, Some((place, "events are missing")));
         }
         self.bounces.clear();
-        self.bounce_ends.lost();
+        self.bounce_ends.lost(None);
     }
 }

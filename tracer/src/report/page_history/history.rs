@@ -106,7 +106,8 @@ pub struct Moment {
     pub comm: String,
     /// CPU.
     pub cpu: u16,
-    /// Whether it is about the page itself; `false` for a call on a range that the page lies in.
+    /// Whether it is about the page itself; `false` for a call on a range that contains the page, and for another page
+    /// that took its address.
     pub about: bool,
     /// Process that the address space in the event belongs to, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]

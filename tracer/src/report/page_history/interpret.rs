@@ -19,22 +19,28 @@ use crate::report::stack::{frame_name, kernel_frames};
 #[derive(Debug)]
 pub enum Seen {
     /// An event.
-    Event {
-        /// It.
-        event: Event,
-        /// Nanoseconds from the first event of the stream.
-        since_start: u64,
-        /// Name of its thread, raw.
-        comm: String,
-        /// The address spaces that it is about.
-        spaces: Vec<Id>,
-        /// Whether it is about the page itself.
-        about: bool,
-        /// Whether it ended the last place of the page that is known.
-        last_place: bool,
-    },
+    Event(SeenEvent),
     /// Events are missing.
     Lost(Lost),
+}
+
+/// An event that concerns the target.
+#[derive(Debug)]
+pub struct SeenEvent {
+    /// It.
+    pub event: Event,
+    /// Nanoseconds from the first event of the stream.
+    pub since_start: u64,
+    /// Name of its thread, raw.
+    pub comm: String,
+    /// The address spaces that it is about.
+    pub spaces: Vec<Id>,
+    /// Whether it is about the page itself.
+    pub about: bool,
+    /// Whether it ended the last place of the page that is known.
+    pub last_place: bool,
+    /// Whether it ended the page's device-exclusive entry.
+    pub ended_entry: bool,
 }
 
 /// Goes through the events of a target.
@@ -110,11 +116,10 @@ pub fn interpret(
 impl Interpreter<'_> {
     fn take(&mut self, seen: Seen) {
         match seen {
-            Seen::Event { event, since_start, comm, spaces, about, last_place } => {
-                if !self.belongs(&spaces, about) {
-                    return;
+            Seen::Event(seen) => {
+                if self.belongs(&seen.spaces, seen.about) {
+                    self.event(seen);
                 }
-                self.event(&event, since_start, comm, &spaces, about, last_place);
             }
             Seen::Lost(lost) => {
                 let is_mapping = lost.family != Some("swiotlb");
@@ -143,15 +148,9 @@ impl Interpreter<'_> {
         false
     }
 
-    fn event(
-        &mut self,
-        event: &Event,
-        time: u64,
-        comm: String,
-        spaces: &[Id],
-        about: bool,
-        last_place: bool,
-    ) {
+    fn event(&mut self, seen: SeenEvent) {
+        let SeenEvent { event, since_start: time, comm, spaces, about, .. } = &seen;
+        let (time, about) = (*time, *about);
         for id in spaces {
             let (mm, owner) = self.spaces.get(*id);
             let (pid, is_certain) = owner.map_or((None, false), |owner| (Some(owner.pid), owner.is_certain));
@@ -169,7 +168,7 @@ impl Interpreter<'_> {
             event: event.kind().name(),
             pid: event.header.pid,
             tid: event.header.tid,
-            comm,
+            comm: comm.clone(),
             cpu: event.header.cpu,
             about,
             owner: spaces.iter().find_map(|id| self.spaces.get(*id).1).map(|owner| owner.pid),
@@ -183,7 +182,7 @@ impl Interpreter<'_> {
         if about {
             self.goes_elsewhere(spaces);
         }
-        if let Some((state, seen)) = self.state(event, about, last_place) {
+        if let Some((state, seen)) = self.state(&seen) {
             if matches!(state, State::Zapped | State::Replaced | State::Moved) {
                 // What comes next may be another use of the page frame, or another page.
                 self.known.clear();

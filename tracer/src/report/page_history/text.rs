@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
+use tracer_common::event::Kind;
 
 use super::Target;
 use super::history::{Change, Entry, Episode, Lost, Moment, PageHistory, Space, State};
@@ -107,7 +108,12 @@ fn event(history: &PageHistory, moment: &Moment, stacks: bool, color: bool, out:
         let _ = write!(out, ", in process {owner}");
     }
     if !moment.about {
-        out.push_str(", a range that it lies in");
+        let how = if moment.event == Kind::ExclusivePage.name() {
+            ", another page at its address"
+        } else {
+            ", a range that contains it"
+        };
+        out.push_str(how);
     }
     out.push('\n');
     let changes: Vec<String> = moment.changes.iter().map(change).collect();
