@@ -72,11 +72,11 @@ const KEYS: &str = "
  q, Ctrl-C   quit; a command after `top --` is asked to end
  space       let the numbers stand still, or go on; counting goes on meanwhile
  s, S        sort by the next column, by the one before;  r  the other way round
- a           rates and values since the beginning, or of the last interval
+ a           rates and values since the beginning or of the last interval
  /           show only rows with this text;  Esc  show all
  arrows      point at a row (also j, k, page up, page down, home, end)
  Enter       details of the row: history, stack, histogram
- g, v        group by something else, sum up something else
+ g, v        choose another key to group by, another value to sum up
  d           look into the row: its event, of its process or thread, by others
  u           back to what was counted before g, v or d
 

@@ -35,8 +35,8 @@ use files::FileArgs;
   rmapscope report --by caller,event --sort time     an additional table, by the function that called
   rmapscope report -n kswapd0 --from 2s --to 3s      what kswapd did in that second
   rmapscope report --flame why.svg --weight time     where the time went, to be opened in a browser
-  rmapscope report --html report.html                to be opened, or sent to somebody
-  rmapscope report --page 0x1a2b3 -g                 the story of one page, with stacks
+  rmapscope report --html report.html                one self-contained page
+  rmapscope report --page 0x1a2b3 -g                 the history of one page, with stacks
   rmapscope report -l -- ./job                       a live session, summed up at its end
   rmapscope report -j | jq '.latencies[].quantiles'  for programs")]
 pub struct ReportArgs {

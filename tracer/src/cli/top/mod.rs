@@ -37,7 +37,7 @@ use super::values::interval;
   rmapscope top                                        every event, by process, with latencies
   rmapscope top -e swiotlb --by device --of bytes      which device bounces how much
   rmapscope top -e exclusive,fork -- ./job             of a command and its children
-  rmapscope top -e rmap --of none -I 500ms             only how often: cheaper than latencies
+  rmapscope top -e rmap --of none -I 500ms             only counts: cheaper than latencies
 Without a terminal `rmapscope stat -I 1s` prints the same.")]
 pub struct TopArgs {
     /// Group by this at first, as `stat` does; `--by list` prints all.
