@@ -12,6 +12,7 @@ mod clock;
 #[cfg(feature = "reports")]
 pub mod compare;
 pub mod error;
+pub mod escape;
 pub mod event;
 #[cfg(feature = "reports")]
 pub mod export;

@@ -20,8 +20,8 @@ pub fn raise_limit() {
 /// What helps when this errno means that there is no descriptor left.
 pub const fn remedy_of(errno: i32) -> Option<&'static str> {
     match errno {
-        libc::EMFILE => Some("allow more open files with `ulimit -n`: a session needs up to 500"),
-        libc::ENFILE => Some("the whole system is out of open files: raise the sysctl fs.file-max"),
+        libc::EMFILE => Some("raise the limit of open files with `ulimit -n`: a session needs up to 500"),
+        libc::ENFILE => Some("the system-wide limit of open files is reached: raise the sysctl fs.file-max"),
         _ => None,
     }
 }

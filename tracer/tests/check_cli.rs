@@ -187,11 +187,11 @@ fn outputs_are_opened_first_and_overwrite_nothing_of_value() {
         assert!(stderr(&output).contains(cause) && stderr(&output).contains("try: "), "{}", stderr(&output));
     };
     refused(&["--json", "trace.data"], "is the trace file to judge already");
-    refused(&["--json", "a", "--junit", "./a"], "is another form of the verdict already");
+    refused(&["--json", "a", "--junit", "./a"], "is another output of the verdict already");
     refused(&["--json", "missing/a"], "No such file");
     refused(&["--json", "."], "cannot write the verdict to .");
-    refused(&["--json", "-", "--ktap", "-"], "two forms of the verdict cannot share standard output");
-    refused(&["-f", "kcidb"], "KCIDB wants to know");
+    refused(&["--json", "-", "--ktap", "-"], "two formats of the verdict cannot share standard output");
+    refused(&["-f", "kcidb"], "KCIDB requires");
     refused(&["-f", "kcidb", "--kcidb-origin", "A", "--kcidb-build", "a:1"], "a-z");
     assert_eq!(std::fs::read(case.path("trace.data")).expect("the file"), trace);
 }

@@ -124,7 +124,7 @@ fn gates_on_a_part_of_a_file_are_inconclusive() {
     assert!(value["after"][0]["incomplete"].as_str().is_some_and(|why| why.contains("cut")), "{value}");
     let rows = value["rows"].as_array().expect("rows");
     let rate = rows.iter().find(|row| row["event"] == "try_to_unmap" && row["quantity"] == "rate");
-    assert_eq!(rate.expect("a row")["verdict"]["because"], "B is incomplete, so this is not of a whole run");
+    assert_eq!(rate.expect("a row")["verdict"]["because"], "B is incomplete");
 }
 
 /// Where the frame of the summary begins.

@@ -157,7 +157,7 @@ fn files_are_opened_first_and_never_the_input() {
     refused(&["--html", input], "is a trace file and is not overwritten");
     refused(&["--flame", input], "is a trace file and is not overwritten");
     refused(&["--html", "absent/report.html"], "cannot write absent/report.html");
-    refused(&["--html", "-"], "standard output is for the text");
+    refused(&["--html", "-"], "standard output is used for the text");
     refused(&["--html", "a.svg", "--flame", "a.svg"], "the same file");
     assert_eq!(std::fs::read(session.path()).unwrap(), before);
 
@@ -194,7 +194,10 @@ fn what_is_left_of_a_cut_file_is_reported() {
     let (code, text, errors) = session.run(&[]);
     assert_eq!(code, 2, "{errors}");
     assert!(text.starts_with("incomplete: the trace file is cut"), "{text}");
-    assert!(errors.contains("the trace file is cut") && errors.contains("use what was reported"), "{errors}");
+    assert!(
+        errors.contains("the trace file is cut") && errors.contains("what was reported is valid"),
+        "{errors}"
+    );
     let (code, text, _) = session.run(&["-j"]);
     let report: Value = serde_json::from_str(&text).unwrap();
     assert!(code == 2 && report["losses"]["incomplete"].is_string(), "{text}");

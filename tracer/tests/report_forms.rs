@@ -83,7 +83,7 @@ fn sections_are_chosen_and_the_empty_ones_named() {
     let layout = Layout::default();
     let chosen = render(&report, &[Section::Stacks, Section::Events], Weight::Count, layout);
     assert!(chosen.contains("\nEvents") && !chosen.contains("\nLatency"), "{chosen}");
-    assert!(chosen.ends_with("left out: stacks (no stack was recorded: record with -g)\n"), "{chosen}");
+    assert!(chosen.ends_with("left out: stacks (no stacks recorded: record with -g)\n"), "{chosen}");
 }
 
 #[test]

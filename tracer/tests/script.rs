@@ -118,7 +118,7 @@ fn filters_fields_and_notations() {
     let (_, out, _) = session.run(&["script", "--stats", "-f", "csv"]);
     assert!(out.contains("try_to_unmap,5,0.000000,0.008000\n"), "{out}");
     let (_, out, _) = session.run(&["script", "--header", "-e", "fork"]);
-    assert!(out.contains("# traced command   evil\\u{1b}[2J\n"), "{out}");
+    assert!(out.contains("# traced command   evil\\x1b[2J\n"), "{out}");
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn bad_input_is_one_line_of_cause_and_one_of_remedy() {
         ),
         (vec!["script", "-F", "pnf"], "there is no field `pnf`", "did you mean `pfn`?"),
         (vec!["script", "-i", "none"], "cannot open none", "record one"),
-        (vec!["script", "-i", "/bin/true"], "not a trace file", "name a file"),
+        (vec!["script", "-i", "/bin/true"], "not an rmapscope trace file", "use a file"),
         (vec!["script", "-f", "text", "-x", ";"], "only CSV has a separator", "--format csv"),
     ] {
         let (code, out, err) = session.run(&arguments);
@@ -204,7 +204,7 @@ fn manual_pages_are_written_one_a_subcommand() {
     }
     let output = manual(&folder.path().join("missing"));
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("choose a folder"), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("choose an existing"), "{output:?}");
 }
 
 #[test]

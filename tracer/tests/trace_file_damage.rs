@@ -194,7 +194,7 @@ fn hostile_frames() {
     columns(2, &[table(1, 1, 2), run(0, 2), vec![0; 9 * 7]].concat(), "another kind");
     let mut words = vec![0; 9 * 7 + 1];
     words[9 * 2..9 * 2 + 2].copy_from_slice(&unmap);
-    columns(2, &[table(1, 1, 2), run(0, 2), words].concat(), "behind the last column");
+    columns(2, &[table(1, 1, 2), run(0, 2), words].concat(), "after the last column");
     columns(4, &[table(2, 1, 2), unmap.to_vec(), vec![2, 0, 0, 0]].concat(), "impossible entry");
 }
 

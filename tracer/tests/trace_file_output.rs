@@ -118,7 +118,7 @@ fn a_full_device() {
     let error = Writer::create("/dev/full", &header()).err().unwrap();
     let CreateError::Write(WriteError::Io { written: 0, source }) = &error else { panic!("{error}") };
     assert_eq!(source.kind(), std::io::ErrorKind::StorageFull);
-    assert!(rmapscope::Error::from(error).remedy.contains("free space"));
+    assert!(rmapscope::Error::from(error).remedy.contains("free disk space"));
 }
 
 /// The limit holds for a process, so that it is set in one of its own: this test program again.

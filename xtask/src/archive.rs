@@ -45,8 +45,8 @@ impl Suite {
         let folder = cache::kernels().join(format!("apt-{}", architecture.debian()));
         Self::open(folder, &["trixie-backports", "trixie"], architecture).map_err(|error| {
             Missing::new(
-                format!("Debian's newer kernels cannot be had: {error:#}"),
-                "apt-get update says more; without the archive, name another kernel: --kernel 6.12, or a bzImage",
+                format!("Debian's newer kernels are not available: {error:#}"),
+                "run apt-get update for details; without the archive, use another kernel: --kernel 6.12, or a bzImage",
             )
             .into()
         })
@@ -78,7 +78,7 @@ impl Suite {
         match suite.ask() {
             Ok(()) => fs::write(&stamp, "").with_context(|| stamp.display().to_string())?,
             Err(error) if age.is_some() => {
-                eprintln!("xtask: {error:#}; going on with what the archive said last");
+                eprintln!("xtask: {error:#}; using the archive's last answer");
             }
             Err(error) => return Err(error),
         }
@@ -119,7 +119,7 @@ impl Suite {
     pub fn hashes(&self, names: &[String]) -> Result<Vec<String>> {
         let mut hashes = Vec::new();
         for package in self.packages(names)?.into_values() {
-            ensure!(!package.sha256.is_empty(), "the archive gives no checksum of {}", package.name);
+            ensure!(!package.sha256.is_empty(), "the archive has no checksum for {}", package.name);
             hashes.push(package.sha256);
         }
         Ok(hashes)

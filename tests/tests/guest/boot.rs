@@ -15,6 +15,7 @@ use xtask::workspace;
 
 use crate::kernels::Kernel;
 use crate::recording::Session;
+use crate::runs;
 use crate::wanted::Wanted;
 use crate::{mutants, selftests};
 
@@ -47,16 +48,16 @@ impl Configuration {
     /// What runs in the guest, one after the other, each in a folder of its own.
     pub const fn runs(self) -> &'static [&'static str] {
         match self {
-            Self::Recordings => &["auto"],
-            Self::KprobeRecordings => &["kprobe"],
-            Self::Lockdown => &["lockdown"],
-            Self::ManyCpus => &["many-cpus"],
-            Self::Verdicts => &["healthy"],
-            Self::LittleRoom => &["little-room"],
-            Self::Mutants => &["mutants"],
-            Self::RestrictedPool => &["restricted"],
-            Self::LargePages => &["large-pages"],
-            Self::StockArm64 => &["stock-arm64"],
+            Self::Recordings => &[runs::AUTO],
+            Self::KprobeRecordings => &[runs::KPROBE],
+            Self::Lockdown => &[runs::LOCKDOWN],
+            Self::ManyCpus => &[runs::MANY_CPUS],
+            Self::Verdicts => &[runs::HEALTHY],
+            Self::LittleRoom => &[runs::LITTLE_ROOM],
+            Self::Mutants => &[runs::MUTANTS],
+            Self::RestrictedPool => &[runs::RESTRICTED],
+            Self::LargePages => &[runs::LARGE_PAGES],
+            Self::StockArm64 => &[runs::STOCK_ARM64],
         }
     }
 
@@ -137,7 +138,7 @@ impl Configuration {
 
 /// Bytes of the disk's restricted pool in the guest of a run. Coherent memory is taken from it by whole pages.
 pub fn restricted_pool(run: &str) -> u64 {
-    if run == "large-pages" { 2 << 20 } else { 1 << 20 }
+    if run == runs::LARGE_PAGES { 2 << 20 } else { 1 << 20 }
 }
 
 const fn minutes(minutes: u64) -> Duration {

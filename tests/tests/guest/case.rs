@@ -6,6 +6,7 @@ use crate::boot::{Boot, Configuration};
 use crate::checks::{self, Applies, Check, Run};
 use crate::kernels::Kernel;
 use crate::mutants::{self, Mutant};
+use crate::runs;
 use crate::selftests::{self, Selftest};
 
 /// Who judges.
@@ -48,7 +49,14 @@ pub fn all(kernel: &Kernel, configuration: Configuration) -> Vec<Case> {
     if configuration == Configuration::Mutants {
         for mutant in mutants::all() {
             let judge = Judge::Mutant(mutant);
-            cases.extend(Case::new(kernel, "mutants", &mutant.name, Applies::Yes, mutant.sessions(), judge));
+            cases.extend(Case::new(
+                kernel,
+                runs::MUTANTS,
+                &mutant.name,
+                Applies::Yes,
+                mutant.sessions(),
+                judge,
+            ));
         }
     }
     cases

@@ -23,6 +23,7 @@ mod checks;
 mod kernels;
 mod mutants;
 mod recording;
+mod runs;
 mod scripts;
 mod selftests;
 mod verdict;

@@ -11,15 +11,16 @@ use libtest_mimic::{Failed, Trial};
 use xtask::workspace;
 
 use crate::checks::{self, Applies};
+use crate::runs;
 
 /// The scripts with the runs that they know. Those after the first are read by it.
 const SCRIPTS: [(&[&str], &[&str]); 3] = [
     (
         &["sessions.sh", "audits.sh", "clients.sh", "screens.sh", "common.sh"],
-        &["auto", "kprobe", "lockdown", "many-cpus"],
+        &[runs::AUTO, runs::KPROBE, runs::LOCKDOWN, runs::MANY_CPUS],
     ),
-    (&["verdicts.sh", "common.sh"], &["healthy", "little-room", "mutants"]),
-    (&["arm64.sh"], &["restricted", "stock-arm64"]),
+    (&["verdicts.sh", "common.sh"], &[runs::HEALTHY, runs::LITTLE_ROOM, runs::MUTANTS]),
+    (&["arm64.sh"], &[runs::RESTRICTED, runs::STOCK_ARM64]),
 ];
 
 /// A test that needs no guest.

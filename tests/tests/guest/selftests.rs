@@ -2,6 +2,7 @@
 
 use crate::checks::Applies;
 use crate::kernels::{Kernel, has_test_driver};
+use crate::runs;
 use crate::wanted::Wanted;
 
 /// A selftest and the session that it runs in.
@@ -20,8 +21,8 @@ pub struct Selftest {
 
 /// All of them. Huge pages are there, KSM is on, and the folder that they run in can be written to.
 pub const ALL: &[Selftest] = &[
-    with_driver("auto"),
-    with_driver("kprobe"),
+    with_driver(runs::AUTO),
+    with_driver(runs::KPROBE),
     one("migration", MIGRATION),
     one("mlock2-tests", &[]),
     one("cow", UNMAPPING),
@@ -62,7 +63,7 @@ const UNMAPPING: &[&str] = &["rmap-caller-locked"];
 
 /// One that runs without arguments.
 const fn one(program: &'static str, exercised: &'static [&'static str]) -> Selftest {
-    Selftest { program, method: "auto", command: program, exercised, needs_driver: false }
+    Selftest { program, method: runs::AUTO, command: program, exercised, needs_driver: false }
 }
 
 /// The tests of device memory, with that attach method.

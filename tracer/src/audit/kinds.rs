@@ -49,7 +49,7 @@ pub fn select_kinds(names: &[String]) -> Result<BTreeSet<SwapKind>, Error> {
 fn unknown_kind(name: &str) -> Error {
     let groups = GROUPS.iter().map(|(group, _)| *group);
     let kinds = GROUPS.iter().flat_map(|(_, members)| *members).map(|kind| kind.name());
-    let all = format!("give a kind as audit prints it, or {}", groups.clone().collect::<Vec<_>>().join(", "));
+    let all = format!("use a kind as printed by audit, or {}", groups.clone().collect::<Vec<_>>().join(", "));
     unknown("kind of entry", name, groups.chain(kinds), all)
 }
 

@@ -35,13 +35,13 @@ pub enum AuditError {
     #[error("there is no process {0}")]
     NoProcess(u32),
     /// It ended while it was looked at.
-    #[error("process {0} ended while it was looked at")]
+    #[error("process {0} ended while it was being read")]
     Vanished(u32),
     /// A kernel thread, or a zombie.
     #[error("process {0} has no address space: it is a kernel thread or has ended")]
     NoAddressSpace(u32),
     /// Not allowed.
-    #[error("the kernel does not let you look at process {0}")]
+    #[error("reading process {0} is not permitted")]
     Denied(u32),
     /// Anything else.
     #[error("cannot read {path}: {source}")]

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::view::{Change, Totals, View};
-use crate::output::escaped;
+use crate::escape::escaped;
 
 /// Runs of page frames that a line shows.
 const FRAMES_SHOWN: usize = 4;

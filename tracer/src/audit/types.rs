@@ -55,7 +55,7 @@ pub enum TypesError {
         reason: String,
     },
     /// A line of a table is none.
-    #[error("{}, line {line}: `{text}` is no swap type with its name", .path.display())]
+    #[error("{}, line {line}: `{text}` is not a swap type and its name", .path.display())]
     Line {
         /// The file.
         path: PathBuf,
@@ -65,7 +65,7 @@ pub enum TypesError {
         text: String,
     },
     /// Nothing tells what the kernel consists of.
-    #[error("neither BTF nor symbols nor a configuration of this kernel are readable")]
+    #[error("neither BTF nor symbols nor the configuration of this kernel are readable")]
     NoEvidence,
 }
 
@@ -186,8 +186,8 @@ impl Evidence<'_> {
             return Ok((types.table, types.source, types.doubt));
         }
         // A vendor's backport is not seen in the release.
-        let doubt = "there is no BTF: the release decides whether migration entries know exclusive pages (5.19), \
-                     and markers are unconditional (6.2)";
+        let doubt = "no BTF: the release decides whether migration entries know exclusive pages (5.19), and whether \
+                     markers are unconditional (6.2)";
         let doubt = types.doubt.map_or_else(|| doubt.to_owned(), |other| format!("{doubt}; {other}"));
         let source = if has_functions {
             types.source.replace("functions and types", "symbols and release")

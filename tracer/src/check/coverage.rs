@@ -47,9 +47,9 @@ pub enum Cause {
 impl Cause {
     const fn remedy(self) -> &'static str {
         match self {
-            Self::NotAsked => "record it, too (-e), or leave the rule out (--not-rule)",
+            Self::NotAsked => "record it as well (-e), or drop the rule (--not-rule)",
             Self::Off(switch) => switch.remedy(),
-            Self::Kernel => "`rmapscope probes` and `rmapscope doctor` show what this kernel gives",
+            Self::Kernel => "`rmapscope probes` and `rmapscope doctor` show what this kernel supports",
         }
     }
 }
@@ -71,7 +71,7 @@ pub fn availability(probes: &[PointReport], kind: Kind) -> Availability {
         |report: &PointReport| matches!(report.outcome, Outcome::Absent { impossible: true, .. });
     let missing = |report: &PointReport| {
         let (reason, cause) = match &report.outcome {
-            Outcome::NotAsked => ("its events were not asked for".to_owned(), Cause::NotAsked),
+            Outcome::NotAsked => ("its events were not requested".to_owned(), Cause::NotAsked),
             outcome => {
                 let reason = gaps::reason(outcome);
                 let cause = Switch::blamed(&reason).map_or(Cause::Kernel, Cause::Off);
@@ -133,7 +133,7 @@ pub fn gaps(needs: &[Need], facts: &Facts, silences: &Silences) -> Gaps {
         let name = need.kind.name();
         let Missing { reason: why, cause } = match facts.availability(need.kind) {
             Availability::Attached { lost: Some(lost) } if need.role == Role::Whole => {
-                Missing { reason: format!("a fallback does not show {lost}"), cause: Cause::Kernel }
+                Missing { reason: format!("the fallback does not show {lost}"), cause: Cause::Kernel }
             }
             Availability::Attached { .. } => {
                 is_silent(need.kind);
@@ -151,11 +151,11 @@ pub fn gaps(needs: &[Need], facts: &Facts, silences: &Silences) -> Gaps {
         match stand_in {
             Some(other) => {
                 is_silent(other.kind);
-                gaps.notes.push(format!("{} stands in for {name} ({why})", other.kind.name()));
+                gaps.notes.push(format!("{} is used instead of {name} ({why})", other.kind.name()));
             }
             None => {
                 let (serves, remedy) = (need.serves, cause.remedy());
-                let reason = format!("{name} is not watched ({why}); it serves {serves}: {remedy}");
+                let reason = format!("{name} is not watched ({why}), which is needed for {serves}: {remedy}");
                 gaps.missing.push(Missing { reason, cause });
             }
         }

@@ -7,17 +7,17 @@ use crate::golden_common::assert_golden;
 
 const START: &str = "# Rules and diagnoses
 
-What `rmapscope check` judges, and what it explains. This page is made from what `rmapscope explain NAME` prints; \
-`rmapscope check --list` is the short form. Events and fields are described in [events.md](events.md), the answers and \
-their forms in [verdict.md](verdict.md).
+What `rmapscope check` judges, and what it explains. This page is generated from the output of `rmapscope explain \
+NAME`; `rmapscope check --list` is the short version. Events and fields are described in [events.md](events.md), the \
+answers and their formats in [verdict.md](verdict.md).
 
-A **rule** is something that the kernel itself says. Its answer is *pass* with how often it was evaluated, *violated* \
-with evidence, *inconclusive* when something is missing that it depends on (a probe, events, values that could not be \
-read, evaluations that were required), or *not exercised* when nothing happened that it speaks about or the kernel \
-cannot do it. What was made before the session is never called a violation. A violation that rests on two events \
-counts only when no event of the rule's families is missing between them.
+A **rule** is a guarantee that the kernel itself documents. Its answer is *pass* with the number of evaluations, \
+*violated* with evidence, *inconclusive* if something that it depends on is missing (a probe, events, values that \
+could not be read, required evaluations), or *not exercised* if nothing happened that it applies to, or the kernel \
+lacks the feature. State from before the session never counts as a violation. A violation that rests on two events \
+counts only if no event of the rule's families is missing between them.
 
-A **diagnosis** explains trouble on a kernel that keeps its rules; it changes neither the answer nor the exit code.
+A **diagnosis** explains a problem on a kernel that keeps its rules; it changes neither the verdict nor the exit code.
 ";
 
 #[expect(clippy::unwrap_used, reason = "writing to a string does not fail")]
@@ -65,9 +65,9 @@ fn list(page: &mut String, title: &str, items: impl Iterator<Item = String>) {
 fn need(need: &Need) -> String {
     let role = match need.role {
         Role::Required | Role::Whole => String::new(),
-        Role::WherePossible => " (where the kernel can do it)".to_owned(),
+        Role::WherePossible => " (if the kernel supports it)".to_owned(),
         Role::InPlaceOf(other) => format!(" (in place of `{}`)", other.name()),
-        Role::Counted => " (counted where it is there)".to_owned(),
+        Role::Counted => " (counted if available)".to_owned(),
         Role::Optional => " (optional)".to_owned(),
     };
     format!("`{}`{role}: {}", need.kind.name(), need.serves)

@@ -74,7 +74,7 @@ fn silence(cause: Point, causes: u64, effect: Point, effects: u64) -> Silence {
     let name = |point: Point| catalogue::entry(point).name();
     let often = match effects {
         0 => "never fired".to_owned(),
-        effects => format!("fired {effects} times only"),
+        effects => format!("fired only {effects} times"),
     };
     let times = if causes == 1 { "once".to_owned() } else { format!("{causes} times") };
     let (after, before) = Silence::ALWAYS;
@@ -84,7 +84,7 @@ fn silence(cause: Point, causes: u64, effect: Point, effects: u64) -> Silence {
             name(effect),
             name(cause)
         ),
-        remedy: "leave the rule out on this kernel (--not-rule)".to_owned(),
+        remedy: "drop the rule on this kernel (--not-rule)".to_owned(),
         points: vec![name(effect).to_owned()],
         times: 1,
         after,

@@ -15,10 +15,10 @@ pub enum Role {
     WherePossible,
     /// It stands in for that event where the kernel does not give it.
     InPlaceOf(Kind),
-    /// It is used where it is there, and that none came is taken for a fault: where its probe could not fire, what
+    /// It is used if available, and that none came is taken for a fault: where its probe could not fire, what
     /// was found is doubtful.
     Counted,
-    /// It is used where it is there.
+    /// It is used if available.
     Optional,
 }
 
@@ -81,7 +81,7 @@ pub struct RuleInfo {
     pub title: &'static str,
     /// How much a violation matters.
     pub severity: Severity,
-    /// What the kernel says, and what is looked at.
+    /// What the kernel promises, and what is checked.
     pub statement: &'static str,
     /// Where the kernel says it: version, file, function.
     pub citations: &'static [&'static str],

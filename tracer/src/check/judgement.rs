@@ -113,7 +113,7 @@ impl Whole<'_> {
                 }
             ));
         }
-        lost.extend(self.incomplete.map(|why| format!("{why}; what came last is not judged")));
+        lost.extend(self.incomplete.map(|why| format!("{why}; the last events are not judged")));
         match self.options.on_loss {
             OnLoss::Inconclusive => reasons.extend(lost),
             OnLoss::Warn => notes.extend(lost),
@@ -122,7 +122,7 @@ impl Whole<'_> {
 
         let required = self.options.required.get(info.name).copied().unwrap_or_default();
         if evaluated < required {
-            reasons.push(format!("evaluated {evaluated} times of the {required} that are required"));
+            reasons.push(format!("evaluated {evaluated} times, {required} required"));
         }
 
         let outcome = if confirmed.violations > 0 {
@@ -269,7 +269,7 @@ mod tests {
         // It is required.
         let mut required = quiet.clone();
         required.options.required.insert("exclusive-ends-once", 1);
-        is_open("exclusive-ends-once", "of the 1 that are required", &required);
+        is_open("exclusive-ends-once", "evaluated 0 times, 1 required", &required);
         // Losses elsewhere do not matter to what nobody did.
         let elsewhere = quiet.loss(Some(Family::Rmap)).rule("exclusive-ends-once");
         assert_eq!(elsewhere.outcome, Outcome::NotExercised, "{elsewhere:?}");

@@ -181,7 +181,7 @@ impl Losses {
                 LossCause::Missed,
                 "missed",
                 if self.kprobes_wanted {
-                    "the kernel skipped the program in nested or simultaneous calls: leave --attach kprobe out"
+                    "the kernel skipped the program in nested or simultaneous calls: drop --attach kprobe"
                 } else {
                     "the kernel skipped the program in nested or simultaneous calls: fewer events (-e, --rules)"
                 },
@@ -212,7 +212,7 @@ impl Losses {
         for family in wanted().filter(|family| self.unpaired[*family as usize] > 0) {
             let count = self.unpaired[family as usize];
             sentences.push(format!(
-                "{count} calls of the {} family were seen at one end only: {}",
+                "{count} calls of the {} family were seen only at entry or only at return: {}",
                 family.name(),
                 if self.has_command {
                     "watch fewer events (-e, --rules)"
@@ -283,7 +283,7 @@ mod tests {
         header.options.attach = Some(Preference::Kprobe);
         header.traced_command = Some(vec!["true".to_owned()]);
         let said = sentences(&header);
-        assert!(said.contains("leave --attach kprobe out") && !said.contains("-- COMMAND"), "{said}");
+        assert!(said.contains("drop --attach kprobe") && !said.contains("-- COMMAND"), "{said}");
     }
 
     #[test]

@@ -257,7 +257,7 @@ pub struct Verdict {
     pub rules: Vec<RuleVerdict>,
     /// Trouble explained.
     pub diagnoses: Vec<Diagnosis>,
-    /// What became of every probe point.
+    /// Outcome of every probe point.
     pub probes: Vec<PointReport>,
 }
 

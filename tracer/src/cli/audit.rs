@@ -17,49 +17,48 @@ use super::session_args::KernelArgs;
 use super::standard_output::print;
 use super::{GlobalArgs, Status, values};
 
-/// List migration, device-private, device-exclusive and poisoned entries and markers as they stand now.
+/// List current migration, device-private, device-exclusive and poisoned entries and markers.
 ///
-/// Reads /proc/PID/pagemap; attaches nothing, so it works where nothing can be attached. The kernel shows the
-/// kind of an entry and its page frame only to those with CAP_SYS_ADMIN. Entries of hugetlb pages are not in
-/// that file. Exit codes beside the usual: 1 with --fail-on when such entries stand, 3 when that cannot be
-/// told for all processes.
+/// Reads /proc/PID/pagemap and attaches nothing, so it works where nothing can be attached. The kernel shows the kind
+/// of an entry and its page frame only with CAP_SYS_ADMIN. That file does not contain entries of hugetlb pages.
+/// Additional exit codes: 1 with --fail-on if such entries exist, 3 if that cannot be determined for all processes.
 #[derive(Debug, clap::Args)]
 pub struct AuditArgs {
     /// Processes.
     #[arg(value_name = "PID", required_unless_present_any = ["all", "types"])]
     pid: Vec<u32>,
-    /// Every other process that may be looked at.
+    /// Every other process that you have access to.
     #[arg(short = 'a', long, conflicts_with = "pid")]
     all: bool,
     /// Print only the swap types of this kernel, and how they were found.
     #[arg(long, conflicts_with_all = ["pid", "all", "watch", "fail_on", "vm_flags"])]
     types: bool,
-    /// Look again after this time, for example 500ms, and print what came and what went; until Ctrl-C.
+    /// Repeat after this time, for example 500ms, and print entries that appeared or disappeared; until Ctrl-C.
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1",
           value_parser = values::duration)]
     watch: Option<Duration>,
-    /// End after so many looks.
+    /// Stop after this many passes.
     #[arg(long, value_name = "N", requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Exit with 1 when there are entries of these kinds: a kind as it is printed, or migration,
+    /// Exit with 1 if there are entries of these kinds: a kind as printed, or migration,
     /// device_private, device_exclusive, marker, any.
     #[arg(long, value_name = "KIND,…", value_delimiter = ',')]
     fail_on: Vec<String>,
-    /// Print JSON, one object a line.
+    /// Print JSON, one object per line.
     #[arg(short, long)]
     json: bool,
-    /// Print the flags of each VMA with entries, from smaps; takes longer.
+    /// Print the flags of each VMA with entries, from smaps; slower.
     #[arg(long)]
     vm_flags: bool,
-    /// Read the word of every page, without the kernel's own search for swap entries (6.7 on).
+    /// Read pagemap word by word instead of using PAGEMAP_SCAN (6.7 on).
     #[arg(long)]
     no_scan: bool,
-    /// Take the swap types from FILE, in the form in which --types prints them.
+    /// Take the swap types from FILE, in the format that --types prints.
     #[arg(long, value_name = "FILE")]
     types_from: Option<PathBuf>,
     #[command(flatten)]
     kernel: KernelArgs,
-    /// Configuration of the running kernel, when it is not in /proc/config.gz or /boot.
+    /// Configuration of the running kernel, if it is not in /proc/config.gz or /boot.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -193,8 +192,7 @@ impl Audit<'_> {
                 .filter(|kind| totals.count(Kind::Special(**kind)) > 0)
                 .map(|kind| kind.name())
                 .collect();
-            self.status
-                .important(&format!("entries stand that must not: {} ({forbidden})", names.join(", ")));
+            self.status.important(&format!("forbidden entries found: {} ({forbidden})", names.join(", ")));
             return Ok(ExitCode::Violation as u8);
         }
         let hidden = totals.count(Kind::Hidden);
@@ -206,7 +204,7 @@ impl Audit<'_> {
         }
         if totals.processes == 0 && totals.denied > 0 {
             return Err(Error::prerequisite(
-                "the kernel does not let you look at any process",
+                "no process can be read",
                 "run as root, or with CAP_SYS_PTRACE and CAP_SYS_ADMIN",
             ));
         }
@@ -214,8 +212,8 @@ impl Audit<'_> {
         let contradiction = swap > 0 && !has_swap(&self.system);
         if contradiction {
             self.status.important(&format!(
-                "{swap} entries have the type of a swap area, but there is none: the swap types do not fit \
-                 this kernel"
+                "{swap} entries have the type of a swap area, but there is no swap: the swap types do not match this \
+                 kernel"
             ));
         }
         // What was not seen, or not understood, is no proof that nothing was there.
@@ -223,8 +221,7 @@ impl Audit<'_> {
             || contradiction
             || self.table.doubt.is_some() && totals.counts.values().any(|count| *count > 0);
         if !fail_on.is_empty() && unsure {
-            self.status
-                .important("no verdict: not every process could be looked at, or the types are in doubt");
+            self.status.important("no verdict: some process could not be read, or the types are in doubt");
             return Ok(ExitCode::Inconclusive as u8);
         }
         Ok(0)
@@ -240,13 +237,15 @@ fn explain(error: AuditError) -> Error {
     let cause = error.to_string();
     match error {
         AuditError::NoProcess(_) | AuditError::Vanished(_) => {
-            Error::failure(cause, "give the id of a running process, as ps shows it")
+            Error::failure(cause, "use the id of a running process, as shown by ps")
         }
-        AuditError::NoAddressSpace(_) => Error::failure(cause, "give the id of a process that has memory"),
+        AuditError::NoAddressSpace(_) => {
+            Error::failure(cause, "use the id of a process with an address space")
+        }
         AuditError::Denied(_) => Error::prerequisite(
             cause,
-            "run as root, or as the process's user; a process that changed its user or that cannot be dumped \
-             needs CAP_SYS_PTRACE",
+            "run as root, or as the process's user; a process that changed its uid or is not dumpable needs \
+             CAP_SYS_PTRACE",
         ),
         AuditError::Read { .. } => Error::failure(cause, "mount proc at /proc"),
     }
@@ -257,11 +256,12 @@ fn explain_types(error: TypesError) -> Error {
     match error {
         TypesError::NoEvidence => Error::prerequisite(
             cause,
-            "give one of them with --btf, --kallsyms or --config, or the types themselves with --types-from",
+            "use --btf, --kallsyms or --config, or give the types with --types-from",
         ),
-        TypesError::File { .. } => Error::failure(cause, "give another file, or leave the option out"),
-        TypesError::Line { .. } => {
-            Error::failure(cause, "write a number below 32 and a name on each line, as `audit --types` does")
-        }
+        TypesError::File { .. } => Error::failure(cause, "use another file, or drop the option"),
+        TypesError::Line { .. } => Error::failure(
+            cause,
+            "use one line per type, with a number below 32 and a name, as `audit --types` prints",
+        ),
     }
 }

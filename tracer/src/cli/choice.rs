@@ -21,13 +21,14 @@ pub struct EventArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Filters")]
 pub struct TaskArgs {
-    /// Only these processes, with all their threads. Bounce buffers have no process; a live session always has them.
+    /// Only these processes, with all their threads. Bounce buffers have no process; a live session always includes
+    /// them.
     #[arg(short, long, value_name = "PID[,…]", value_delimiter = ',')]
     pub pid: Vec<u32>,
     /// Only these threads.
     #[arg(short, long, value_name = "TID[,…]", value_delimiter = ',')]
     pub tid: Vec<u32>,
-    /// Only threads with such a name (`*` and `?`); `!GLOB` leaves them out, but not in `record` and `check`. Live, at
+    /// Only threads whose name matches (`*` and `?`); `!GLOB` excludes them, but not in `record` and `check`. Live, at
     /// most four.
     #[arg(short = 'n', long, value_name = "GLOB", value_parser = name_pattern)]
     pub comm: Vec<NamePattern>,
@@ -41,8 +42,8 @@ pub struct ChoiceArgs {
     pub events: EventArgs,
     #[command(flatten)]
     pub tasks: TaskArgs,
-    /// Leave out calls that took less than TIME (such as 50us) or were not measured; events that are no calls
-    /// stay. Live, this turns --latency on.
+    /// Omit calls that took less than TIME (such as 50us) or were not measured; events that are not calls are kept.
+    /// Live, this implies --latency.
     #[arg(long, value_name = "TIME", value_parser = duration, group = "ChoiceArgs")]
     pub min_latency: Option<Duration>,
 }

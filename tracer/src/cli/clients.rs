@@ -17,65 +17,63 @@ use super::{GlobalArgs, Status, values};
 /// Shortest time between two looks: a walk over all open files takes its time.
 const SHORTEST: Duration = Duration::from_millis(10);
 
-/// List the clients of GPUs and accelerators: who they are, how busy they keep engines, what memory they have.
+/// List the clients of GPUs and accelerators: processes, engine utilisation and memory.
 ///
-/// A client is one open of a device node, whoever holds it by now: descriptors that were duplicated,
-/// inherited or passed on are counted once, under the eldest process that has one. The open files of
-/// all processes are looked at twice, a second apart, because drivers count busy time and cycles;
-/// nothing is attached and no device is opened. Where a client's driver does not say how busy it is,
-/// STATE says why:
+/// A client is one open of a device node: descriptors that were duplicated, inherited or passed on are counted once,
+/// under the oldest process that holds one. The open files of all processes are read twice, one second apart, because
+/// drivers count busy time and cycles; nothing is attached and no device is opened. If the utilisation of a client is
+/// unknown, STATE gives the reason:
 ///
 ///   busy, idle           measured between the two looks
-///   first-look           came after the look before, or --once
-///   unmeasured           its driver began to show an engine only now
-///   no-utilisation-keys  the driver prints nothing of engines (nouveau, virtio-gpu, vgem, …)
+///   first-look           appeared since the previous look, or --once
+///   unmeasured           its driver has only begun to report an engine
+///   no-utilisation-keys  the driver prints nothing about engines (nouveau, virtio-gpu, vgem, …)
 ///   profiling-off        the driver's switch `profiling` is off (panfrost, panthor)
-///   no-permission        its fdinfo may not be read
+///   no-permission        reading its fdinfo is not permitted
 ///   unreadable           its fdinfo cannot be read
 ///   kfd                  compute of amdgpu, which is not in fdinfo
-///   no-nvml              NVIDIA's driver, which only NVIDIA's library can ask
-///   gone                 was there at the look before
+///   no-nvml              NVIDIA's driver, which only NVIDIA's library can query
+///   gone                 was there at the previous look
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_help = AFTER_HELP)]
 pub struct ClientsArgs {
-    /// Time between the two looks, over which engines are measured.
+    /// Time between the two looks, over which utilisation is measured.
     #[arg(short = 'I', long, value_name = "TIME", default_value = "1s", value_parser = interval,
           conflicts_with_all = ["once", "watch"])]
     interval: Duration,
-    /// Look once: who is there, without how busy.
+    /// Look once, without measuring utilisation.
     #[arg(long, conflicts_with = "watch")]
     once: bool,
-    /// Look again after this time, for example 500ms, and print all clients each time; until Ctrl-C.
+    /// Repeat after this time, for example 500ms, and print all clients each time; until Ctrl-C.
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1s",
           value_parser = interval)]
     watch: Option<Duration>,
-    /// End after so many looks.
+    /// Stop after this many passes.
     #[arg(long, value_name = "N", requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Print JSON, one object a line.
+    /// Print JSON, one object per line.
     #[arg(short, long)]
     json: bool,
-    /// Serve sums by device as OpenMetrics at http://ADDRESS/metrics, until Ctrl-C: a port of this machine
-    /// alone, or IP:PORT. A request makes a look when the last one is older than --interval.
+    /// Serve totals by device as OpenMetrics at http://ADDRESS/metrics, until Ctrl-C: a port on 127.0.0.1, or IP:PORT.
+    /// A request triggers a look if the last one is older than --interval.
     #[cfg(feature = "metrics")]
     #[arg(long, value_name = "ADDRESS", value_parser = serve::address,
           conflicts_with_all = ["once", "watch", "json"])]
     metrics: Option<std::net::SocketAddr>,
-    /// Read proc, sys and dev below this folder: of a host whose root is mounted there, or a copy.
+    /// Read proc, sys and dev below this folder: the mounted root of a host, or a copy.
     #[arg(long, value_name = "FOLDER", default_value = "/")]
     root: PathBuf,
 }
 
 const AFTER_HELP: &str = "\
 Examples:
-  rmapscope clients                     who uses a GPU, and how much, over a second
+  rmapscope clients                     who uses a GPU, and how much, over one second
   rmapscope clients --watch=500ms       the same again and again
   rmapscope clients --metrics 9834      the sums, for Prometheus
   rmapscope clients --once -j | jq 'select(.type == \"client\") | .holders[].pid'
 
-FDS counts the descriptors of all holders, HELD the processes. CLIENT is the driver's id; `-` of an open
-file without one, `?` where a process's open files cannot be told apart. RESIDENT is the memory with
-backing, in all regions.";
+FDS counts the descriptors of all holders, HELD the processes. CLIENT is the driver's id; `-` if there is
+none, `?` if a process's open files cannot be distinguished. RESIDENT is the resident memory of all regions.";
 
 fn interval(text: &str) -> Result<Duration, String> {
     values::interval(text, SHORTEST)
@@ -104,16 +102,15 @@ struct Clients<'a> {
 impl Clients<'_> {
     fn look(&self, looks: &mut Looks) -> Result<Look, Error> {
         let look = looks.next(&self.system).map_err(|error| {
-            let remedy =
-                open_files::remedy(&error, "mount proc at /proc, or name a folder that has it with --root");
-            Error::failure(format!("cannot look at the processes: {error}"), remedy)
+            let remedy = open_files::remedy(
+                &error,
+                "mount proc at /proc, or give a folder that contains it with --root",
+            );
+            Error::failure(format!("cannot list processes: {error}"), remedy)
         })?;
         let effort = &look.effort;
         if effort.processes == 0 && effort.denied > 0 {
-            return Err(Error::prerequisite(
-                "the kernel does not let you look at any process",
-                "run as root, or with CAP_SYS_PTRACE",
-            ));
+            return Err(Error::prerequisite("no process can be read", "run as root, or with CAP_SYS_PTRACE"));
         }
         Ok(look)
     }
@@ -123,7 +120,7 @@ impl Clients<'_> {
         let denied = look.effort.denied;
         if denied > 0 {
             self.status.note(&format!(
-                "processes that may not be looked at and may be clients, too: {denied} (CAP_SYS_PTRACE may)"
+                "processes that could not be read, and may be clients as well: {denied} (needs CAP_SYS_PTRACE)"
             ));
         }
     }

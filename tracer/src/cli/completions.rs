@@ -6,7 +6,7 @@ use rmapscope::Error;
 
 use super::standard_output::print;
 
-/// Print the completion script of a shell.
+/// Print the completion script for a shell.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  rmapscope completions bash > /etc/bash_completion.d/rmapscope")]
 pub struct CompletionsArgs {

@@ -9,6 +9,7 @@ use rmapscope::check;
 use rmapscope::compare::{
     Basis, BasisChoice, Comparison, Gate, GateOutcome, Options, Run, Sample, compare, json, text,
 };
+use rmapscope::escape::escaped_path;
 use rmapscope::event::{Filter, Kind};
 use rmapscope::flame::{self, Profile, difference_svg};
 use rmapscope::suggest::unknown;
@@ -19,26 +20,26 @@ use super::GlobalArgs;
 use super::choice::event_list;
 use super::filter::FilterArgs;
 use super::flame_args::FlameArgs;
-use super::output_files::shown;
 use super::standard_output::print;
 use outputs::ReportArgs;
 
-/// Compare trace files: which differences are beyond noise, and are budgets kept?
+/// Compare trace files: which differences exceed the noise, and are budgets met?
 ///
-/// One file a side shows the noise inside of each run, and only differences beyond 25 % are reported. Several files a
-/// side, of repeats of the same work, show the noise between runs too, so that less is enough; see docs/diff.md.
+/// One file per side shows only the noise within a run, so only differences beyond 25 % are reported. Several files per
+/// side, of repeated runs of the same work, also show the noise between runs, so smaller differences can be reported;
+/// see docs/diff.md.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   rmapscope diff old.data new.data                            two runs
-  rmapscope diff --before a1 a2 a3 --after b1 b2 b3           repeats of each, which is far better
-  rmapscope diff a.data b.data --per try_to_unmap             counts by work done, not by run or second
+  rmapscope diff --before a1 a2 a3 --after b1 b2 b3           repeated runs of each, which is far better
+  rmapscope diff a.data b.data --per try_to_unmap             counts per unit of work, not per run or second
   rmapscope diff a.data b.data --flame diff.svg --weight time where it went
   rmapscope diff --before a? --after b? --gate 'try_to_unmap.p99 < +10%' --gate 'rules.violated == 0'
 Gates: EVENT.QUANTITY with rate, count, time, mean, max, p50, p99, p999, …; lost, missed, dropped, unpaired,
 rules.violated, rules.inconclusive; then < <= > >= == and a change (+10%), a number or a time (2ms).
 Exit code: 1 when a gate fails, 3 when one is inconclusive, else 0.")]
 pub struct DiffArgs {
-    /// Trace file of the first side, A, and of the second, B.
+    /// Trace files of the first side, A, and of the second, B.
     #[arg(value_names = ["A", "B"], num_args = 2, required_unless_present_all = ["before", "after"],
           conflicts_with_all = ["before", "after"])]
     files: Vec<PathBuf>,
@@ -48,22 +49,22 @@ pub struct DiffArgs {
     /// Trace files of the second side.
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "before")]
     after: Vec<PathBuf>,
-    /// What counts and time sums are given by: `run`, `second`, `event`, `page`, or the name of an event. By
-    /// default the run where all are of the same command, else the second.
+    /// Basis of counts and total times: `run`, `second`, `event`, `page`, or the name of an event. Default: the run if
+    /// all runs are of the same command, otherwise the second.
     #[arg(long, value_name = "BASIS")]
     per: Option<String>,
-    /// Differences up to so many per cent count as the same. By default 25 with one file a side, else 5.
+    /// Differences up to this percentage count as equal. Default: 25 with one file per side, otherwise 5.
     #[arg(long, value_name = "PERCENT", value_parser = floor)]
     floor: Option<f64>,
-    /// Chance in per cent that nothing of the comparison is a false alarm.
+    /// Probability, in percent, that the comparison contains no false alarm.
     #[arg(long, value_name = "PERCENT", default_value = "95", value_parser = confidence)]
     confidence: f64,
     #[command(flatten)]
     reports: ReportArgs,
-    /// A budget, such as 'try_to_unmap.p99 < +10%' or 'lost == 0'. Give more than one for more.
+    /// A budget, such as 'try_to_unmap.p99 < +10%' or 'lost == 0'. May be given several times.
     #[arg(long, value_name = "EXPR", help_heading = "Gates")]
     gate: Vec<Gate>,
-    /// Gates judge the plain numbers, even when noise explains them.
+    /// Gates judge the plain numbers, regardless of noise.
     #[arg(long, requires = "gate", help_heading = "Gates")]
     gate_strict: bool,
     #[command(flatten)]
@@ -75,14 +76,14 @@ pub struct DiffArgs {
 fn floor(text: &str) -> Result<f64, &'static str> {
     match text.trim_end_matches('%').parse::<f64>() {
         Ok(percent) if (0.0..=1000.0).contains(&percent) => Ok(percent / 100.0),
-        _ => Err("a number of per cent from 0 to 1000"),
+        _ => Err("expected a percentage from 0 to 1000"),
     }
 }
 
 fn confidence(text: &str) -> Result<f64, &'static str> {
     match text.trim_end_matches('%').parse::<f64>() {
         Ok(percent) if (50.0..100.0).contains(&percent) => Ok(percent / 100.0),
-        _ => Err("a number of per cent from 50 to below 100"),
+        _ => Err("expected a percentage from 50 to below 100"),
     }
 }
 
@@ -108,7 +109,7 @@ pub fn run(args: &DiffArgs, global: &GlobalArgs) -> Result<u8, Error> {
     };
     let all = || before.iter().chain(after);
     if all().filter(|path| *path == Path::new("-")).count() > 1 {
-        return Err(Error::failure("standard input can be read only once", "give the others as files"));
+        return Err(Error::failure("standard input can be read only once", "give the other inputs as files"));
     }
     let inputs: Vec<&Path> = all().map(PathBuf::as_path).collect();
     let outputs = args.reports.open(&inputs)?;
@@ -127,7 +128,7 @@ pub fn run(args: &DiffArgs, global: &GlobalArgs) -> Result<u8, Error> {
         json(&comparison).map_err(|error| {
             Error::failure(
                 format!("the comparison cannot be written: {error}"),
-                "this should not happen; report it",
+                "this is a bug in rmapscope; please report it",
             )
         })?
     } else {
@@ -142,7 +143,7 @@ fn basis(name: Option<&str>) -> Result<BasisChoice, Error> {
     Basis::from_name(name).map(BasisChoice::Fixed).ok_or_else(|| {
         let kinds = Kind::ALL.iter().map(|kind| kind.name());
         let all = ["run", "second", "event", "page"].into_iter().chain(kinds);
-        unknown("basis", name, all, "it is run, second, event, page, or the name of an event")
+        unknown("basis", name, all, "use run, second, event, page, or the name of an event")
     })
 }
 
@@ -163,7 +164,7 @@ fn side(
         let mut both = (sample, profiler);
         let incomplete = reader.drive(&mut both)?;
         if let Some(incomplete) = &incomplete {
-            global.status().important(&format!("{}: {incomplete}", shown(path)));
+            global.status().important(&format!("{}: {incomplete}", escaped_path(path)));
         }
         let (sample, profiler) = both;
         runs.push(sample.finish(incomplete.clone()));

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use rmapscope::escape::escaped;
 use rmapscope::kernel::{CheckState, Checkup, SystemFiles};
 use rmapscope::{Error, ExitCode};
 
 use super::standard_output::print_result;
 
-/// Check privileges, kernel features and limits, each with its remedy. Needs no privilege itself.
+/// Check privileges, kernel features and limits, with a remedy for each problem. Needs no privilege.
 #[derive(Debug, clap::Args)]
 pub struct DoctorArgs {
     /// Print one JSON object instead of a table.
@@ -27,8 +28,9 @@ pub fn run(args: &DoctorArgs) -> Result<(), Error> {
     let checkup = Checkup::of(&SystemFiles::live(), args.btf.clone());
     let text = if args.json {
         let json = serde_json::to_string_pretty(&checkup);
-        json.map_err(|error| Error::failure(format!("cannot print as JSON: {error}"), "report this fault"))?
-            + "\n"
+        json.map_err(|error| {
+            Error::failure(format!("cannot print as JSON: {error}"), "please report this bug")
+        })? + "\n"
     } else {
         table(&checkup)
     };
@@ -47,27 +49,16 @@ pub fn run(args: &DoctorArgs) -> Result<(), Error> {
 fn table(checkup: &Checkup) -> String {
     let width = checkup.checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
     let indent = width + "problem".len() + 4;
-    let mut text = format!("{:width$}  {:7}  linux {}\n", "kernel", "", printable(&checkup.release));
+    let mut text = format!("{:width$}  {:7}  linux {}\n", "kernel", "", escaped(&checkup.release));
     for check in &checkup.checks {
-        let finding = printable(&check.finding);
+        let finding = escaped(&check.finding);
         text += &format!("{:width$}  {:7}  {finding}\n", check.name, check.state.name());
         for (label, words) in [("means", check.meaning), ("remedy", check.remedy.as_str())] {
             if !words.is_empty() {
-                text += &format!("{:indent$}{label}: {}\n", "", printable(words));
+                text += &format!("{:indent$}{label}: {}\n", "", escaped(words));
             }
         }
     }
     let verdict = if checkup.recording_possible { "possible" } else { "not possible" };
     text + &format!("{:width$}  {:7}  {verdict}\n", "recording", "")
-}
-
-/// Text without control characters: file names and boot parameters are somebody else's.
-fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|letter| {
-            let escaped = letter.is_control().then(|| letter.escape_default());
-            let plain = (!letter.is_control()).then_some(letter);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
 }

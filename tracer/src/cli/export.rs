@@ -16,22 +16,22 @@ use super::progress;
 use super::standard_output::print;
 use super::status::Status;
 
-/// Write a trace file for other programs: timelines, tables, stacks.
+/// Convert a trace file for other programs: timelines, tables, stacks.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rmapscope export -f list                     every format and what it is for
   rmapscope export -o trace.pftrace            open it in ui.perfetto.dev
   rmapscope export -o fleet/ --partition       Parquet for DuckDB, Spark, Trino, ClickHouse
   rmapscope export -f chrome -e swiotlb | xz > bounces.chrome.json.xz
-An output that exists is replaced when the new one is whole; a trace file never is.")]
+An existing output is replaced once the new one is complete; a trace file is never replaced.")]
 pub struct ExportArgs {
     /// Trace file; `-` for standard input.
     #[arg(short, long, value_name = "FILE", default_value = "rmapscope.data")]
     input: PathBuf,
-    /// What to write; `list` prints all. Without it the end of the output's name decides.
+    /// Format to write; `list` prints all. Default: by the suffix of the output file.
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<String>,
-    /// Where to write; `-` for standard output.
+    /// Output file; `-` for standard output.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
     /// Parquet as a folder for many traces: date=…/kernel=…/kind=…/SESSION.parquet below the output.
@@ -48,7 +48,7 @@ impl ExportArgs {
             return match self.format.as_deref() {
                 Some("list") => Ok(None),
                 None | Some("parquet") => Ok(Some(Format::Parquet)),
-                Some(_) => Err(Error::failure("only Parquet is written in partitions", "without --format")),
+                Some(_) => Err(Error::failure("only Parquet can be partitioned", "without --format")),
             };
         }
         let names = Format::ALL.iter().map(|format| format.name());
@@ -61,13 +61,13 @@ impl ExportArgs {
                 let file = self.output.file_name().unwrap_or_default().to_string_lossy();
                 Format::from_file_name(&file).map(Some).ok_or_else(|| {
                     let cause = if self.output == Path::new("-") {
-                        "there is no format given".to_owned()
+                        "no format given".to_owned()
                     } else {
                         format!("cannot infer the format from the file name `{}`", file.escape_debug())
                     };
                     Error::failure(
                         cause,
-                        format!("--format with one of: {}", names.collect::<Vec<_>>().join(", ")),
+                        format!("use --format with one of: {}", names.collect::<Vec<_>>().join(", ")),
                     )
                 })
             }

@@ -9,8 +9,7 @@ use rmapscope::event::{EventName, Filter, Selection};
 use super::choice::{Choice, ChoiceArgs};
 use super::values::{duration, nanoseconds};
 
-/// Which events to take; what is given more than once or as a list is an "or", different options are an
-/// "and".
+/// Which events to take; repeated options and lists are combined with "or", different options with "and".
 ///
 /// Of a struct with others in it clap leaves the group empty: its own options say that they are in it.
 #[derive(Debug, Args)]
@@ -18,10 +17,10 @@ use super::values::{duration, nanoseconds};
 pub struct FilterArgs {
     #[command(flatten)]
     choice: ChoiceArgs,
-    /// Leave out what came earlier than TIME after the first event.
+    /// Omit events earlier than TIME after the first event.
     #[arg(long, value_name = "TIME", value_parser = duration, group = "FilterArgs")]
     from: Option<Duration>,
-    /// Leave out what came later than TIME after the first event.
+    /// Omit events later than TIME after the first event.
     #[arg(long, value_name = "TIME", value_parser = duration, group = "FilterArgs")]
     to: Option<Duration>,
 }

@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rmapscope::Error;
+use rmapscope::escape::escaped_path;
 use rmapscope::event::Filter;
 use rmapscope::event::Weight;
 use rmapscope::export::Destination;
 use rmapscope::flame::{FlameError, Grouping, Profiler, Style};
 use rmapscope::trace_file::FileHeader;
-
-use super::output_files::shown;
 
 /// A flame graph, where one is asked for.
 #[derive(Clone, Debug, Args)]
@@ -21,10 +20,10 @@ pub struct FlameArgs {
     /// Write a flame graph of kernel stacks as SVG.
     #[arg(long, value_name = "FILE.svg")]
     pub flame: Option<PathBuf>,
-    /// What its frames are as wide as; time needs latency (-l) in the recording.
+    /// Weight that determines the width of frames; time needs latency (-l) in the recording.
     #[arg(long, value_name = "WEIGHT", default_value = "count", value_parser = weights(), requires = "flame")]
     pub weight: Weight,
-    /// Callers above what they call.
+    /// Draw callers above callees.
     #[arg(long, requires = "flame")]
     pub inverted: bool,
     /// Separate processes of the same name.
@@ -34,7 +33,7 @@ pub struct FlameArgs {
 
 fn weights() -> impl TypedValueParser<Value = Weight> {
     PossibleValuesParser::new(Weight::ALL.map(Weight::name)).try_map(|given| {
-        Weight::ALL.into_iter().find(|weight| weight.name() == given).ok_or("not one of the names")
+        Weight::ALL.into_iter().find(|weight| weight.name() == given).ok_or("not a valid name")
     })
 }
 
@@ -75,17 +74,17 @@ impl FlameFile {
     pub fn write(self, drawn: Result<String, FlameError>) -> Result<(), Error> {
         let svg = drawn.map_err(|error| {
             let remedy = match &error {
-                FlameError::Nothing("time") => "record with latency (-l), or give another --weight",
-                FlameError::Nothing(_) => "give another --weight, or a filter that admits more",
-                FlameError::NoBasis { .. } => "compare by another basis",
-                FlameError::Layout(_) | FlameError::Svg(_) => "this should not happen; report it",
+                FlameError::Nothing("time") => "record with latency (-l), or use another --weight",
+                FlameError::Nothing(_) => "use another --weight, or a wider filter",
+                FlameError::NoBasis { .. } => "use another basis (--per)",
+                FlameError::Layout(_) | FlameError::Svg(_) => "this is a bug in rmapscope; please report it",
             };
             Error::failure(format!("no flame graph: {error}"), remedy)
         })?;
         let failed = |error: &dyn std::fmt::Display, path: &Path| {
             Error::failure(
-                format!("cannot write the flame graph to {}: {error}", shown(path)),
-                "give another file",
+                format!("cannot write the flame graph to {}: {error}", escaped_path(path)),
+                "use another file",
             )
         };
         let written = self.destination.writer().and_then(|mut out| {

@@ -9,7 +9,7 @@ use rmapscope::Error;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  rmapscope man /usr/local/share/man/man1")]
 pub struct ManArgs {
-    /// The folder; pages that are there already are replaced.
+    /// The folder; existing pages are replaced.
     folder: PathBuf,
 }
 
@@ -22,7 +22,7 @@ pub fn run(args: &ManArgs) -> Result<u8, Error> {
     written.map(|()| 0).map_err(|error| {
         Error::failure(
             format!("cannot write manual pages to {}: {error}", args.folder.display()),
-            "choose a folder that exists and can be written to",
+            "choose an existing, writable folder",
         )
     })
 }

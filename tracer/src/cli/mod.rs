@@ -52,7 +52,7 @@ use rmapscope::{Error, inherited};
 
 use status::Status;
 
-/// Watch who owns a page and why: device-exclusive access, reverse-map walks, migration entries, mlock,
+/// Watch who owns a page and why: device-exclusive access, reverse-map walks, migration entries, device memory, mlock,
 /// page-table copies at fork and swiotlb bounces of a live Linux kernel.
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = AFTER_HELP, max_term_width = 100, disable_help_subcommand = true)]
@@ -71,11 +71,11 @@ Examples:
   rmapscope script -j | jq .pfn                the same for programs
   rmapscope stat --by process -- ./job         count in the kernel, without a trace
   rmapscope top                                the same as a live screen
-  rmapscope report                             the trace, summed up
+  rmapscope report                             a summary of the trace
   rmapscope check -- ./hmm-tests               does the kernel keep its own rules?
-  rmapscope report --html report.html          what is in a file, summed up, as a page to open
-  rmapscope report --page 0x21d00              the story of one page
-  rmapscope diff before.data after.data        which differences are beyond noise?
+  rmapscope report --html report.html          the summary as an HTML page
+  rmapscope report --page 0x21d00              the history of one page
+  rmapscope diff before.data after.data        which differences exceed the noise?
   rmapscope export -o trace.parquet            for other programs: Perfetto, DuckDB, speedscope, …
   rmapscope clients                            who uses a GPU, and how much
   rmapscope explain fork-restores-exclusive    what a rule, an event or a field means
@@ -90,13 +90,13 @@ With `record -- COMMAND` the exit code is the command's, with `check -- COMMAND`
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
-    /// Say nothing on standard error but errors and losses.
+    /// Print only errors and losses on standard error.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
-    /// Say more on standard error; repeat for still more.
+    /// Print more on standard error; repeat for even more.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
-    /// Colour the output; `auto` does on a terminal, unless NO_COLOR is set.
+    /// Colour the output; `auto` colours on a terminal, unless NO_COLOR is set.
     #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
     color: ColorChoice,
 }

@@ -7,7 +7,7 @@ use rmapscope::output::Notation;
 /// Which notation.
 #[derive(Args, Debug)]
 pub struct NotationArgs {
-    /// Notation; `json` is one object a line.
+    /// Output format; `json` is one object per line.
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<FormatName>,
     /// Short for `--format json`.

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use rmapscope::escape::escaped_path;
 use rmapscope::{Error, open_files};
 
 /// A file that must not be overwritten.
@@ -37,12 +38,12 @@ impl<'a> OutputFiles<'a> {
     /// # Errors
     /// When it cannot be opened, is one that was opened already, or is reserved.
     pub fn open(&mut self, path: &Path) -> Result<File, Error> {
-        let (what, shown) = (self.what, shown(path));
+        let (what, shown) = (self.what, escaped_path(path));
         let failed = |error: io::Error| {
             let remedy = match error.kind() {
-                io::ErrorKind::NotFound => "create its folder",
-                io::ErrorKind::PermissionDenied => "give a place that this user may write to",
-                _ => open_files::remedy(&error, "give another file"),
+                io::ErrorKind::NotFound => "create the folder first",
+                io::ErrorKind::PermissionDenied => "use a path that this user may write to",
+                _ => open_files::remedy(&error, "use another file"),
             };
             Error::failure(format!("cannot write {what} to {shown}: {error}"), remedy)
         };
@@ -55,12 +56,12 @@ impl<'a> OutputFiles<'a> {
             };
             let reserved = self.reserved.iter().find(|reserved| is_same(reserved.path));
             let taken = reserved.map(|reserved| reserved.what.to_owned());
-            let taken =
-                taken.or_else(|| self.opened.contains(&identity).then(|| format!("another form of {what}")));
+            let taken = taken
+                .or_else(|| self.opened.contains(&identity).then(|| format!("another output of {what}")));
             if let Some(taken) = taken {
                 return Err(Error::failure(
                     format!("{shown} is {taken} already"),
-                    "give each output its own file",
+                    "use a separate file for each output",
                 ));
             }
             self.opened.push(identity);
@@ -68,9 +69,4 @@ impl<'a> OutputFiles<'a> {
         }
         Ok(file)
     }
-}
-
-/// A path, safe to print.
-pub fn shown(path: &Path) -> String {
-    path.display().to_string().escape_debug().to_string()
 }

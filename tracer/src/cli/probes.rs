@@ -14,11 +14,11 @@ use super::choice::{EventArgs, event_list};
 use super::session_args::{KernelArgs, RequestArgs};
 use super::standard_output::{print, print_result};
 
-/// List every event with the kernel function that it would be seen through, or the reason why not.
+/// List every event with the kernel function to attach to, or the reason why there is none.
 ///
-/// Attaches nothing and needs no privilege. Without one, less is known beforehand: which functions ftrace can
-/// hook and where kprobes are forbidden. With -v every candidate is shown, and why it was passed over. When --btf
-/// gives the types of another kernel, the list is for that kernel, and --kallsyms is of it, too.
+/// Attaches nothing and needs no privilege. Without privilege, it is unknown which functions ftrace can hook and where
+/// kprobes are forbidden. -v shows every candidate, and why it was rejected. If --btf has the types of another kernel,
+/// the list is for that kernel, and --kallsyms must belong to it, too.
 #[derive(Debug, clap::Args)]
 pub struct ProbesArgs {
     #[command(flatten)]
@@ -48,7 +48,7 @@ pub fn run(args: &ProbesArgs, global: &GlobalArgs) -> Result<(), Error> {
         None => None,
         Some(path) => {
             let btf = Btf::load(path).map_err(|error| {
-                Error::failure(error.to_string(), "give a BTF file, as in /sys/kernel/btf")
+                Error::failure(error.to_string(), "use a BTF file, such as /sys/kernel/btf/vmlinux")
             })?;
             let is_running = args.kernel.kallsyms.is_none() && Facts::are_types_of_running_kernel(&btf);
             (!is_running).then_some((path, btf))
@@ -98,7 +98,7 @@ pub fn run(args: &ProbesArgs, global: &GlobalArgs) -> Result<(), Error> {
 
 fn load_symbols(path: &Path) -> Result<Symbols, Error> {
     Symbols::load(path)
-        .map_err(|error| Error::failure(error.to_string(), "give a copy of that kernel's /proc/kallsyms"))
+        .map_err(|error| Error::failure(error.to_string(), "use a copy of that kernel's /proc/kallsyms"))
 }
 
 fn show(
@@ -111,8 +111,9 @@ fn show(
     let plan = Plan::make(kernel, request);
     let detail = Detail { asked_only: args.events.any(), candidates: global.verbose > 0 };
     let output = if args.json {
-        table::json(&plan, source, detail)
-            .map_err(|error| Error::failure(format!("cannot print as JSON: {error}"), "report this fault"))?
+        table::json(&plan, source, detail).map_err(|error| {
+            Error::failure(format!("cannot print as JSON: {error}"), "please report this bug")
+        })?
     } else {
         table::text(&plan, detail)
     };
@@ -122,18 +123,14 @@ fn show(
     let ready = asked.clone().filter(|planned| planned.candidate.is_some()).count();
     status.note(&format!("{ready} of {} points can be attached; nothing was attached", asked.count()));
     if !source.symbols_verified {
-        status.note(
-            "symbols are unverified: whether a function of BTF is in the kernel's symbols is not known",
-        );
+        status.note("symbols are not readable: functions in BTF may be missing from the kernel");
     }
     match source.lockdown {
         Some(true) => {
             status.note("the kernel is in lockdown (confidentiality): no kprobes, no reads of kernel memory");
         }
         None if source.release.is_some() => {
-            status.note(
-                "lockdown is not visible here (securityfs is not mounted): planned as if there were none",
-            );
+            status.note("lockdown state unknown (securityfs is not mounted): assuming none");
         }
         _ => {}
     }

@@ -13,10 +13,10 @@ use super::session_args::SessionArgs;
 use super::standard_output::print;
 use super::summary;
 
-/// Trace into a file: the whole system, some processes, or a command with its children.
+/// Record a trace file: of the whole system, some processes, or a command with its children.
 ///
-/// The file can be read on any machine, by any user, with `rmapscope script`. An earlier trace file of the
-/// same name is kept as FILE.old. With a command, the exit code is the command's.
+/// Any user can read the file on any machine, with `rmapscope script`. An existing trace file of the same name is kept
+/// as FILE.old. With a command, the exit code is the command's.
 #[derive(Args, Debug)]
 pub struct RecordArgs {
     /// Write to FILE; `-` is standard output.

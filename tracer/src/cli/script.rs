@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use rmapscope::Error;
+use rmapscope::escape::escaped;
 use rmapscope::event::{EventName, Family, Filter, LossCause, Selection};
 use rmapscope::output::{
     Column, Counts, Csv, Format, Json, Notation, Origin, PrintError, Printer, Tally, Text, column_names,
@@ -25,7 +26,7 @@ use super::standard_output::{self, print};
 use super::status::Status;
 use super::summary;
 
-/// Print the events of a trace file, one a line.
+/// Print the events of a trace file, one per line.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rmapscope script -n hmm-tests -e exclusive       one program's device-exclusive pages
@@ -33,7 +34,7 @@ use super::summary;
   rmapscope script -j -e swiotlb | jq .size        for programs
   rmapscope script -x ';' > events.csv             for spreadsheets
   rmapscope script --stats                         how many of each
-What the kernel did not give is `?` in text and CSV and null in JSON.")]
+Values that the kernel did not provide are `?` in text and CSV and null in JSON.")]
 pub struct ScriptArgs {
     /// Trace file; `-` for standard input.
     #[arg(short, long, value_name = "FILE", default_value = "rmapscope.data",
@@ -43,7 +44,7 @@ pub struct ScriptArgs {
     format: FormatArgs,
     #[command(flatten)]
     filter: FilterArgs,
-    /// Print a live session instead of a file. A command does so, too.
+    /// Print a live session instead of a file; implied by a command.
     #[arg(long, help_heading = "Live session")]
     live: bool,
     #[command(flatten)]
@@ -59,13 +60,13 @@ pub struct FormatArgs {
     /// Only these fields, in this order; `-F list` prints all.
     #[arg(short = 'F', long, value_name = "NAME[,…]", value_delimiter = ',')]
     fields: Vec<String>,
-    /// Undecoded numbers beside the decoded: page addresses, flag words, page-table entries.
+    /// Also print undecoded numbers: page addresses, flag words, page-table entries.
     #[arg(long)]
     raw: bool,
-    /// First what the file says about itself (text only; in JSON the first line always does).
+    /// First print the file's header (text only; in JSON it is always the first line).
     #[arg(long)]
     header: bool,
-    /// Instead of events, how many of each there are.
+    /// Print the number of events of each kind instead of the events.
     #[arg(long, conflicts_with_all = ["fields", "raw"])]
     stats: bool,
 }
@@ -94,10 +95,7 @@ impl FormatArgs {
     ) -> Result<Box<dyn Format>, Error> {
         let notation = self.notation.notation()?;
         if self.header && matches!(notation, Notation::Csv(_)) {
-            return Err(Error::failure(
-                "CSV has no place for the file's header",
-                "`script --header --stats`",
-            ));
+            return Err(Error::failure("CSV cannot contain the file's header", "`script --header --stats`"));
         }
         if self.stats {
             return Ok(Box::new(Counts::new(notation)));
@@ -186,7 +184,7 @@ fn report(status: Status, tally: &Tally, filter: &Filter, recorder: &str) {
     }
     status.unknown_kinds(&tally.unknown, recorder);
     if filter.min_latency > 0 && tally.read > 0 && !tally.measured {
-        status.important("no call in this file was measured; record it with latency to use --min-latency");
+        status.important("no call in this file has a latency; --min-latency needs `record --latency`");
     }
 }
 
@@ -194,8 +192,7 @@ fn report(status: Status, tally: &Tally, filter: &Filter, recorder: &str) {
 fn header_text(header: &FileHeader) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
-        let value: String = value.chars().flat_map(escaped).collect();
-        let _ = writeln!(text, "# {name:<16} {value}");
+        let _ = writeln!(text, "# {name:<16} {}", escaped(value));
     };
     let kernel = &header.kernel;
     line("recorded with", &format!("rmapscope {}", header.program_version));
@@ -228,11 +225,4 @@ fn header_text(header: &FileHeader) -> String {
         line("second choice", &choice);
     }
     text
-}
-
-/// A character as it can be printed.
-fn escaped(character: char) -> impl Iterator<Item = char> {
-    let plain = matches!(character, '\'' | '"' | '\\').then_some(character);
-    let escaped = plain.is_none().then(|| character.escape_debug());
-    plain.into_iter().chain(escaped.into_iter().flatten())
 }

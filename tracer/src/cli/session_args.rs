@@ -40,7 +40,7 @@ impl From<Attach> for Preference {
 /// What to attach for the events.
 #[derive(Args, Clone, Debug)]
 pub struct RequestArgs {
-    /// Add an event for each VMA that a reverse-map walk visits.
+    /// Record an event for each VMA that a reverse-map walk visits.
     #[arg(long)]
     pub per_vma: bool,
     /// Measure the time spent in each function.
@@ -54,10 +54,10 @@ pub struct RequestArgs {
 /// Where to find out about the kernel.
 #[derive(Args, Clone, Debug)]
 pub struct KernelArgs {
-    /// Types of the running kernel, when it has none of its own in /sys/kernel/btf.
+    /// BTF of the running kernel, if /sys/kernel/btf/vmlinux does not exist.
     #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,
-    /// Symbols of the running kernel, in the form of /proc/kallsyms, when it hides them.
+    /// Symbols of the running kernel, in the format of /proc/kallsyms, if the kernel hides them.
     #[arg(long, value_name = "FILE")]
     pub kallsyms: Option<PathBuf>,
 }
@@ -68,34 +68,34 @@ pub struct KernelArgs {
 pub struct SessionArgs {
     #[command(flatten)]
     pub request: RequestArgs,
-    /// Take the kernel stack of each event.
+    /// Record the kernel stack of each event.
     #[arg(short = 'g', long, group = "SessionArgs")]
     pub stacks: bool,
     /// Trace only tasks in this cgroup v2 directory or below.
     #[arg(short = 'G', long, value_name = "DIRECTORY", group = "SessionArgs")]
     pub cgroup: Option<PathBuf>,
-    /// With a command: trace the whole system while it runs, not only the command and its children.
+    /// With a command: trace the whole system while it runs, not just the command and its children.
     #[arg(short = 'a', long, group = "SessionArgs")]
     pub all: bool,
     /// Do not follow children of the traced processes.
     #[arg(long, group = "SessionArgs")]
     pub no_inherit: bool,
-    /// End after this time, for example 10, 500ms or 2m.
+    /// Stop after this time, for example 10, 500ms or 2m.
     #[arg(short, long, value_name = "TIME", value_parser = values::duration, group = "SessionArgs")]
     pub duration: Option<Duration>,
-    /// Memory for events on their way from the kernel, all CPUs together; each CPU has a ring of its own, whose
-    /// size is rounded up to a power of two. Without it 2M a CPU, less where that would be over 64M.
+    /// Total memory for the per-CPU ring buffers; the size of each is rounded up to a power of two. Default: 2M per
+    /// CPU, less if that exceeds 64M.
     #[arg(short = 'm', long, value_name = "SIZE", value_parser = values::size, group = "SessionArgs")]
     pub buffer: Option<u64>,
-    /// Let the kernel measure what the probes cost, and tell it at the end.
+    /// Have the kernel measure the overhead of the probes, and report it at the end.
     #[arg(long, group = "SessionArgs")]
     pub overhead: bool,
     #[command(flatten)]
     pub kernel: KernelArgs,
-    /// Take this function, tracepoint or field to be missing, to try out what that means.
+    /// Pretend that this function, tracepoint or field is missing, to test the effect.
     #[arg(long, hide = true, value_name = "NAME", group = "SessionArgs")]
     pub without_symbol: Vec<String>,
-    /// Command to trace, after `--`. It starts when every probe is attached.
+    /// Command to trace, after `--`. It starts once every probe is attached.
     #[arg(last = true, value_name = "COMMAND", group = "SessionArgs")]
     pub command: Vec<OsString>,
 }
@@ -185,11 +185,11 @@ fn buffer_bytes(asked: Option<u64>) -> Result<u32, Error> {
     {
         return Err(Error::failure(
             format!(
-                "rings of {} MiB for {cpus} CPUs are more than half of the {} MiB that are free",
+                "rings of {} MiB for {cpus} CPUs exceed half of the {} MiB of free memory",
                 total >> 20,
                 available >> 20
             ),
-            "ask for less with --buffer",
+            "reduce --buffer",
         ));
     }
     Ok(bytes)
@@ -212,8 +212,8 @@ fn each_cpus(asked: Option<u64>, cpus: u32) -> Result<u32, Error> {
     match u32::try_from(bytes) {
         Ok(each) if bytes <= LARGEST => Ok(each),
         _ => Err(Error::failure(
-            format!("a ring of {} MiB for each CPU is more than the kernel can make", bytes >> 20),
-            "ask for less with --buffer",
+            format!("a ring of {} MiB per CPU exceeds the kernel's limit", bytes >> 20),
+            "reduce --buffer",
         )),
     }
 }

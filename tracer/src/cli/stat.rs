@@ -22,11 +22,11 @@ use super::status::Status;
 use super::summary;
 use super::values::interval;
 
-/// Count events in the kernel, with sums and histograms, by process, name, device, flags or stack.
+/// Count events in the kernel, with totals and histograms, by process, name, device, flags or stack.
 ///
-/// No event is sent or stored: the programs add to tables in the kernel, at a small part of what a record costs. It ends
-/// with the command, with --duration, or with Ctrl-C, and prints then; with --interval also in between. With a command,
-/// the exit code is the command's.
+/// No event is sent or stored: the programs add to tables in the kernel, at a fraction of the cost of a record. It
+/// prints when the command ends, after --duration, or on Ctrl-C; with --interval also in between. With a command, the
+/// exit code is that of the command.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   rmapscope stat -e rmap -- ./job                      how often, until the job ends
@@ -37,7 +37,7 @@ use super::values::interval;
   rmapscope stat -e try_to_unmap --by ttu_flags        any field of an event
   rmapscope stat -e rmap -g -d 10                      from where, for ten seconds
   rmapscope stat -i rmapscope.data --by process        the same of a trace file
-What finds no group of its own is counted as `(other)`; what is missing is told behind every table.")]
+Events without a group of their own are counted as `(other)`; missing events are reported below every table.")]
 pub struct StatArgs {
     /// Count the events of a trace file; `-` for standard input.
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["SessionArgs", "RequestArgs", "KernelArgs"])]
@@ -50,7 +50,7 @@ pub struct StatArgs {
     /// prints all.
     #[arg(long, value_name = "VALUE")]
     of: Option<String>,
-    /// Print what came in each interval of this length, instead of all at the end.
+    /// Print the counts of each interval of this length, instead of all at the end.
     #[arg(short = 'I', long, value_name = "TIME", value_parser = |text: &str| interval(text, SHORTEST_INTERVAL))]
     interval: Option<Duration>,
     #[command(flatten)]
@@ -115,8 +115,8 @@ pub fn question(
     };
     if session.stacks && by != By::Stack {
         return Err(Error::failure(
-            format!("--stacks groups by stack, and --by {} by something else", by.name()),
-            "leave one of them out; `record --stacks` keeps both",
+            format!("--stacks conflicts with --by {}", by.name()),
+            "drop one of them; `record --stacks` keeps both",
         ));
     }
     let of = match (of, session.request.latency) {
@@ -160,8 +160,8 @@ fn live(
     let rest = args.filter.rest(selection);
     if !(Filter { selection: Selection::ALL, ..rest.clone() }).is_open() {
         return Err(Error::failure(
-            "what is counted in the kernel cannot be left out by `!NAME`, --from or --to",
-            "record, and count the file with `rmapscope stat -i`",
+            "`!NAME`, --from and --to do not work with counts in the kernel",
+            "record first, then use `rmapscope stat -i`",
         ));
     }
     let output = standard_output::lock()?;
@@ -195,10 +195,10 @@ fn recorded(
     let mut reader = Reader::open(file)?;
     let kernel = reader.header().kernel.clone();
     if question.needs_latency() && !reader.header().options.latency {
-        global.status().important("no call in this file was measured; record it with --latency");
+        global.status().important("no call in this file has a latency; record with --latency");
     }
     if question.by == By::Stack && !reader.header().options.stacks {
-        global.status().important("no event in this file has a stack; record it with --stacks");
+        global.status().important("no event in this file has a stack; record with --stacks");
     }
     let output = standard_output::lock()?;
     let filter = args.filter.filter(events.into_iter().collect());
@@ -224,9 +224,6 @@ fn tell_of_losses(losses: &Losses, status: Status) {
 /// Says that there were more groups than room for them.
 fn tell_of_others(losses: &Losses, status: Status) {
     if losses.other > 0 {
-        status.important(&format!(
-            "{} events found no group of their own and are counted as (other): there were too many groups",
-            losses.other
-        ));
+        status.important(&format!("too many groups: {} events are counted as (other)", losses.other));
     }
 }

@@ -3,8 +3,8 @@
 use std::io::{IsTerminal, Write};
 
 use rmapscope::Error;
+use rmapscope::escape::escape;
 use rmapscope::event::UnknownKinds;
-use rmapscope::output::escape;
 use rmapscope::trace_file::Ending;
 
 /// How much may be said.
@@ -39,9 +39,7 @@ impl Status {
             }
             (_, Some(incomplete)) => Err(Error::failure(
                 incomplete,
-                format!(
-                    "use what was {done}, it is good; for the rest get an undamaged copy or record again"
-                ),
+                format!("what was {done} is valid; for the rest get an undamaged copy or record again"),
             )),
         }
     }

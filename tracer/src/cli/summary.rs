@@ -54,7 +54,7 @@ pub fn print(ended: &Ended, file: Option<&str>, status: Status) {
         status.note(&losses);
     }
     if lost > 0 {
-        status.note("a larger --buffer or fewer events (--event, --pid) avoid losses");
+        status.note("use a larger --buffer or fewer events (--event, --pid) to avoid losses");
     }
     let (asked, attached) = gaps::coverage(&ended.reports);
     let missing: Vec<&str> = gaps::gaps(&ended.reports).map(|report| report.point.as_str()).collect();

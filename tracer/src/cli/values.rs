@@ -9,10 +9,10 @@ use tracer_common::glob::Glob;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidValue {
     /// Not a number with a unit of time.
-    #[error("a time is a number with ns, us, ms, s, m or h behind it, such as 500ms; seconds without a unit")]
+    #[error("expected a time such as 500ms, with ns, us, ms, s, m or h; seconds without a unit")]
     Time,
     /// Not a number with a unit of size.
-    #[error("a size is a number with K, M, G or T behind it, such as 8M; bytes without a unit")]
+    #[error("expected a size such as 8M, with K, M, G or T; bytes without a unit")]
     Size,
     /// exceeds 64 bits.
     #[error("the number is too large")]
@@ -49,7 +49,7 @@ fn scaled(whole: u64, billionths: u64, scale: u64) -> Result<u64, InvalidValue> 
 pub fn interval(text: &str, shortest: Duration) -> Result<Duration, String> {
     let interval = duration(text).map_err(|error| error.to_string())?;
     if interval < shortest {
-        return Err(format!("an interval has {} ms or more", shortest.as_millis()));
+        return Err(format!("an interval is at least {} ms", shortest.as_millis()));
     }
     Ok(interval)
 }

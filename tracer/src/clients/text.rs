@@ -7,7 +7,8 @@ use super::fdinfo::Memory;
 use super::look::{Client, Holder, Identity};
 use super::state::State;
 use super::track::{Seen, Sight};
-use crate::output::{escaped, scaled, three_digits};
+use crate::escape::escaped;
+use crate::output::{scaled, three_digits};
 
 /// The line above the clients.
 pub const HEADING: &str = "    PID COMM             DEVICE       DRIVER       CLIENT FDS HELD RESIDENT   BUSY STATE                ENGINES; MEMORY; MORE\n";

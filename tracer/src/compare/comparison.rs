@@ -199,7 +199,7 @@ fn incomplete(before: &[Run], after: &[Run]) -> Option<String> {
     [("A", before), ("B", after)]
         .into_iter()
         .find(|(_, runs)| is_cut(runs))
-        .map(|(side, _)| format!("{side} is incomplete, so this is not of a whole run"))
+        .map(|(side, _)| format!("{side} is incomplete"))
 }
 
 fn percent(side: &[Run], kind: Kind) -> String {
@@ -239,7 +239,7 @@ fn basis(choice: BasisChoice, before: &[Run], after: &[Run]) -> (Basis, String) 
     let mut commands = before.iter().chain(after).map(|run| run.header.traced_command.as_ref());
     match commands.next().flatten() {
         Some(first) if commands.all(|command| command == Some(first)) => {
-            (Basis::Run, "every run is of the same command, so of the same work".to_owned())
+            (Basis::Run, "all runs are of the same command".to_owned())
         }
         _ => (Basis::Second, "the runs are not all of the same command".to_owned()),
     }

@@ -25,7 +25,7 @@ pub struct Difference {
 type Property = fn(&Run) -> String;
 
 const LATENCIES: Option<&str> =
-    Some("what is recorded inside of a probed function is part of its time: latencies are not comparable");
+    Some("recording inside a probed function is part of its time: latencies are not comparable");
 
 /// Everything that is looked at.
 const PROPERTIES: [(&str, Property, Option<&str>); 12] = [
@@ -51,7 +51,7 @@ const PROPERTIES: [(&str, Property, Option<&str>); 12] = [
         |run| shown(&run.header.options.event),
         Some("events that one side did not watch are left out"),
     ),
-    ("tasks", tasks, Some("counts are of different tasks")),
+    ("tasks", tasks, Some("counts refer to different tasks")),
     ("page size", |run| run.header.kernel.page_size.to_string(), None),
 ];
 
@@ -85,7 +85,7 @@ pub fn differences(before: &[Run], after: &[Run]) -> Vec<Difference> {
     let (before, after) = (methods(before), methods(after));
     if before != after {
         let consequence = has_kprobe.then_some(
-            "a kprobe costs more than an fentry: latencies that one side measures so are not comparable",
+            "kprobes have more overhead than fentry: latencies measured differently are not comparable",
         );
         differences.push(Difference { what: "probes", before, after, consequence });
     }
@@ -154,7 +154,7 @@ pub fn latency_obstacle(kind: Kind, before: &[Run], after: &[Run]) -> Option<Str
     costly
         .into_iter()
         .find(|(_, property)| differs(before, after, property))
-        .map(|(name, _)| format!("{name} differs, and costs time inside of what is measured"))
+        .map(|(name, _)| format!("{name} differs and affects the measured time"))
 }
 
 fn differs(before: &[Run], after: &[Run], property: impl Fn(&Run) -> String) -> bool {

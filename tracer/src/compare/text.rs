@@ -106,9 +106,9 @@ fn origin(side: &str, run: &Origin) -> String {
 fn noise(comparison: &Comparison) -> String {
     let runs = comparison.before.len() + comparison.after.len();
     let source = if runs > 2 {
-        "noise is that between runs, and inside of them"
+        "noise: between and within runs"
     } else {
-        "noise is that inside of the runs; between runs it is unseen, so give several runs a side"
+        "noise: within runs only; give several runs per side to measure it between runs"
     };
     format!(
         "{source}; a difference is reported when it is beyond {}%, with {}% confidence for all {} tests together",

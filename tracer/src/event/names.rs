@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 use tracer_common::event::{COMM_LEN, DeviceName};
 
 use super::{Body, Event, Frame, Header, Item, StackEntry};
+use crate::follow::stacks::{MOST_FRAMES, StackIds};
 
 /// Most threads whose name is kept: a stream that names more of them that never end is not a kernel's.
 const MOST_THREADS: usize = 1 << 18;
@@ -19,9 +20,6 @@ const MOST_DEVICES: usize = 1 << 14;
 
 /// Thread id of every CPU's idle thread.
 const IDLE_TID: u32 = 0;
-
-/// Most frames of stacks that are kept.
-const MOST_FRAMES: usize = 1 << 20;
 
 /// The name of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +71,7 @@ pub struct Names {
     idle: Vec<Comm>,
     ended: VecDeque<u32>,
     devices: FxHashMap<u64, Box<str>>,
-    stacks: FxHashMap<i32, Vec<Frame>>,
+    stacks: StackIds<Vec<Frame>>,
     frames: usize,
 }
 
@@ -138,12 +136,11 @@ impl Names {
     }
 
     fn keep_stack(&mut self, stack: &StackEntry) {
-        if self.frames + stack.frames.len() > MOST_FRAMES {
-            return;
-        }
-        self.frames += stack.frames.len();
-        if let Some(old) = self.stacks.insert(stack.id, stack.frames.clone()) {
-            self.frames -= old.len();
+        let old = self.stacks.stands_for(stack.id, None);
+        self.frames -= old.map_or(0, |frames| frames.len());
+        if self.frames + stack.frames.len() <= MOST_FRAMES {
+            self.frames += stack.frames.len();
+            self.stacks.stands_for(stack.id, Some(stack.frames.clone()));
         }
     }
 
@@ -168,7 +165,7 @@ impl Names {
 
     /// The frames of a stack, innermost first.
     pub fn stack(&self, id: i32) -> Option<&[Frame]> {
-        self.stacks.get(&id).map(Vec::as_slice)
+        self.stacks.get(id).map(Vec::as_slice)
     }
 }
 
@@ -278,6 +275,11 @@ mod tests {
         names.follow(&stack(1, MOST_FRAMES));
         names.follow(&stack(2, 1));
         assert_eq!(names.stack(1).map(<[Frame]>::len), Some(MOST_FRAMES));
+        assert_eq!(names.stack(2), None);
+        // An id that stands for another stack, for which there is no room, does not keep the frames of the one before.
+        names.follow(&stack(1, MOST_FRAMES - 1));
+        names.follow(&stack(2, 1));
+        names.follow(&stack(2, 2));
         assert_eq!(names.stack(2), None);
     }
 }

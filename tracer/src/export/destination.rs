@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Out;
+use crate::escape::escaped_path;
 use crate::output::PrintError;
 use crate::trace_file::Reader;
 use crate::{Error, inherited, open_files};
@@ -44,14 +45,14 @@ impl Destination {
     }
 
     fn with_mode(path: &Path, is_binary: bool, mode: u32) -> Result<Self, Error> {
-        let shown = path.display().to_string().escape_debug().to_string();
+        let shown = escaped_path(path);
         let failed = |error: io::Error| {
             let remedy = match error.kind() {
-                io::ErrorKind::NotFound => "make the directory first, or name another file",
+                io::ErrorKind::NotFound => "create the directory first, or choose another file",
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    "name a file in a directory that you may write to"
+                    "choose a file in a writable directory"
                 }
-                _ => open_files::remedy(&error, "name another file"),
+                _ => open_files::remedy(&error, "choose another file"),
             };
             Error::failure(format!("cannot write {shown}: {error}"), remedy)
         };
@@ -60,7 +61,7 @@ impl Destination {
             if is_binary && output.is_terminal() {
                 return Err(Error::failure(
                     "this format is binary and standard output is a terminal",
-                    "-o FILE, or redirect standard output",
+                    "use -o FILE, or redirect standard output",
                 ));
             }
             let file = File::from(output.as_fd().try_clone_to_owned().map_err(failed)?);
@@ -68,7 +69,7 @@ impl Destination {
         }
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
-                return Err(Error::failure(format!("{shown} is a directory"), "name a file in it"));
+                return Err(Error::failure(format!("{shown} is a directory"), "choose a file in it"));
             }
             Ok(metadata) if !metadata.is_file() => {
                 let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
@@ -78,7 +79,7 @@ impl Destination {
             Ok(metadata) if metadata.len() > 0 && Reader::open(path).is_ok() => {
                 return Err(Error::failure(
                     format!("{shown} is a trace file and is not overwritten"),
-                    "name another file with -o; -i names the trace to read",
+                    "choose another file with -o; -i gives the trace to read",
                 ));
             }
             Ok(_) => {}

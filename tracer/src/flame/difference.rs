@@ -157,7 +157,8 @@ fn lines(before: &Profile, after: &Profile, basis: &Basis, style: &Style) -> Lin
     }
     let compared = if basis.is_raw() { "as they are".to_owned() } else { format!("per {}", basis.per) };
     lines.text(format!(
-        "The sides are compared {compared}. Each path is as wide as the larger side, so that what is gone keeps its place."
+        "The sides are compared {compared}. Each path is as wide as its larger side, so that removed paths keep their \
+         place."
     ));
     let noise = style.noise;
     let mut pieces = vec![

@@ -19,7 +19,7 @@ use crate::report::text::units;
 pub struct Style {
     /// What frames are as wide as.
     pub weight: Weight,
-    /// Callers above what they call.
+    /// Draw callers above callees.
     pub inverted: bool,
     /// The title, where the weight alone does not say enough.
     pub title: Option<String>,

@@ -45,6 +45,6 @@ pub enum FlameError {
     #[error("inferno cannot lay the frames out: {0}")]
     Layout(#[from] std::io::Error),
     /// What inferno wrote cannot be read back.
-    #[error("the SVG that inferno wrote is not what this version understands: {0}")]
+    #[error("unexpected SVG from inferno: {0}")]
     Svg(String),
 }

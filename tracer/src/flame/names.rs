@@ -1,7 +1,7 @@
 //! Names of frames that are no kernel functions, made so that no reader of folded stacks takes them apart.
 
+use crate::escape::escape;
 use crate::event::{Comm, Header, errno_name};
-use crate::output::escape;
 
 /// A thread without a known name.
 pub const UNKNOWN_COMM: &str = "[unknown]";

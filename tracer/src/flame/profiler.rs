@@ -8,19 +8,18 @@ use super::leaves::Leaves;
 use super::names::{self, LOSSES, NO_STACK, OTHER, STACK_MISSING, UNKNOWN_FUNCTION, stack_lost};
 use super::profile::{Path, Profile, Sum};
 use crate::Error;
+use crate::escape::escape;
 use crate::event::Weights;
 use crate::event::{
     Comm, Event, Family, Filter, Header, Item, Kind, Loss, LossCause, Names, Sink, StackEntry, Summary,
 };
-use crate::output::escape;
+use crate::follow::stacks::{MOST_FRAMES, StackIds};
 use crate::report::stack::kernel_frames;
 use crate::trace_file::FileHeader;
 use tracer_common::event::{COMM_LEN, STACK_NONE};
 
-/// Most sums; events of further paths are summed up as `[other]`.
+/// Most sums; events of further paths are summed up as `[other]`. So are the frames of stacks beyond [`MOST_FRAMES`].
 const MOST_SUMS: usize = 1 << 18;
-/// Most frames of stacks; the frames of further stacks are `[other]`.
-const MOST_FRAMES: usize = 1 << 20;
 
 /// What makes two events the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,7 +69,7 @@ pub struct Profiler {
     stacks: Vec<Box<[u32]>>,
     frames: usize,
     /// Which stack an id means now: an id can be given again to another stack.
-    ids: FxHashMap<i32, Stack>,
+    ids: StackIds<Stack>,
     sums: FxHashMap<Key, Sum>,
     others: Sum,
     missing: [u64; 3],
@@ -90,7 +89,7 @@ impl Profiler {
             functions: FxHashMap::default(),
             stacks: Vec::new(),
             frames: 0,
-            ids: FxHashMap::default(),
+            ids: StackIds::default(),
             sums: FxHashMap::default(),
             others: Sum::default(),
             missing: [0; 3],
@@ -121,7 +120,7 @@ impl Profiler {
             stack: match header.stack {
                 STACK_NONE => Stack::None,
                 errno if errno < 0 => Stack::Lost(errno),
-                id => self.ids.get(&id).copied().unwrap_or(Stack::Missing),
+                id => self.ids.get(id).copied().unwrap_or(Stack::Missing),
             },
         };
         if let Some(known) = self.sums.get_mut(&key) {
@@ -146,7 +145,7 @@ impl Profiler {
             self.stacks.push(functions);
             Stack::Known(self.stacks.len() as u32 - 1)
         };
-        self.ids.insert(entry.id, stack);
+        self.ids.stands_for(entry.id, Some(stack));
     }
 
     fn function(&mut self, name: &str) -> u32 {

@@ -1,5 +1,5 @@
-//! From when to when things live, told by the stream: the one answer for rules, reports, timelines and the history of
-//! a page.
+//! When things begin and end to live, according to the stream: the same answer for rules, reports, timelines and the
+//! history of a page.
 
 pub mod bounces;
 pub mod exclusive;
@@ -7,3 +7,4 @@ pub mod exclusive;
 mod histories;
 pub mod migrations;
 pub mod spaces;
+pub mod stacks;

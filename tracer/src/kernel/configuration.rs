@@ -48,7 +48,7 @@ impl Configuration {
             String::from_utf8_lossy(&bytes).into_owned()
         };
         if !text.contains("\nCONFIG_") {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is no kernel configuration"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "not a kernel configuration"));
         }
         Ok(Self { source: path.to_string_lossy().into_owned(), text })
     }

@@ -123,7 +123,7 @@ impl Facts {
         entry.private = mask(["PG_private", "PG_private_2"]);
         let memory_map = super::memory_map::find(&symbols, &btf, page_size);
         let walk = paging
-            .ok_or_else(|| "how this kernel's page-table entries are laid out is not known".to_owned())
+            .ok_or_else(|| "the layout of this kernel's page-table entries is unknown".to_owned())
             .and_then(|paging| paging.walk_format(&symbols));
         Ok(Self {
             preempts: preempts(system, &symbols, configuration.as_ref()),
@@ -188,11 +188,11 @@ impl KernelEvidence for Evidence<'_> {
 fn load_btf(system: &SystemFiles, given: Option<&Path>) -> Result<Btf, Error> {
     match given {
         Some(path) => Btf::load(path).map_err(|error| {
-            Error::failure(error.to_string(), "give the BTF of the running kernel with --btf FILE")
+            Error::failure(error.to_string(), "use --btf FILE with the BTF of the running kernel")
         }),
         None if !system.path("/sys/kernel").exists() => Err(Error::prerequisite(
             "/sys is not mounted here: the kernel's BTF cannot be read",
-            "mount -t sysfs sysfs /sys, or give this kernel's BTF with --btf FILE",
+            "mount -t sysfs sysfs /sys, or use --btf FILE with this kernel's BTF",
         )),
         None => Btf::load(&system.path(RUNNING_KERNEL_BTF)).map_err(Error::from),
     }
@@ -209,7 +209,7 @@ impl From<BtfError> for Error {
         };
         Self::prerequisite(
             cause,
-            "boot a kernel built with CONFIG_DEBUG_INFO_BTF=y, or give this kernel's BTF with --btf FILE",
+            "boot a kernel built with CONFIG_DEBUG_INFO_BTF=y, or use --btf FILE with this kernel's BTF",
         )
     }
 }
@@ -222,7 +222,7 @@ fn load_symbols(system: &SystemFiles, given: Option<&Path>) -> Result<Symbols, E
         Err(_) if given.is_none() && !path.exists() => Ok(Symbols::none()),
         Err(error) => Err(Error::failure(
             error.to_string(),
-            "give a copy of this kernel's /proc/kallsyms, made since it booted, with --kallsyms FILE",
+            "use --kallsyms FILE with a copy of this kernel's /proc/kallsyms from the current boot",
         )),
     }
 }
@@ -272,7 +272,7 @@ mod tests {
         let options = FactsOptions { btf: Some(file), ..FactsOptions::default() };
         let error = Facts::of_system(&system, &options).unwrap_err();
         assert_eq!(error.code, ExitCode::Failure);
-        assert_eq!(error.cause, "the file is no BTF (its first two bytes are not 9f eb)");
+        assert_eq!(error.cause, "not a BTF file (its first two bytes are not 9f eb)");
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub fn find(symbols: &Symbols, btf: &Btf, page_size: u64) -> Result<MemoryMap, S
         return Err(format!("neither {BASE} nor {SECTIONS} has a visible address"));
     };
     if !symbols.exists(ONE_MAP) {
-        return Err(format!("there is no {ONE_MAP}: memory has several maps"));
+        return Err(format!("there is no {ONE_MAP}: memory has several memory maps"));
     }
     let map = records(btf, page_size).map(|records| MemoryMap { sections_symbol, ..records });
     map.ok_or_else(|| format!("the records of {SECTIONS} are not in BTF"))

@@ -1,10 +1,10 @@
-//! Instead of events, how many of each there are.
+//! Print the number of events of each kind instead of the events.
 
 use super::csv::quote;
-use super::escape::escape;
 use super::json::escape_json;
 use super::write::{decimal, left, right, seconds};
 use super::{Format, Line, Span};
+use crate::escape::escape;
 use crate::event::{Kind, Loss, LossCause, UnknownKinds, place};
 
 /// Notation of counts.

@@ -10,9 +10,9 @@ use serde_json::json;
 use tracer_common::event::STACK_NONE;
 
 use super::columns::Column;
-use super::escape::is_unsafe;
 use super::write::{decimal, hex, signed};
 use super::{Format, Line, Origin, Span};
+use crate::escape::is_unsafe;
 use crate::event::{
     Decoder, Entry, EntryState, HeaderField, Loss, ProcessEntry, StackEntry, Summary, Value, errno_name,
 };

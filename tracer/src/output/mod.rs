@@ -6,7 +6,6 @@
 mod columns;
 mod counts;
 mod csv;
-mod escape;
 mod json;
 mod printer;
 mod scaled;
@@ -20,7 +19,6 @@ pub use columns::{Column, column_names};
 pub use counts::{Counts, Notation};
 pub use csv::Csv;
 pub(crate) use csv::quote;
-pub use escape::{escape, escaped, is_unsafe};
 pub use json::{Json, SCHEMA, escape_json, text as json_text};
 pub(crate) use json::{line as json_line, member};
 pub use printer::{PrintError, Printer, Tally};

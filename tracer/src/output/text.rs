@@ -4,9 +4,9 @@ use anstyle::{AnsiColor, Style};
 use tracer_common::event::STACK_NONE;
 
 use super::columns::Column;
-use super::escape::escape;
 use super::write::{decimal, hex, left, right, seconds, signed};
 use super::{Format, Line, Span};
+use crate::escape::escape;
 use crate::event::{Decoder, EntryState, Frame, HeaderField, Loss, LossCause, Names, Value, errno_name};
 
 const TIME_WIDTH: usize = 14;

@@ -141,7 +141,7 @@ fn absence(view: &dyn KernelView, entry: &Entry) -> Outcome {
         };
     }
     if !entry.only_with.is_empty() && !entry.only_with.iter().any(|symbol| exists(view, symbol)) {
-        let reason = format!("nothing to see: this kernel has none of {}", entry.only_with.join(", "));
+        let reason = format!("this kernel has none of {}", entry.only_with.join(", "));
         return Outcome::Absent { reason, impossible: true };
     }
     let variants = view.variants(entry.name());
@@ -306,7 +306,7 @@ fn unread_tables(view: &dyn KernelView, request: &Request, entry: &Entry) -> Opt
     } else if let Some(why) = view.no_memory_map().filter(|_| tables.range) {
         why
     } else if tables.range && !view.has_helper(LOOP) {
-        "this kernel has no bpf_loop, which came with 5.17".to_owned()
+        "no bpf_loop in this kernel (5.17 and later)".to_owned()
     } else {
         return None;
     };
@@ -325,7 +325,7 @@ fn closed(
     if let Presence::Several(count) = view.symbol(symbol)
         && candidate.tracepoint().is_none()
     {
-        return Some(format!("{count} functions are called {symbol}; the kernel would pick any"));
+        return Some(format!("{count} functions are named {symbol}; the kernel would pick an arbitrary one"));
     }
     match method {
         AttachMethod::Fentry => {
@@ -345,7 +345,7 @@ fn closed(
                 })
                 .or_else(|| {
                     let helper = candidate.trampoline_helper.filter(|helper| !view.has_helper(helper))?;
-                    Some(format!("its trampoline program needs {helper}, which this kernel lacks"))
+                    Some(format!("its trampoline program needs {helper}, which is missing in this kernel"))
                 })
                 .or_else(|| switched_off(request, false))
         }
@@ -354,7 +354,7 @@ fn closed(
             .no_kprobes()
             .or_else(|| {
                 let is_forbidden = view.is_blacklisted(symbol) == Some(true);
-                is_forbidden.then(|| "the kernel forbids kprobes there".to_owned())
+                is_forbidden.then(|| "kprobes are blacklisted there".to_owned())
             })
             .or_else(|| switched_off(request, true)),
         AttachMethod::RawTracepoint if !request.probe_read => {

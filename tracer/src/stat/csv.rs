@@ -2,8 +2,9 @@
 
 use super::question::{By, Question};
 use super::row::{Label, Sheet, function};
+use crate::escape::escape;
 use crate::event::Type;
-use crate::output::{decimal, escape, quote, seconds, write_value};
+use crate::output::{decimal, quote, seconds, write_value};
 
 /// Columns of the group.
 fn titles(by: By) -> Vec<&'static str> {

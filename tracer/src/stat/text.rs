@@ -8,7 +8,8 @@ use super::key::Key;
 use super::question::{By, Of, Question};
 pub use super::row::function;
 use super::row::{Label, Sheet};
-use crate::output::{escape, left, right, seconds, write_value};
+use crate::escape::escape;
+use crate::output::{left, right, seconds, write_value};
 
 /// Characters of the columns, titles included; of that of the event at least.
 const EVENT: usize = 24;

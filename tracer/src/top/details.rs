@@ -69,16 +69,16 @@ pub fn details(model: &Model, look: Look, sheet: &mut Sheet<'_>) {
 }
 
 const KEYS: &str = "
- q, Ctrl-C   quit; a command after `top --` is asked to end
- space       let the numbers stand still, or go on; counting goes on meanwhile
- s, S        sort by the next column, by the one before;  r  the other way round
+ q, Ctrl-C   quit; a command after `top --` is terminated
+ space       freeze or resume the display; counting continues
+ s, S        sort by the next or previous column;  r  reverse the order
  a           rates and values since the beginning or of the last interval
  /           show only rows with this text;  Esc  show all
- arrows      point at a row (also j, k, page up, page down, home, end)
+ arrows      select a row (also j, k, page up, page down, home, end)
  Enter       details of the row: history, stack, histogram
  g, v        choose another key to group by, another value to sum up
- d           look into the row: its event, of its process or thread, by others
- u           back to what was counted before g, v or d
+ d           drill down: the row's event, of its process or thread
+ u           back to the view before g, v or d
 
  g, v, d and u attach the probes anew: counting begins again, and what happens
  meanwhile is not counted. COUNT is since then; k, M, G are powers of 1000.

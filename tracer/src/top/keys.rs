@@ -93,7 +93,7 @@ fn of_table(model: &mut Model, key: KeyCode, page: usize) -> Wish {
         KeyCode::End => model.step(isize::MAX),
         KeyCode::Enter if !model.rows().is_empty() => model.mode = Mode::Details,
         KeyCode::Char('g' | 'v' | 'd' | 'u') | KeyCode::Backspace => return of_views(model, key),
-        _ => model.message = Some("no such key; h shows all".to_owned()),
+        _ => model.message = Some("unknown key; h shows all keys".to_owned()),
     }
     Wish::Nothing
 }
@@ -112,7 +112,7 @@ fn of_views(model: &mut Model, key: KeyCode) -> Wish {
         KeyCode::Char('d') => {
             let rows = model.rows();
             let Some(row) = rows.get(model.place(&rows)) else {
-                model.message = Some("there is no row to look into yet".to_owned());
+                model.message = Some("there is no row yet".to_owned());
                 return Wish::Nothing;
             };
             let narrowed = view.narrowed(&row.key, &row.label);
@@ -125,7 +125,7 @@ fn of_views(model: &mut Model, key: KeyCode) -> Wish {
         }
         _ if model.views.len() > 1 => return Wish::Back,
         _ => {
-            model.message = Some("this is where it began".to_owned());
+            model.message = Some("this is the first view".to_owned());
             return Wish::Nothing;
         }
     };

@@ -4,9 +4,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::Error;
+use crate::escape::escape;
 use crate::event::{Event, Filter, Item, Sink, malformed};
 use crate::kernel::{Description, PoolUse};
-use crate::output::escape;
 use crate::stat::text::{function, group};
 use crate::stat::{Cell, Counts, Key, Label, Losses, Question, Reading};
 
@@ -51,7 +51,7 @@ impl Stop {
     /// The session ends, and its command goes on.
     pub fn hand_over(&self) {
         self.hands_over.store(true, Ordering::SeqCst);
-        let _ = self.reason.set("something else is counted");
+        let _ = self.reason.set("another view is active");
     }
 
     /// The session ends, and its command with it, for the first reason that is given.

@@ -106,9 +106,9 @@ pub fn table(model: &Model, look: Look, width: usize, sheet: &mut Sheet<'_>) {
     if rows.is_empty() {
         let why = match model.state {
             State::Attaching => " Probes are being attached.",
-            _ if !model.has_sample() => " The first interval has not ended.",
+            _ if !model.has_sample() => " Waiting for the first interval.",
             _ if model.filter.is_empty() => " Nothing came.",
-            _ => " No row has what is looked for; Esc shows all.",
+            _ => " No row matches; Esc shows all.",
         };
         sheet.line(why, Style::new());
     }

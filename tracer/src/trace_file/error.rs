@@ -40,7 +40,7 @@ pub enum WriteError {
     #[error(transparent)]
     Malformed(#[from] MalformedRecord),
     /// The output takes no more. Everything up to the last whole frame is readable.
-    #[error("cannot write the trace file any further after {written} bytes: {source}")]
+    #[error("cannot write the trace file after {written} bytes: {source}")]
     Io {
         /// Bytes of whole frames before.
         written: u64,
@@ -79,7 +79,7 @@ pub enum ReadError {
         source: io::Error,
     },
     /// Reading failed in the middle.
-    #[error("cannot read the trace file on at byte {offset}: {source}")]
+    #[error("cannot read the trace file at byte {offset}: {source}")]
     Io {
         /// Offset in the file.
         offset: u64,
@@ -90,7 +90,7 @@ pub enum ReadError {
     #[error("the trace file is empty")]
     Empty,
     /// Another tool's file, or no tool's.
-    #[error("not a trace file of rmapscope but {0}")]
+    #[error("not an rmapscope trace file but {0}")]
     Foreign(&'static str),
     /// A later version of the format.
     #[error("the trace file has format version {found}; this program reads version {known}")]
@@ -121,16 +121,18 @@ impl From<CreateError> for Error {
         let cause = error.to_string();
         match error {
             CreateError::Write(error) => error.into(),
-            CreateError::Occupied { .. } => Self::failure(cause, "name another file, or move that one away"),
+            CreateError::Occupied { .. } => {
+                Self::failure(cause, "choose another file, or move the existing one")
+            }
             CreateError::Terminal => {
-                Self::failure(cause, "redirect standard output to a file or a pipe, or name a file")
+                Self::failure(cause, "redirect standard output to a file or a pipe, or choose a file")
             }
             CreateError::Io { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => {
-                    Self::failure(cause, "make the directory first, or name another file")
+                    Self::failure(cause, "create the directory first, or choose another file")
                 }
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    Self::failure(cause, "name a file in a directory that you may write to")
+                    Self::failure(cause, "choose a file in a writable directory")
                 }
                 _ => write_error(cause, &source),
             },
@@ -145,7 +147,7 @@ impl From<WriteError> for Error {
             WriteError::Io { source, .. } => write_error(cause, source),
             WriteError::TooLarge { .. } => Self::failure(cause, "ask for fewer probes or shorter stacks"),
             WriteError::Malformed(_) | WriteError::Ended | WriteError::Json(_) | WriteError::Zstd(_) => {
-                Self::failure(cause, "this is a defect of rmapscope: please report it")
+                Self::failure(cause, "this is a bug in rmapscope; please report it")
             }
         }
     }
@@ -154,17 +156,17 @@ impl From<WriteError> for Error {
 fn write_error(cause: String, source: &io::Error) -> Error {
     let remedy = match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "free space or name a file on another disk; what was written so far is readable"
+            "free disk space or choose a file on another disk; the part already written is readable"
         }
         io::ErrorKind::FileTooLarge => {
-            "raise the file size limit (ulimit -f) or record for a shorter time; what was written is readable"
+            "raise the file size limit (ulimit -f) or record for a shorter time; the part already written is readable"
         }
         io::ErrorKind::BrokenPipe => {
-            "the reader of the pipe ended first; record to a file to keep everything"
+            "the reader of the pipe exited first; record to a file to keep everything"
         }
         _ => open_files::remedy(
             source,
-            "look for disk errors in the kernel's log, or name a file on another disk",
+            "check the kernel log for disk errors, or choose a file on another disk",
         ),
     };
     Error::failure(cause, remedy)
@@ -174,16 +176,16 @@ impl From<ReadError> for Error {
     fn from(error: ReadError) -> Self {
         let remedy = match &error {
             ReadError::Open { source, .. } => match source.kind() {
-                io::ErrorKind::NotFound => "record one with `rmapscope record`, or name the file with -i",
+                io::ErrorKind::NotFound => "record one with `rmapscope record`, or give the file with -i",
                 io::ErrorKind::PermissionDenied => {
-                    "trace files are made readable by their owner only: ask for a copy"
+                    "trace files are readable by their owner only: ask for a copy"
                 }
-                _ => open_files::remedy(source, "name a regular file or a pipe"),
+                _ => open_files::remedy(source, "use a regular file or a pipe"),
             },
             ReadError::Io { .. } => "copy the file to another disk and try again",
             ReadError::Empty => "the recording ended before anything was written: record again",
-            ReadError::HeaderCut(_) => "copy the whole file again, or where the disk was full record again",
-            ReadError::Foreign(_) => "name a file that `rmapscope record` has written",
+            ReadError::HeaderCut(_) => "copy the whole file again; if the disk was full, record again",
+            ReadError::Foreign(_) => "use a file written by `rmapscope record`",
             ReadError::NewerFormat { .. } | ReadError::NewerEvents { .. } => {
                 "read it with the version of rmapscope that recorded it, or a later one"
             }
@@ -193,29 +195,9 @@ impl From<ReadError> for Error {
     }
 }
 
-/// A path for messages, without characters that could drive a terminal.
-pub(super) fn shown(path: &std::path::Path) -> String {
-    let mut shown = String::new();
-    for character in path.to_string_lossy().chars() {
-        match character {
-            '\'' | '"' | '\\' => shown.push(character),
-            _ => shown.extend(character.escape_debug()),
-        }
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_path_cannot_drive_a_terminal() {
-        assert_eq!(
-            shown("/tmp/it's \u{1b}[2Jhere\n\u{202e}x".as_ref()),
-            "/tmp/it's \\u{1b}[2Jhere\\n\\u{202e}x"
-        );
-    }
 
     #[test]
     fn every_error_is_one_line_with_a_remedy() {

@@ -7,8 +7,9 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
-use super::error::{CreateError, shown};
+use super::error::CreateError;
 use super::preamble::MAGIC;
+use crate::escape::escaped_path;
 use crate::inherited;
 
 /// Where a trace file goes: a regular file, a pipe or a device.
@@ -31,7 +32,7 @@ impl Output {
     /// # Errors
     /// When the output cannot be opened or must not be overwritten.
     pub fn open(path: &Path) -> Result<Self, CreateError> {
-        let failed = |source| CreateError::Io { path: shown(path), source };
+        let failed = |source| CreateError::Io { path: escaped_path(path), source };
         if path == Path::new("-") || path == Path::new("/dev/stdout") {
             return Self::standard_output().map_err(failed)?.ok_or(CreateError::Terminal);
         }
@@ -69,8 +70,8 @@ impl Output {
 
 /// Opens something that exists and is no regular file.
 fn existing_stream(path: &Path, flags: i32) -> Result<Output, CreateError> {
-    let occupied = |what| CreateError::Occupied { path: shown(path), what };
-    let failed = |source| CreateError::Io { path: shown(path), source };
+    let occupied = |what| CreateError::Occupied { path: escaped_path(path), what };
+    let failed = |source| CreateError::Io { path: escaped_path(path), source };
     let metadata = if flags == 0 { fs::metadata(path) } else { fs::symlink_metadata(path) };
     let kind = metadata.map_err(failed)?.file_type();
     if kind.is_dir() {
@@ -90,7 +91,7 @@ fn existing_stream(path: &Path, flags: i32) -> Result<Output, CreateError> {
 
 /// Makes room for a new file where a regular file is.
 fn set_aside(path: &Path) -> Result<(), CreateError> {
-    let failed = |source| CreateError::Io { path: shown(path), source };
+    let failed = |source| CreateError::Io { path: escaped_path(path), source };
     match contents(path).map_err(failed)? {
         Contents::Empty => fs::remove_file(path).map_err(failed),
         Contents::Trace => {
@@ -98,16 +99,16 @@ fn set_aside(path: &Path) -> Result<(), CreateError> {
             match contents(&old) {
                 Ok(Contents::Empty | Contents::Trace) => {}
                 Ok(Contents::Other) => {
-                    let what = "no trace file, so that the earlier recording cannot be renamed to it";
-                    return Err(CreateError::Occupied { path: shown(&old), what });
+                    let what = "not a trace file, so the earlier recording cannot be renamed to it";
+                    return Err(CreateError::Occupied { path: escaped_path(&old), what });
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => return Err(CreateError::Io { path: shown(&old), source }),
+                Err(source) => return Err(CreateError::Io { path: escaped_path(&old), source }),
             }
             fs::rename(path, old).map_err(failed)
         }
         Contents::Other => {
-            Err(CreateError::Occupied { path: shown(path), what: "no trace file of rmapscope" })
+            Err(CreateError::Occupied { path: escaped_path(path), what: "not an rmapscope trace file" })
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::error::{ReadError, shown};
+use super::error::ReadError;
 use super::frame::{self, Fault, FrameHeader, FrameType};
 use super::header::FileHeader;
 use super::input::Input;
@@ -14,6 +14,7 @@ use super::payload::{Decoder, KindReading, Payload};
 use super::preamble;
 use super::records::Records;
 use crate::Error;
+use crate::escape::{escaped, escaped_path};
 use crate::event::{Event, Header, Item, Loss, LossCause, Sink};
 
 /// Largest record that a file may have.
@@ -112,8 +113,8 @@ struct Current {
 /// A frame that is damaged is left out, and a [`Loss`] (cause [`Dropped`](LossCause::Dropped)) stands in
 /// its place, with the number of events that are missing there; the number is 0 when only other things
 /// than events are missing or when the file ends without telling it. Events of kinds that this version
-/// does not know are left out and reported in the same way, by the kind's name in the header. [`ending`](Self::ending) tells at
-/// the end whether anything is missing.
+/// does not know are left out and reported in the same way, by the kind's name in the header.
+/// [`ending`](Self::ending) says at the end whether anything is missing.
 ///
 /// Memory is bounded by the limits of a frame, whatever the file says.
 pub struct Reader<R> {
@@ -140,7 +141,7 @@ pub fn source(path: impl AsRef<Path>) -> Result<(Box<dyn Read>, Option<u64>), Re
     if path == Path::new("-") {
         return Ok((Box::new(io::stdin().lock()), None));
     }
-    let failed = |source| ReadError::Open { path: shown(path), source };
+    let failed = |source| ReadError::Open { path: escaped_path(path), source };
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if metadata.is_dir() {
@@ -278,7 +279,7 @@ impl<R: Read> Reader<R> {
                 break;
             }
             if self.has_summary {
-                self.damage(offset, "there are bytes behind the summary");
+                self.damage(offset, "there are bytes after the summary");
                 self.end();
                 break;
             }
@@ -323,7 +324,7 @@ impl<R: Read> Reader<R> {
         };
         let repeated = header.events_before < self.events;
         let result = if repeated {
-            Err("a frame comes twice or out of order".to_owned())
+            Err("a frame is duplicated or out of order".to_owned())
         } else if crc32fast::hash(payload) != header.payload_checksum {
             Err("the checksum of a frame's payload is wrong".to_owned())
         } else {
@@ -468,13 +469,13 @@ fn layouts(header: &FileHeader) -> Result<HashMap<u16, KindReading>, ReadError> 
         let body = size - size_of::<Header>() as u32;
         let lies_beyond = |member: &&MemberPlace| member.1.checked_add(member.2).is_none_or(|end| end > body);
         if let Some(member) = kind.members.iter().find(lies_beyond) {
-            let name = member.0.escape_debug();
+            let name = escaped(&member.0);
             return Err(ReadError::HeaderDamaged(format!(
                 "`{name}` is not in a record of kind {number:#06x}"
             )));
         }
         if layouts.insert(number, KindReading::new(kind)).is_some() {
-            return Err(ReadError::HeaderDamaged(format!("kind {number:#06x} comes twice")));
+            return Err(ReadError::HeaderDamaged(format!("kind {number:#06x} is listed twice")));
         }
     }
     Ok(layouts)

@@ -36,13 +36,13 @@ pub enum Malformed {
     #[error("the runs of records do not fit the counts of their kinds")]
     Runs,
     /// A record whose header says another kind than its columns.
-    #[error("a record of kind {0:#06x} says another kind")]
+    #[error("a record of kind {0:#06x} has another kind in its header")]
     OtherKind(u16),
     /// A column.
     #[error(transparent)]
     Column(#[from] column::Malformed),
     /// Bytes behind the last column.
-    #[error("{0} bytes behind the last column")]
+    #[error("{0} bytes after the last column")]
     Rest(usize),
 }
 

@@ -36,33 +36,31 @@ pub struct Options {
     /// Kernel to boot: 6.12-hmm, latest, 6.1, 6.12, … or the path of a bzImage (may be given more than once)
     #[arg(long, default_value = kernel::HMM, value_name = "NAME")]
     kernel: Vec<String>,
-    /// About how many events each run causes
+    /// Approximate number of events per run
     #[arg(long, default_value_t = 32_768)]
     events: u64,
-    /// How often everything is measured
+    /// Number of passes
     #[arg(long, default_value_t = 2)]
     passes: u32,
-    /// Fewer events, and without --only or --work only some ways: figures are rough, above all `after` and with it
-    /// `all`
+    /// Fewer events, and without --only or --work only some methods: rough figures, especially `after` and `all`
     #[arg(long, conflicts_with = "events")]
     quick: bool,
-    /// Only these works: reclaim, fork, mlock, device, swiotlb
+    /// Only these workloads: reclaim, fork, mlock, device, swiotlb
     #[arg(long, value_name = "WORK[,…]", value_delimiter = ',')]
     work: Vec<String>,
-    /// Only what has one of these words in its name
+    /// Only subjects with one of these words in their name
     #[arg(long, value_name = "WORD[,…]", value_delimiter = ',')]
     only: Vec<String>,
-    /// Show what differs from these earlier figures by more than the noise; exit 1 if rmapscope is worse by more than
-    /// --limit
+    /// Show differences from earlier figures that exceed the noise; exit 1 if rmapscope is worse by more than --limit
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
-    /// How many percent more than before is a regression
+    /// Percentage above earlier figures that counts as a regression
     #[arg(long, default_value_t = 10.0, value_name = "PERCENT", requires = "compare")]
     limit: f64,
-    /// Put the figures into this file, to be compared with; what it has of other kernels and subjects stays
+    /// Save the figures to this file for later comparison; figures of other kernels and subjects are kept
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Do not build rmapscope first; what is there is measured
+    /// Do not build rmapscope first; measure the existing build
     #[arg(long)]
     no_build: bool,
     /// Seconds for each guest, boot included
@@ -186,7 +184,7 @@ fn keep_programs(binaries: &Path, folder: &Path) -> Result<PathBuf> {
     for name in ["rmapscope", "rmapscope-workload"] {
         let from = binaries.join(name);
         fs::copy(&from, programs.join(name))
-            .with_context(|| format!("{} (leave --no-build out)", from.display()))?;
+            .with_context(|| format!("{} (drop --no-build)", from.display()))?;
     }
     for (name, text) in SCRIPTS {
         let script = programs.join(name);
@@ -209,7 +207,7 @@ fn choose(options: &Options) -> Result<Vec<Subject>> {
     let Options { quick, work, only, .. } = options;
     for name in work {
         let names: Vec<_> = WORKS.iter().map(|work| work.name).collect();
-        ensure!(names.contains(&name.as_str()), "there is no work {name}: {}", names.join(" "));
+        ensure!(names.contains(&name.as_str()), "unknown workload {name}: {}", names.join(" "));
     }
     let is_some_named = !work.is_empty() || !only.is_empty();
     let wanted = |subject: &Subject| {
@@ -220,7 +218,7 @@ fn choose(options: &Options) -> Result<Vec<Subject>> {
     let mut chosen = Subject::all();
     let names = chosen.iter().map(Subject::name).collect::<Vec<_>>().join(" ");
     chosen.retain(wanted);
-    ensure!(!chosen.is_empty(), "nothing to measure has {} in its name: {names}", only.join(" or "));
+    ensure!(!chosen.is_empty(), "no subject has {} in its name: {names}", only.join(" or "));
     Ok(chosen)
 }
 
@@ -231,9 +229,9 @@ fn possible(chosen: &[Subject], kernel: &str, has_test_driver: bool) -> Result<V
         .copied()
         .partition(|subject: &Subject| has_test_driver || !subject.work.needs_test_driver);
     if let Some(subject) = others.first() {
-        eprintln!("xtask: {kernel} has no test_hmm, which the work {} needs", subject.work);
+        eprintln!("xtask: {kernel} has no test_hmm, which the workload {} needs", subject.work);
     }
-    ensure!(!possible.is_empty(), "nothing of it can be measured on {kernel}");
+    ensure!(!possible.is_empty(), "none of it can be measured on {kernel}");
     Ok(possible)
 }
 

@@ -14,7 +14,7 @@ pub struct Options {
     /// Build with optimizations
     #[arg(long)]
     release: bool,
-    /// Build for this architecture, statically where it is not this machine's
+    /// Build for this architecture; statically if it is not this machine's
     #[arg(long)]
     arch: Option<Architecture>,
 }

@@ -20,10 +20,10 @@ pub mod comparison;
 #[derive(Args, Debug)]
 pub struct Options {
     /// Kernel to boot: 6.1, 6.12, 6.12-hmm, a newer one of Debian's (6.18, 7.3, 7.3-rt, latest-arm64, …) or the path of
-    /// an image; the newest of Debian's if not given
+    /// an image; default: the newest of Debian's
     #[arg(long)]
     kernel: Option<String>,
-    /// Architecture of the guest, where no kernel says it
+    /// Architecture of the guest, if no kernel determines it
     #[arg(long)]
     arch: Option<Architecture>,
     /// Seconds for the whole run, boot included
@@ -38,13 +38,13 @@ pub fn run(options: &Options) -> Result<u8> {
     let kernel = options.kernel.as_deref().or(foreign.map(|_| kernel::LATEST_ARM64));
     let (image, programs) = prepare(kernel)?;
     let folder = workspace::target().join("demo");
-    eprintln!("xtask: recording the demonstration workload on {} (about a minute)", image.display());
+    eprintln!("xtask: recording the demo workload on {} (about a minute)", image.display());
     let demo = record(image, &folder, Duration::from_secs(options.timeout))?;
     let comparison = comparison::compare(&programs.join("rmapscope"), &demo.trace, &demo.facts)?;
     print!("{comparison}");
     let size = fs::metadata(&demo.trace).with_context(|| demo.trace.display().to_string())?.len();
     eprintln!("xtask: the trace file is {} ({size} bytes)", demo.trace.display());
-    eprintln!("xtask: the demonstration took {}", process::duration(started.elapsed()));
+    eprintln!("xtask: the demo took {}", process::duration(started.elapsed()));
     Ok(u8::from(!comparison.agrees()))
 }
 
@@ -112,7 +112,7 @@ pub fn record(image: PathBuf, folder: &Path, timeout: Duration) -> Result<Demo> 
         .run(&record)?;
     eprintln!("xtask: the guest ran for {}", process::duration(outcome.elapsed));
     for complaint in crate::guest::complaints(&outcome.console) {
-        eprintln!("xtask: the guest's kernel complained: {complaint}");
+        eprintln!("xtask: kernel message in the guest: {complaint}");
     }
     if outcome.status != 0 {
         bail!("the recording ended with status {}", outcome.status);

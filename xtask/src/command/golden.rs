@@ -11,7 +11,7 @@ use crate::{process, workspace};
 /// Options of `golden`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Only those of tests whose name contains this
+    /// Only for tests whose name contains this
     filter: Option<String>,
 }
 

@@ -23,8 +23,7 @@ const KERNELS: [&str; 9] =
 /// Options of `matrix`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Only this kernel, by name or by the path of a bzImage; the rows of the others stay (may be given more than
-    /// once)
+    /// Only this kernel, by name or path of a bzImage; other rows are kept (may be given more than once)
     #[arg(long)]
     kernel: Vec<String>,
     /// The document

@@ -18,27 +18,27 @@ use clap::Subcommand;
 /// A development task.
 #[derive(Debug, Subcommand)]
 pub enum Task {
-    /// Make this Debian 12 machine ready: packages, tools, kernels; only what is missing
+    /// Install packages, tools and kernels on this Debian 12 machine; only what is missing
     Setup(setup::Options),
     /// Build rmapscope
     Build(build::Options),
-    /// Build what is released, in target/dist: static programs, manual pages, completions, licences, Debian packages
+    /// Build the release files in target/dist: static programs, manual pages, completions, licences, Debian packages
     Dist(dist::Options),
     /// Run a command in a guest, as root, with the freshly built rmapscope on PATH
     Vm(vm::Options),
     /// Format check, lints, unit tests, and the tests in guests
     Test(test::Options),
-    /// Record the demonstration workload in a guest and compare what was expected with what was seen
+    /// Record the demo workload in a guest, and compare expected with recorded events
     Demo(demo::Options),
-    /// Record the demonstration workload on many kernels and write down what each shows (docs/kernels.md)
+    /// Record the demo workload on many kernels, and write the results to docs/kernels.md
     Matrix(matrix::Options),
-    /// Record anew the trace files that tests of reports, exports and comparisons read
+    /// Re-record the trace files for tests of reports, exports and comparisons
     Fixtures(fixtures::Options),
-    /// Write the expected output of tests anew
+    /// Regenerate the expected output of tests
     Golden(golden::Options),
-    /// Measure what tracing costs in a guest that counts instructions, beside other tracers
+    /// Measure the overhead of tracing in a guest that counts instructions, compared with other tracers
     Bench(bench::Options),
-    /// Measure how fast recordings are read, beside perf and trace-cmd
+    /// Measure how fast recordings are read, compared with perf and trace-cmd
     BenchReaders(readers::Options),
 }
 

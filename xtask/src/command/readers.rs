@@ -28,7 +28,7 @@ pub struct Options {
     /// Events to record with each tool, in millions
     #[arg(long, default_value_t = 1, value_name = "MILLIONS", value_parser = clap::value_parser!(u64).range(1..=20))]
     events: u64,
-    /// How often each reader runs
+    /// Number of runs per reader
     #[arg(long, default_value_t = 3)]
     runs: u32,
     /// Only readers with one of these words in their command line

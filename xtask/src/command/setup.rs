@@ -9,10 +9,10 @@ use crate::setup::{self, Group};
 /// Options of `setup`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Only these groups (all if none is named); `kernel` also builds the kernel 6.12-hmm and its selftests
+    /// Only these groups (default: all); `kernel` also builds the kernel 6.12-hmm and its selftests
     #[arg(value_name = "GROUP")]
     groups: Vec<Group>,
-    /// Say what is missing and install nothing
+    /// Print what is missing, install nothing
     #[arg(long)]
     dry_run: bool,
 }

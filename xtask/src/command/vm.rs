@@ -14,12 +14,12 @@ use crate::{kernel, workspace};
 /// Options of `vm`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Kernel to boot: 6.1, 6.12, 6.12-hmm, 6.12-restricted-arm64, 6.12-16k-arm64, 6.12-64k-arm64, a newer one of Debian's
-    /// (6.18, 7.3, 7.3-rt, latest, 6.12-arm64, latest-arm64, …), or the path of an image; 6.12-hmm if not said,
-    /// 6.12-restricted-arm64 with --arch arm64
+    /// Kernel to boot: 6.1, 6.12, 6.12-hmm, 6.12-restricted-arm64, 6.12-16k-arm64, 6.12-64k-arm64, a newer one of
+    /// Debian's (6.18, 7.3, 7.3-rt, latest, 6.12-arm64, latest-arm64, …), or the path of an image; default: 6.12-hmm,
+    /// with --arch arm64 6.12-restricted-arm64
     #[arg(long)]
     kernel: Option<String>,
-    /// Architecture of the guest, where no kernel says it
+    /// Architecture of the guest, if no kernel determines it
     #[arg(long, conflicts_with = "kernel")]
     arch: Option<Architecture>,
     /// Added to the kernel's command line (may be given more than once)
@@ -34,7 +34,7 @@ pub struct Options {
     /// NUMA nodes to split memory and CPUs over
     #[arg(long, default_value_t = 1, value_name = "NODES")]
     numa: u32,
-    /// Count instructions: one CPU, a clock that repeats exactly, slow
+    /// Count instructions: one CPU, a reproducible clock, slow
     #[arg(long)]
     icount: bool,
     /// Use hardware virtualization; without it the CPU is emulated, which works everywhere
@@ -49,22 +49,22 @@ pub struct Options {
     /// The processor, as QEMU calls it (only arm64)
     #[arg(long, value_name = "NAME")]
     cpu: Option<String>,
-    /// Switch on swap of this size on zram
+    /// Enable swap of this size on zram
     #[arg(long, value_name = "SIZE")]
     swap: Option<String>,
     /// Seconds for the whole run, boot included
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     timeout: u64,
-    /// A folder that the guest may write to (may be given more than once)
+    /// A folder that is writable in the guest (may be given more than once)
     #[arg(long, value_name = "DIR")]
     rwdir: Vec<PathBuf>,
-    /// Do not build rmapscope first; what is there is used
+    /// Do not build rmapscope first; use the existing build
     #[arg(long)]
     no_build: bool,
-    /// Show the kernel's console on standard error when the command is done
+    /// Print the kernel's console on standard error when the command ends
     #[arg(long)]
     console: bool,
-    /// The command and its arguments; one argument alone is a line for the shell
+    /// The command and its arguments; a single argument is a shell command line
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<String>,
 }

@@ -160,7 +160,7 @@ pub fn plain_path(path: &Path) -> Result<String, GuestError> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./+@%=~:".contains(letter);
     if text.is_empty() || !text.chars().all(plain) {
         return Err(GuestError::Option(format!(
-            "{path:?}: QEMU and virtme-ng take only paths of ASCII letters, digits and -_./+@%=~: (no space)"
+            "{path:?}: QEMU and virtme-ng only accept paths of ASCII letters, digits and -_./+@%=~: (no space)"
         )));
     }
     Ok(text.into())

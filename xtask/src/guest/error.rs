@@ -29,7 +29,7 @@ pub enum GuestError {
         source: std::io::Error,
     },
     /// The kernel panicked.
-    #[error("the guest's kernel panicked: {line}\nfrom its first complaint on:\n{tail}")]
+    #[error("the guest's kernel panicked: {line}\nfrom its first complaint:\n{tail}")]
     Panic {
         /// The line of the panic.
         line: String,

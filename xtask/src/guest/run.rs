@@ -131,7 +131,7 @@ impl Guest {
     fn by_virtme(&self, files: &RunFiles) -> Result<Command, GuestError> {
         if self.restricted_pool.is_some() {
             return Err(GuestError::Option(
-                "only machines with a device tree have restricted pools: name a kernel for arm64".into(),
+                "only device-tree machines have restricted pools: use a kernel for arm64".into(),
             ));
         }
         let vng = self.vng_program()?;
@@ -149,7 +149,7 @@ impl Guest {
 
     fn by_qemu(&self, files: &RunFiles) -> Result<Command, GuestError> {
         if self.accelerator != Accelerator::Tcg {
-            return Err(GuestError::Option("a guest of arm64 is emulated, without counting".into()));
+            return Err(GuestError::Option("guests of arm64 do not support --icount".into()));
         }
         let name = Architecture::Arm64.emulator();
         let program = process::find(name).ok_or(GuestError::NoQemu(name))?;

@@ -86,14 +86,12 @@ pub fn ensure_latest() -> Result<PathBuf> {
         Ok(image) => return Ok(image),
         Err(error) => error,
     };
-    eprintln!("xtask: the newest kernel cannot be had: {error:#}");
+    eprintln!("xtask: the newest kernel is not available: {error:#}");
     if let Some(image) = build::built(&build::TEST_HMM) {
-        eprintln!("xtask: going on with {HMM}, which is built");
+        eprintln!("xtask: using {HMM} instead, which is built");
         return Ok(image);
     }
-    eprintln!(
-        "xtask: going on with 6.12, which has no test_hmm: no device-exclusive pages, no device memory"
-    );
+    eprintln!("xtask: using 6.12 instead, without test_hmm: no device-exclusive pages, no device memory");
     ensure("6.12")
 }
 

@@ -154,7 +154,7 @@ fn emulator() {
         && let Err(error) = emulator::fetch()
     {
         eprintln!(
-            "xtask: Debian's newer QEMU cannot be had: {error:#}\n\
+            "xtask: Debian's newer QEMU is not available: {error:#}\n\
              xtask: guests run with one thread for all their CPUs, which is slower"
         );
     }

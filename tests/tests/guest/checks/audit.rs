@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{Applies, Check, Run, names, once};
 use crate::kernels::has_test_driver;
 use crate::recording::Session;
+use crate::runs;
 
 pub const CHECKS: &[Check] = &[
     Check { name: "audit shows markers", applies: any_kernel, sessions: &["audit-marked"], judge: markers },
@@ -44,7 +45,7 @@ pub const CHECKS: &[Check] = &[
 
 /// Once on each kernel, also on one that is locked down.
 fn any_kernel(_kernel: &str, method: &str) -> Applies {
-    matches!(method, "auto" | "lockdown").into()
+    matches!(method, runs::AUTO | runs::LOCKDOWN).into()
 }
 
 fn test_driver(kernel: &str, method: &str) -> Applies {

@@ -31,6 +31,7 @@ use anyhow::ensure;
 
 use crate::kernels::has_test_driver;
 use crate::recording::{Recording, Session};
+use crate::runs;
 
 pub use mutant::planted_bug;
 pub use selftest::selftest;
@@ -145,7 +146,7 @@ const fn names<T: Copy, const COUNT: usize>(sessions: [(&'static str, T); COUNT]
 
 /// Every kernel, fentry and kprobe.
 fn always(_kernel: &str, method: &str) -> Applies {
-    matches!(method, "auto" | "kprobe").into()
+    matches!(method, runs::AUTO | runs::KPROBE).into()
 }
 
 /// Kernels that have namespaces.
@@ -160,7 +161,7 @@ fn with_namespaces(kernel: &str, method: &str) -> Applies {
 
 /// Sessions that do not depend on the attach method and are run once.
 fn once(_kernel: &str, method: &str) -> Applies {
-    (method == "auto").into()
+    (method == runs::AUTO).into()
 }
 
 /// What depends on the program and hardly on the kernel: not on the oldest one, where it would only take time.
@@ -180,7 +181,7 @@ fn with_test_driver(kernel: &str, method: &str) -> Applies {
 
 /// A kernel that is booted with eight CPUs.
 fn many_cpus(_kernel: &str, method: &str) -> Applies {
-    (method == "many-cpus").into()
+    (method == runs::MANY_CPUS).into()
 }
 
 /// Verdicts on every kernel as it is.
@@ -203,10 +204,10 @@ fn healthy_once(kernel: &str, method: &str) -> Applies {
 
 /// Verdicts with a small pool of bounce buffers.
 fn little_room(_kernel: &str, method: &str) -> Applies {
-    (method == "little-room").into()
+    (method == runs::LITTLE_ROOM).into()
 }
 
 /// Verdicts on a kernel with planted bugs, beside the one of each bug.
 fn mutants(_kernel: &str, method: &str) -> Applies {
-    (method == "mutants").into()
+    (method == runs::MUTANTS).into()
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{Applies, Check, Run, once};
 use crate::kernels::has_test_driver;
+use crate::runs;
 
 pub const CHECKS: &[Check] = &[
     Check { name: "the plan fits the kernel", applies: once, sessions: &["probes"], judge: plan },
@@ -24,7 +25,7 @@ pub const CHECKS: &[Check] = &[
 ];
 
 fn locked_down(_kernel: &str, method: &str) -> Applies {
-    (method == "lockdown").into()
+    (method == runs::LOCKDOWN).into()
 }
 
 /// State and whole report of a probe point.

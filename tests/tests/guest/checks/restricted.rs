@@ -8,6 +8,7 @@ use super::{Applies, Check, Run};
 use crate::boot::restricted_pool;
 use crate::kernels::has_test_driver;
 use crate::recording::Recording;
+use crate::runs;
 use crate::verdict::Verdict;
 
 pub const CHECKS: &[Check] = &[
@@ -76,13 +77,13 @@ pub const CHECKS: &[Check] = &[
 
 /// Every kernel of 64-bit Arm.
 fn arm64(_kernel: &str, method: &str) -> Applies {
-    ["restricted", "large-pages", "stock-arm64"].contains(&method).into()
+    [runs::RESTRICTED, runs::LARGE_PAGES, runs::STOCK_ARM64].contains(&method).into()
 }
 
 /// Those with the test driver for device memory, which those of our own are.
 fn arm64_with_test_driver(kernel: &str, method: &str) -> Applies {
     match arm64(kernel, method) {
-        Applies::Yes if method == "stock-arm64" && !has_test_driver(kernel) => {
+        Applies::Yes if method == runs::STOCK_ARM64 && !has_test_driver(kernel) => {
             Applies::Skipped("this kernel has no test_hmm")
         }
         applies => applies,
@@ -91,17 +92,17 @@ fn arm64_with_test_driver(kernel: &str, method: &str) -> Applies {
 
 /// The kernels of Debian's archive.
 fn stock(_kernel: &str, method: &str) -> Applies {
-    (method == "stock-arm64").into()
+    (method == runs::STOCK_ARM64).into()
 }
 
 /// The kernels with restricted pools.
 fn restricted(_kernel: &str, method: &str) -> Applies {
-    ["restricted", "large-pages"].contains(&method).into()
+    [runs::RESTRICTED, runs::LARGE_PAGES].contains(&method).into()
 }
 
 /// The one whose pool is too small for what is asked of it.
 fn small_pool(_kernel: &str, method: &str) -> Applies {
-    (method == "restricted").into()
+    (method == runs::RESTRICTED).into()
 }
 
 /// The rules about bounce buffers.

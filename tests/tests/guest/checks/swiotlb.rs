@@ -6,6 +6,7 @@ use anyhow::ensure;
 
 use super::{Check, Run, always, once};
 use crate::recording::{Event, Recording, Session};
+use crate::runs;
 
 pub const CHECKS: &[Check] = &[
     Check {
@@ -41,7 +42,7 @@ fn open(run: &Run<'_>) -> anyhow::Result<(Session, Recording, String)> {
 /// The kernel skips every kprobe program while another one runs on that CPU, and disk interrupts come at any
 /// time.
 fn most_missed(run: &Run<'_>, recording: &Recording) -> anyhow::Result<u64> {
-    if run.method != "kprobe" {
+    if run.method != runs::KPROBE {
         recording.check_complete()?;
     }
     recording.total("missed", "swiotlb")

@@ -12,10 +12,10 @@ use crate::event::Event;
 pub const INFO: DiagnosisInfo = DiagnosisInfo {
     name: "exclusive-blocks-migration",
     title: "a device-exclusive page could not be migrated",
-    statement: "Up to 6.14 an exclusive entry holds a reference to its page but is no mapping: the page's references are \
-                more than migration can explain, and it refuses with -EAGAIN; swap-out and memory offlining refuse \
-                likewise, the latter without end. Reported for each refusal of a page that is exclusive at that \
-                moment, as far as the stream has seen it become so.",
+    statement: "Up to 6.14 an exclusive entry holds a reference to its page but is not a mapping, so the page has more \
+                references than migration expects and migration fails with -EAGAIN. Swap-out and memory offlining fail \
+                in the same way; offlining retries forever. Reported for each refusal of a page that the trace shows \
+                to be exclusive at that time.",
     citations: &[
         "6.12 mm/migrate.c, __folio_migrate_mapping: !folio_ref_freeze(folio, expected_count) is -EAGAIN",
         "f495bd7e0d9b (6.15) mm/rmap: keep mapcount untouched for device-exclusive entries",

@@ -12,9 +12,9 @@ use crate::event::{Event, Header};
 pub const INFO: DiagnosisInfo = DiagnosisInfo {
     name: "exclusive-ping-pong",
     title: "pages go back and forth between a device and the CPU",
-    statement: "Each turn costs a device fault, a walk of the reverse map, a TLB flush and a CPU fault. Reported for \
+    statement: "Each round trip costs a device fault, a reverse-map walk, a TLB flush and a CPU fault. Reported for \
                 addresses that were made exclusive and restored at least 8 times, the most frequent first, with the \
-                stacks of both sides where stacks were recorded.",
+                stacks of both sides if stacks were recorded.",
     citations: &[
         "6.12 mm/rmap.c, make_device_exclusive_range",
         "6.12 mm/memory.c, remove_device_exclusive_entry and try_restore_exclusive_pte",
@@ -24,8 +24,8 @@ pub const INFO: DiagnosisInfo = DiagnosisInfo {
         Need::required(Kind::RestoreExclusive, "each time that it was revoked, and by whom"),
     ],
     example: "restore_exclusive: revoked 1204 times; address=0x7f1234567000 pfn=0x12345; before: made exclusive",
-    remedy: "keep data that the CPU and the device both change often on different pages, or let one side alone work on \
-             it at a time",
+    remedy: "keep data that the CPU and the device both write often on separate pages, or let only one side work on it \
+             at a time",
 };
 
 /// Turns that are worth a report.

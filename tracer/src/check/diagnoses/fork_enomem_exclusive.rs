@@ -11,10 +11,10 @@ use crate::event::Event;
 pub const INFO: DiagnosisInfo = DiagnosisInfo {
     name: "fork-enomem-exclusive",
     title: "fork failed with ENOMEM because a device-exclusive page was locked",
-    statement: "fork must restore every exclusive page of the parent and needs the page's lock for it. It only tries \
-                to get it: when a driver, migration or KSM holds it, the copy ends with -EBUSY, which copy_pmd_range \
-                turns into -ENOMEM. No memory is short. Reported for a copy_page_range that returned -ENOMEM with \
-                -EBUSY inside, or that left exclusive entries of which the first is of a locked page.",
+    statement: "fork must restore every exclusive page of the parent, and needs the page lock to do so. It only tries \
+                the lock: if a driver, migration or KSM holds it, the copy fails with -EBUSY, which copy_pmd_range \
+                turns into -ENOMEM. There is no lack of memory. Reported for a copy_page_range that returned -ENOMEM \
+                with -EBUSY inside, or that left exclusive entries, the first of which is of a locked page.",
     citations: &[
         "6.12 mm/memory.c, try_restore_exclusive_pte: trylock_page, else -EBUSY",
         "6.12 mm/memory.c, copy_pmd_range: any failure of copy_pte_range is -ENOMEM",
@@ -23,9 +23,9 @@ pub const INFO: DiagnosisInfo = DiagnosisInfo {
         Need::required(Kind::CopyPageRange, "the result and what was left"),
         Need::optional(Kind::ExclusivePage, "who made the page exclusive"),
     ],
-    example: "copy_page_range: fork failed over a locked device-exclusive page; address=0x7f1234567000 result=-ENOMEM \
-              inner_result=-EBUSY",
-    remedy: "let the driver drop the page's lock before fork can run (mmap_lock), or call fork again",
+    example: "copy_page_range: fork failed because of a locked device-exclusive page; address=0x7f1234567000 \
+              result=-ENOMEM inner_result=-EBUSY",
+    remedy: "have the driver drop the page lock before fork can run (mmap_lock), or call fork again",
 };
 
 const ENOMEM: i32 = -12;
@@ -57,7 +57,7 @@ impl Diagnose for ForkEnomem {
         if self.evidence.len() >= self.limit {
             return;
         }
-        let mut evidence = stream.evidence(event, "fork failed over a locked device-exclusive page");
+        let mut evidence = stream.evidence(event, "fork failed because of a locked device-exclusive page");
         if is_left {
             evidence.address = Some(copy.first_left);
             if let Some(live) = stream.state.exclusive.at(copy.source_mm, copy.first_left) {

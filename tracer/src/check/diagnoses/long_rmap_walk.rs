@@ -13,8 +13,8 @@ pub const INFO: DiagnosisInfo = DiagnosisInfo {
     name: "long-rmap-walk",
     title: "unmapping, migrating or munlocking one page visited thousands of VMAs",
     statement: "A page that thousands of VMAs map (a library, shared memory, pages after many forks, KSM) is walked \
-                under a lock, VMA by VMA. Reported for walks of at least 1024 mappings: by the mappings that a visit \
-                found left, and by counting visits where all of them were recorded.",
+                under a lock, VMA by VMA. Reported for walks over at least 1024 mappings, measured by the mappings \
+                that a visit found remaining, and by the number of visits if all were recorded.",
     citations: &["6.12 mm/rmap.c, rmap_walk_anon, rmap_walk_file", "6.12 mm/ksm.c, rmap_walk_ksm"],
     needs: &[
         Need::required(Kind::TryToUnmapOne, "visits"),
@@ -25,7 +25,7 @@ pub const INFO: DiagnosisInfo = DiagnosisInfo {
         Need::optional(Kind::PageMlock, "the end of a walk"),
     ],
     example: "try_to_unmap_one: at least 4096 mappings; address=0x7f1234567000 pfn=0x12345 mapcount=4096",
-    remedy: "share less of it (fewer processes, huge pages), or keep it out of reclaim's and compaction's way",
+    remedy: "share the page less (fewer processes, huge pages), or exempt it from reclaim and compaction",
 };
 
 /// Visits that are worth a report.

@@ -14,14 +14,19 @@ use crate::event::Event;
 pub const INFO: DiagnosisInfo = DiagnosisInfo {
     name: "swiotlb-full",
     title: "a mapping failed because swiotlb had no room for it",
-    statement: "The kernel says \"swiotlb buffer is full\" whatever the reason. There are three: the pool is exhausted; \
-                the mapping is larger than 256 KiB (128 slots of 2 KiB in a row), which no pool can serve; or there are \
-                free slots, but none in a row with the alignment that was asked for. Reported by device, pool and \
-                reason, from the slots in use, the size and the alignment of each failure, with the size of a pool \
-                that would have had room: for each of the failed mappings alone, which is one segment of 128 slots \
-                more, and for all of them beside what was in use. A restricted pool has one area; another may have \
-                several, of which each needs room of its own, so that the size is a lower bound there. A restricted \
-                pool also gives coherent memory: allocations of it that fail are told in the same way.",
+    statement: "The kernel logs \"swiotlb buffer is full\"whatever the reason. There are three: the pool is exhausted; \
+                                                          the mapping is larger than 256 KiB (128 slots of 2 KiB in a \
+                                                          row), which no pool can serve; or there are free slots, but \
+                                                          none in a row with the alignment that was asked for. \
+                                                          Reported by device, pool and reason, from the slots in use, \
+                                                          the size and the alignment of each failure, with the pool \
+                                                          size that would have sufficed: for any one of the failed \
+                                                          mappings (one more segment of 128 slots), and for all of \
+                                                          them in addition to what was in use. A restricted pool has \
+                                                          one area; other pools may have several, each of which needs \
+                                                          its own room, so the size is a lower bound there. Restricted \
+                                                          pools also provide coherent memory; failed allocations of it \
+                                                          are reported in the same way.",
     citations: &[
         "6.12 kernel/dma/swiotlb.c, swiotlb_tbl_map_single: swiotlb buffer is full",
         "6.12 kernel/dma/swiotlb.c, rmem_swiotlb_device_init: Set Per-device io tlb area to one",
@@ -29,7 +34,7 @@ pub const INFO: DiagnosisInfo = DiagnosisInfo {
     ],
     needs: &[
         Need::required(Kind::SwiotlbMapSingle, "the failures"),
-        Need::optional(Kind::SwiotlbAlloc, "coherent memory of a restricted pool that could not be had"),
+        Need::optional(Kind::SwiotlbAlloc, "failed allocations of coherent memory from a restricted pool"),
     ],
     example: "swiotlb_map_single: the pool is exhausted; device=0000:00:04.0 bounce=error size=65536 used_slots=32760",
     remedy: "exhausted: a larger pool (swiotlb=SLOTS on the kernel's command line; of a restricted pool `reg` of its \

@@ -13,21 +13,22 @@ use crate::event::{Event, Header};
 
 pub const INFO: DiagnosisInfo = DiagnosisInfo {
     name: "swiotlb-growth",
-    title: "the live mappings of a device only grow: this looks like a leak",
-    statement: "A driver that forgets to unmap fills the pool, and every device on it fails then. Reported when a \
-                device's mappings are cut in four, its smallest number of live ones rises from each quarter to the \
-                next, to at least 64 at the end, and in each quarter some are unmapped, a quarter of them or more: a \
-                ring that is filled once is none. With the places that made most of them where stacks were recorded.",
+    title: "the live mappings of a device only grow, which looks like a leak",
+    statement: "A driver that forgets to unmap fills the pool, and then every device that uses it fails. The mappings \
+                of a device are divided into four quarters; reported if the minimum number of live mappings rises from \
+                each quarter to the next, to at least 64 at the end, and at least a quarter of the mappings in each is \
+                unmapped (which excludes a ring that is filled once). If stacks were recorded, the call sites with the \
+                most live mappings are listed.",
     citations: &[
         "6.12 Documentation/core-api/dma-api.rst, dma_unmap_single: every mapping is to be unmapped",
     ],
     needs: &[
         Need::required(Kind::SwiotlbMapSingle, "mappings"),
         Need::required(Kind::SwiotlbUnmapSingle, "their ends"),
-        Need::required(Kind::SwiotlbMap, "mappings that the kernel takes back itself"),
+        Need::required(Kind::SwiotlbMap, "mappings that the kernel undoes itself"),
     ],
     example: "swiotlb_map_single: 120 of 128 live mappings were made here; device=0000:00:04.0 size=4096",
-    remedy: "find in the driver what keeps the mapping made at this place (record with -g for its stack)",
+    remedy: "find out why the driver keeps the mapping made at this place (record with -g for its stack)",
 };
 
 /// Mappings at the end that are worth a report.

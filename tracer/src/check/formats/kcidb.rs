@@ -21,10 +21,10 @@ pub struct Origin {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OriginError {
     /// The name has other characters.
-    #[error("the name of an origin has only a-z, 0-9 and _")]
+    #[error("an origin consists of a-z, 0-9 and _")]
     Name,
     /// The build's id has no origin.
-    #[error("the id of a build is ORIGIN:REST, with only a-z, 0-9 and _ in ORIGIN")]
+    #[error("a build id is ORIGIN:REST, with only a-z, 0-9 and _ in ORIGIN")]
     Build,
 }
 

@@ -111,7 +111,7 @@ impl Lines {
             self.add(depth + 1, &self::frame(frame));
         }
         if frames.len() > FRAMES {
-            self.add(depth + 1, &format!("and {} callers more", frames.len() - FRAMES));
+            self.add(depth + 1, &format!("and {} more callers", frames.len() - FRAMES));
         }
     }
 
@@ -269,7 +269,7 @@ pub fn coverage(verdict: &Verdict) -> String {
     match verdict.probes.iter().filter(impossible).count() {
         0 => format!("{attached} of {asked} probes attached{silent}"),
         none => {
-            format!("{attached} of {} probes attached, {none} more not for this kernel{silent}", asked - none)
+            format!("{attached} of {} probes attached, {none} not for this kernel{silent}", asked - none)
         }
     }
 }

@@ -56,5 +56,8 @@ impl Form {
 }
 
 fn refused(error: impl std::error::Error) -> Error {
-    Error::failure(format!("the verdict cannot be written: {error}"), "this should not happen; report it")
+    Error::failure(
+        format!("the verdict cannot be written: {error}"),
+        "this is a bug in rmapscope; please report it",
+    )
 }

@@ -99,7 +99,7 @@ impl Page {
         match rule.outcome {
             Outcome::Violated => {
                 let severity = match rule.severity {
-                    Severity::Corruption => "memory is corrupted, or can be",
+                    Severity::Corruption => "memory is or may be corrupted",
                     Severity::Broken => "a promise of the kernel is broken",
                 };
                 lines.add(1, &format!("broken: {} ({severity})", plain(rule.title)));

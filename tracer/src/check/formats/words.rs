@@ -1,6 +1,6 @@
 //! Words that log scanners take for a failure of the kernel, and how to print them all the same.
 
-use crate::output::{escape, is_unsafe};
+use crate::escape::{escape, is_unsafe};
 
 /// What scanners of boot and test logs look for: the patterns of SQUAD (2d1bf924,
 /// squad/plugins/linux_log_parser.py) and of the kernel's own KTAP parser, which stops reading at a halt (6.12

@@ -14,15 +14,15 @@ const MAPPING_ANON: u32 = 1;
 
 pub const INFO: RuleInfo = RuleInfo {
     name: "exclusive-anon-only",
-    title: "only anonymous pages, none of hugetlbfs, become device-exclusive",
+    title: "only anonymous pages outside hugetlbfs become device-exclusive",
     severity: Severity::Broken,
-    statement: "Writeback and the page cache know nothing of exclusive entries, and hugetlb page tables cannot hold \
-                them: the kernel refuses both. Looked at: the low bits of page->mapping of every page that was made \
-                exclusive (of its folio's head, for since 6.15 it may be any page of a large folio), and up to 6.14 \
-                VM_HUGETLB of every VMA that was visited for it.",
+    statement: "Writeback and the page cache do not handle exclusive entries, and hugetlb page tables cannot hold \
+                them, so the kernel refuses both. Checked: the low bits of page->mapping of every page that was made \
+                exclusive (of its folio's head, because since 6.15 it may be any page of a large folio), and up to \
+                6.14 VM_HUGETLB of every VMA that was visited.",
     citations: &[
         "6.12 mm/rmap.c, folio_make_device_exclusive: !folio_test_anon(folio) || folio_test_hugetlb(folio)",
-        "7.3 mm/rmap.c, make_device_exclusive: -EOPNOTSUPP for what is not anonymous or of hugetlbfs",
+        "7.3 mm/rmap.c, make_device_exclusive: -EOPNOTSUPP for pages that are not anonymous or belong to hugetlbfs",
         "6.12 mm/gup.c, check_vma_flags: FOLL_SPLIT_PMD is refused in hugetlb VMAs (CVE-2025-22034)",
     ],
     kernels: "5.14 on, with CONFIG_DEVICE_PRIVATE",
@@ -33,7 +33,7 @@ pub const INFO: RuleInfo = RuleInfo {
     ],
     exceptions: &[
         "KSM pages are anonymous.",
-        "5.15 does not test for hugetlb: it is a violation there, too, and the kernel's fault.",
+        "5.15 does not check for hugetlb; it is still a violation, and a kernel bug, there.",
     ],
     example: "exclusive_page: the page is not anonymous; address=0x7f1234567000 pfn=0x12345 mapping=file mapcount=0",
     idle: "no page was made device-exclusive",
@@ -106,7 +106,7 @@ mod tests {
         };
         let session =
             Session::new().point(Kind::ExclusivePage, fallback).event(Body::MakeDeviceExclusive(make));
-        is_open(INFO.name, "a fallback does not show which pages", &session);
+        is_open(INFO.name, "the fallback does not show which pages", &session);
         is_open(INFO.name, "is not watched", &Session::new().without(Kind::ExclusivePage));
         let verdict = Session::new().impossible(Kind::ExclusivePage).rule(INFO.name);
         assert_eq!(verdict.outcome, crate::check::Outcome::NotExercised);

@@ -14,11 +14,11 @@ pub const INFO: RuleInfo = RuleInfo {
     name: "exclusive-ends-once",
     title: "each device-exclusive entry ends by restore, zap, unmap or migration, and never twice",
     severity: Severity::Corruption,
-    statement: "The entry owns a reference to its page, and up to 6.14 takes the mapping's place. Restoring what is not \
-                exclusive, or not that page, adds a mapping that nobody owns; an entry that outlives its address space \
-                leaks the page. Looked at: the entry that restore_exclusive_pte found, which must be an exclusive one \
-                of the page that it restores; whether an entry was made again while it was there, or restored again \
-                though it was not made again; whether one was left when the address space ended.",
+    statement: "The entry owns a reference to its page, and up to 6.14 replaces the mapping. Restoring an entry that \
+                is not exclusive, or the wrong page, adds a mapping without a reference; an entry that outlives its \
+                address space leaks the page. Checked: that the entry found by restore_exclusive_pte is an exclusive \
+                one of the page that it restores; that no entry is made twice without an end, or restored twice \
+                without being made again; that none is left when the address space ends.",
     citations: &[
         "6.12 mm/memory.c, restore_exclusive_pte and its caller remove_device_exclusive_entry (pte_same under the lock)",
         "6.12 mm/memory.c, zap_pte_range: is_device_exclusive_entry",
@@ -43,12 +43,13 @@ pub const INFO: RuleInfo = RuleInfo {
         .occasion(),
     ],
     exceptions: &[
-        "Entries made before the session, by attempts that failed, or in other processes that map the page (up to 6.14) \
-         have no beginning in the stream: their restore is legal.",
+        "Entries made before the session, by attempts that failed, or in other processes that map the page (up to \
+         6.14) have no beginning in the trace: their restore is legal.",
         "mremap moves entries as they are; mprotect turns writable ones into read-only ones (up to 6.14).",
-        "MADV_DONTNEED of another thread may drop an entry while it is made.",
-        "Made again and restored again are judged only when every task is watched: another one may have been at it.",
-        "An attempt that failed may make entries anew: what was restored before it is not called restored again.",
+        "MADV_DONTNEED in another thread may drop an entry while it is being made.",
+        "Making and restoring twice are judged only if every task is watched, because another task may have \
+         intervened.",
+        "A failed attempt may create entries, so a second restore after one is not judged.",
     ],
     example: "restore_exclusive: the entry that was restored is not device-exclusive; address=0x7f1234567000 \
               pfn=0x12345 old_entry=present; before: made exclusive",
@@ -130,8 +131,7 @@ impl Rule for EndsOnce {
         let unfollowed = context.stream.state.exclusive.unfollowed();
         if unfollowed > 0 {
             context.findings.notes.push(format!(
-                "{unfollowed} pages were made exclusive while more than 262144 were followed; their ends were not \
-                 looked for"
+                "{unfollowed} exclusive pages exceeded the limit of 262144 and were not followed"
             ));
         }
     }
@@ -169,7 +169,7 @@ impl EndsOnce {
             context.findings.evaluated -= 1;
             context.contradicted(
                 &event,
-                "the entry was restored before, and the page was not made exclusive since",
+                "the entry was already restored, and the page was not made exclusive since",
                 &earlier,
                 "restored",
             );
@@ -187,7 +187,7 @@ impl EndsOnce {
         if is_certain && live.page == page.page {
             context.contradicted(
                 event,
-                "the page was made exclusive again, and its entry had not ended",
+                "the page was made exclusive again before its entry ended",
                 &live.made,
                 "made exclusive",
             );
@@ -200,7 +200,7 @@ impl EndsOnce {
         }
         let stream = context.stream;
         for (address, live) in stream.state.exclusive.of_mm(mm) {
-            let what = "the address space ended, and this exclusive entry had not";
+            let what = "the address space ended before this exclusive entry";
             if let Some(evidence) = context.contradicted(event, what, &live.made, "made exclusive") {
                 evidence.address = Some(address);
                 evidence.pfn = stream.facts.decoder.pfn(live.page);
@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn never_ended() {
-        let verdict = violates(INFO.name, "had not", [MADE(), zap(ADDRESS + 0x1000), exit()]);
+        let verdict = violates(INFO.name, "before this", [MADE(), zap(ADDRESS + 0x1000), exit()]);
         assert_eq!((verdict.evidence[0].address, verdict.evidence[0].pfn), (Some(ADDRESS), Some(PFN)));
     }
 
@@ -371,7 +371,7 @@ mod tests {
     fn moved_entries_are_followed() {
         let new = ADDRESS + 0x10_0000;
         passes(INFO.name, 1, [MADE(), moved(ADDRESS, new), zap(new), exit()]);
-        violates(INFO.name, "had not", [MADE(), moved(ADDRESS, new), zap(ADDRESS), exit()]);
+        violates(INFO.name, "before this", [MADE(), moved(ADDRESS, new), zap(ADDRESS), exit()]);
         let there = RestoreExclusive { address: new, ..restore() };
         passes(INFO.name, 1, [MADE(), moved(ADDRESS, new), Body::RestoreExclusive(there), exit()]);
     }

@@ -11,12 +11,13 @@ use crate::event::Event;
 
 pub const INFO: RuleInfo = RuleInfo {
     name: "exclusive-returned-locked",
-    title: "pages that become exclusive are handed to the driver locked, referenced, with the mapcount that is promised",
+    title: "pages that become exclusive are handed to the driver locked, referenced, and with the promised mapcount",
     severity: Severity::Broken,
-    statement: "Until the driver has set up its own page table the page's lock keeps the CPU away, and the driver's \
-                reference, beside that of the entry, keeps the page. make_device_exclusive_range (up to 6.14) promises a \
-                page without mappings; make_device_exclusive (6.15 on) leaves the mapcount alone. Looked at: lock, \
-                references and mappings of each page as the call returns.",
+    statement: "Until the driver has set up its own page table, the page lock blocks CPU faults, and the driver's \
+                reference, in addition to that of the entry, keeps the page from being freed. \
+                make_device_exclusive_range (up to 6.14) promises a page without mappings; make_device_exclusive (6.15 \
+                on) does not change the mapcount. Checked: lock, references and mappings of each page when the call \
+                returns.",
     citations: &[
         "6.12 mm/rmap.c, make_device_exclusive_range: locks them; the driver drops the page lock and reference",
         "6.12 mm/rmap.c, folio_make_device_exclusive: return args.valid && !folio_mapcount(folio)",
@@ -29,9 +30,9 @@ pub const INFO: RuleInfo = RuleInfo {
         Need::optional(Kind::MakeDeviceExclusive, "pages that were not looked at").occasion(),
     ],
     exceptions: &[
-        "MADV_DONTNEED of another thread may drop the entry, and its reference, before the call returns.",
-        "The mapcount of large folios counts other pages, too: up to 6.14 it is not judged, later it must not be 0; before \
-         6.10 the kernel keeps none that is cheap to read.",
+        "MADV_DONTNEED in another thread may drop the entry and its reference before the call returns.",
+        "The mapcount of large folios includes other pages: up to 6.14 it is not judged, later it must not be 0; \
+         before 6.10 the kernel keeps no single count.",
         "Since 6.15 the page may be any page of a large folio: lock, references and mappings are the folio's.",
     ],
     example: "exclusive_page: the page is not locked; address=0x7f1234567000 pfn=0x12345 flags=uptodate|swapbacked \

@@ -13,10 +13,10 @@ pub const INFO: RuleInfo = RuleInfo {
     name: "fork-parent-keeps-page",
     title: "when fork has copied a range, the parent still maps the pages that it restored there",
     severity: Severity::Corruption,
-    statement: "The page that a device had to itself is the parent's. After the restore the copy maps it in both \
-                processes, or gives the child a copy of its own when the page may be pinned; it never leaves the \
-                parent with another page or with none, for then a driver's reference and the parent's memory go \
-                apart. Looked at: both entries of every page restored by the copy, as copy_page_range returns.",
+    statement: "The page that a device had exclusively belongs to the parent. After the restore, fork maps it in both \
+                processes, or gives the child its own copy if the page may be pinned; it never leaves the parent with \
+                another page or none, because then a driver's reference and the parent's memory would diverge. \
+                Checked: both entries of every page restored by the copy, when copy_page_range returns.",
     citations: &[
         "6.12 mm/memory.c, copy_present_ptes: the page is mapped by parent and child, or copied for the child",
         "6.12 mm/memory.c, copy_nonpresent_pte: restored in the parent, then copied as a present pte",
@@ -28,9 +28,9 @@ pub const INFO: RuleInfo = RuleInfo {
         Need::optional(Kind::MakeDeviceExclusive, "whether any page was exclusive").occasion(),
     ],
     exceptions: &[
-        "The child may have its own copy at once, when the page may be pinned.",
-        "After the return the first writer gets a new page, be it the parent: that is copy-on-write.",
-        "A swap or migration entry in the parent is reclaim or compaction at work.",
+        "The child may get its own copy immediately, if the page may be pinned.",
+        "After the return, whoever writes first, parent included, gets a new page: that is copy-on-write.",
+        "A swap or migration entry in the parent comes from reclaim or compaction.",
     ],
     example: "copy_page_range: the child has taken 1 page from the parent; address=0x7f1234567000 result=0 restored=1 \
               compared=1 taken=1",

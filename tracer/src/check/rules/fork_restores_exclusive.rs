@@ -14,13 +14,13 @@ pub const INFO: RuleInfo = RuleInfo {
     name: "fork-restores-exclusive",
     title: "fork restores every device-exclusive entry of the parent's range, and none reaches the child",
     severity: Severity::Corruption,
-    statement: "An exclusive entry promises the page to one device. fork makes such an entry present again and copies \
-                the page then as any other, so that the device loses it and both processes see a page that is shared \
-                copy-on-write. An entry copied to the child would be a second owner. Looked at: the page tables of \
-                parent and child as copy_page_range returns: the child has no exclusive entry, whatever the result; \
-                the parent has none when the copy succeeded. Where page tables cannot be read, pages that were made \
-                exclusive in the parent's range and whose entries nothing has ended when a copy succeeds are a \
-                violation; a copy without such pages is left open then.",
+    statement: "An exclusive entry grants the page to one device. fork makes such an entry present again and then \
+                copies the page like any other, so that the device loses it and both processes share it copy-on-write. \
+                An entry copied to the child would be a second owner. Checked: the page tables of parent and child \
+                when copy_page_range returns. The child must have no exclusive entry, whatever the result; the parent \
+                must have none if the copy succeeded. If page tables cannot be read, pages that were made exclusive in \
+                the parent's range and whose entries have not ended when a copy succeeds are a violation; a copy \
+                without such pages is then not judged.",
     citations: &[
         "6.12 mm/memory.c, copy_nonpresent_pte: make device exclusive entries present, then copy as for a present pte",
         "6.12 mm/memory.c, copy_pte_range: WARN_ON_ONCE(ret != -ENOENT) after the restore",
@@ -31,14 +31,14 @@ pub const INFO: RuleInfo = RuleInfo {
         Need::required(Kind::RestoreExclusive, "which pages the copy restored").occasion(),
         Need::optional(Kind::MakeDeviceExclusive, "whether any page was exclusive").occasion(),
         Need::optional(Kind::ExclusivePage, "what the parent had, where page tables cannot be read"),
-        Need::optional(Kind::ExclusiveZap, "ends of that by munmap, MADV_DONTNEED and exit"),
-        Need::optional(Kind::ExclusiveMove, "ends of that by mremap"),
-        Need::optional(Kind::ExclusiveExit, "ends of that with the address space"),
+        Need::optional(Kind::ExclusiveZap, "entries ended by munmap, MADV_DONTNEED and exit"),
+        Need::optional(Kind::ExclusiveMove, "entries moved by mremap"),
+        Need::optional(Kind::ExclusiveExit, "entries ended with the address space"),
     ],
     exceptions: &[
         "A copy that fails leaves the entries that it did not reach; one that meets a locked page fails with -EBUSY, \
          which fork reports as ENOMEM (see fork-enomem-exclusive).",
-        "VMAs without exclusive entries, and address spaces without any, are no evaluation.",
+        "VMAs and address spaces without exclusive entries are not counted as evaluations.",
         "vfork and clone with CLONE_VM copy nothing.",
     ],
     example: "copy_page_range: the child has 2 device-exclusive entries; address=0x7f1234567000 result=0 restored=0 \
@@ -90,10 +90,8 @@ fn judge_without_tables(event: &Event, copy: &CopyPageRange, context: &mut RuleC
         && copy.result == 0
         && tells_every_end(context.stream.facts)
     {
-        let what = format!(
-            "the copy succeeded, and nothing has ended {} of the parent",
-            entries(certain.len() as u64)
-        );
+        let what =
+            format!("the copy succeeded, but {} of the parent did not end", entries(certain.len() as u64));
         if let Some(evidence) = context.contradicted(event, what, &live.made, "made exclusive") {
             evidence.address = Some(address);
         }
@@ -188,7 +186,11 @@ mod tests {
         let verdict = unread(0).rule(INFO.name);
         assert_eq!(counts(&verdict), (Outcome::Violated, 1, 1));
         let evidence = &verdict.evidence[0];
-        assert!(evidence.what.contains("nothing has ended 1 device-exclusive entry"), "{}", evidence.what);
+        assert!(
+            evidence.what.contains("1 device-exclusive entry of the parent did not end"),
+            "{}",
+            evidence.what
+        );
         assert_eq!((evidence.address, evidence.before[0].what.as_str()), (Some(ADDRESS), "made exclusive"));
         // Never "no process forked while it had device-exclusive pages".
         is_open(INFO.name, "page tables of parent and child", &unread(-12));

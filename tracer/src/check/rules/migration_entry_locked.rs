@@ -13,15 +13,15 @@ pub const INFO: RuleInfo = RuleInfo {
     name: "migration-entry-locked",
     title: "a migration entry is installed and removed only while its folio is locked",
     severity: Severity::Corruption,
-    statement: "A migration entry stands for a page that is being moved. Whoever meets one waits for the page's \
-                lock, so the entry may exist only while that lock is held; without it the waiter may take a page \
-                that is still being copied, or that was freed. Looked at: PG_locked of the folio behind each entry \
-                that is set, of source and destination at each visit that removes entries, and of every page that \
-                migrate_vma_setup collected.",
+    statement: "A migration entry stands for a page that is being moved. A task that finds one waits for the page's \
+                lock, so the entry may exist only while that lock is held; otherwise the waiter may get a page that is \
+                still being copied or was freed. Checked: PG_locked of the folio behind each entry that is set, of \
+                source and destination at each visit that removes entries, and of every page that migrate_vma_setup \
+                collected.",
     citations: &[
         "6.12 include/linux/swapops.h, swap_entry_migration_sync: BUG_ON(!folio_test_locked(folio))",
-        "7.3 include/linux/leafops.h, softleaf_migration_sync (6.19 on): the same, as VM_WARN_ON_ONCE, which distributions \
-         build without",
+        "7.3 include/linux/leafops.h, softleaf_migration_sync (6.19 on): the same, as VM_WARN_ON_ONCE, which \
+         distributions disable",
         "6.12 mm/migrate.c, move_to_new_folio: source and destination are locked",
         "6.12 mm/migrate_device.c, migrate_vma_setup: destination pages must be locked",
     ],
@@ -39,9 +39,9 @@ pub const INFO: RuleInfo = RuleInfo {
     ],
     exceptions: &[
         "Any task may hold the lock: PG_locked has no owner.",
-        "The entry of a tail page is judged by its folio's head, which has the lock of all.",
-        "A visit that removes entries may find none in that VMA; the locks are held all the same.",
-        "Entries that fork copies, mremap moves or munmap drops are not reported one by one.",
+        "The entry of a tail page is judged by the head of its folio, which holds the lock for all pages.",
+        "A visit that removes entries may find none in that VMA; the locks are still held.",
+        "Entries that fork copies, mremap moves or munmap drops are not reported individually.",
     ],
     example: "migration_entry_set: a migration entry for an unlocked folio was set; pfn=0x12345 \
               flags=uptodate|lru|swapbacked entry=migration_write(pfn=0x12345)",
@@ -185,7 +185,7 @@ mod tests {
         let old = Session::new().without(Kind::MigrationEntrySet);
         let held = old.clone().event(Body::TryToMigrate(walk(FLAGS, 0))).rule(INFO.name);
         assert_eq!(counts(&held), (Outcome::Pass, 1, 0));
-        assert!(held.notes[0].contains("try_to_migrate stands in"), "{:?}", held.notes);
+        assert!(held.notes[0].contains("try_to_migrate is used instead"), "{:?}", held.notes);
         let neither = old.without(Kind::TryToMigrate).event(removed(FLAGS, FLAGS));
         is_open(INFO.name, "migration_entry_set is not watched", &neither);
     }

@@ -13,9 +13,9 @@ pub const INFO: RuleInfo = RuleInfo {
     name: "mlocked-stays-mapped",
     title: "no mapping in a VM_LOCKED VMA is swapped out, unless the caller ignores mlock",
     severity: Severity::Broken,
-    statement: "mlock(2) promises that the memory stays. A walk of try_to_unmap without TTU_IGNORE_MLOCK that meets a \
-                mapping in a VM_LOCKED VMA ends there and leaves it. Looked at: the page-table entry before and after \
-                each such visit: one that mapped the folio must not have become a swap entry.",
+    statement: "mlock(2) promises that the memory stays resident. A try_to_unmap walk without TTU_IGNORE_MLOCK that \
+                finds a mapping in a VM_LOCKED VMA stops there and leaves it. Checked: the page-table entry before and \
+                after each such visit. An entry that mapped the folio must not have become a swap entry.",
     citations: &[
         "6.12 mm/rmap.c, try_to_unmap_one: if the folio is in an mlock()d vma, we must not swap it out",
         "5.15 mm/rmap.c, try_to_unmap_one: mlock_vma_page, ret = false",
@@ -26,15 +26,15 @@ pub const INFO: RuleInfo = RuleInfo {
         Need::optional(Kind::TryToUnmap, "whether any walk could visit one").occasion(),
     ],
     exceptions: &[
-        "An entry that is gone is the work of munmap or MADV_DONTNEED at the same moment.",
-        "Migration ignores mlock always; so do truncation, memory failure and the splitting of file folios.",
-        "A folio that is not mapped at that address is no evaluation.",
-        "Huge pages of hugetlbfs are not swapped; since 7.3 their visits are those of another function \
+        "An entry that is gone was cleared by a concurrent munmap or MADV_DONTNEED.",
+        "Migration always ignores mlock, as do truncation, memory failure and the splitting of file folios.",
+        "A folio that is not mapped at that address is not counted as an evaluation.",
+        "Huge pages of hugetlbfs are not swapped; since 7.3 another function visits them \
          (try_to_unmap_poisoned_hugetlb_one).",
     ],
     example: "try_to_unmap_one: a page in a locked VMA was swapped out; address=0x7f1234567000 pfn=0x12345 \
               vm_flags=VM_READ|VM_WRITE|VM_LOCKED entry_before=present entry_after=swap(type=0)",
-    idle: "reclaim met no page in a locked VMA",
+    idle: "reclaim found no page in a locked VMA",
 };
 
 pub fn make(facts: &Facts) -> Box<dyn Rule> {

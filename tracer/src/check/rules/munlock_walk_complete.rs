@@ -12,11 +12,11 @@ use crate::event::Event;
 
 pub const INFO: RuleInfo = RuleInfo {
     name: "munlock-walk-complete",
-    title: "munlock leaves a page mlocked when its walk found a VMA that locks it",
+    title: "munlock leaves a page mlocked if its walk found a VM_LOCKED VMA",
     severity: Severity::Broken,
-    statement: "5.14 to 5.17 clear PG_mlocked at munlock and then walk all mappings of the page; the first VMA that is \
-                VM_LOCKED sets it again and ends the walk. Only a page that every VMA was visited for counts as not \
-                mlocked. Looked at: a visit that ended the walk, and PG_mlocked as page_mlock returns.",
+    statement: "Linux 5.14 to 5.17 clears PG_mlocked at munlock and then walks all mappings of the page; the first \
+                VM_LOCKED VMA sets it again and ends the walk. Only a page whose VMAs were all visited counts as not \
+                mlocked. Checked: the visit that ended the walk, and PG_mlocked when page_mlock returns.",
     citations: &[
         "5.15 mm/rmap.c, page_mlock: returned with PG_mlocked cleared if it is not mapped by any locked vmas",
         "5.15 mm/rmap.c, page_mlock_one: mlock_vma_page, return false",
@@ -28,12 +28,12 @@ pub const INFO: RuleInfo = RuleInfo {
     ],
     exceptions: &[
         "Pages with one mapping, and huge pages, are not walked.",
-        "A walk may end without a visit when the page is unmapped meanwhile.",
+        "A walk may end without a visit if the page is unmapped meanwhile.",
         "PG_mlocked may be set by another task though no visit ended the walk.",
     ],
-    example: "page_mlock: the walk found a locked VMA, and the page is not mlocked; pfn=0x12345 flags=locked|uptodate \
+    example: "page_mlock: the walk found a locked VMA, but the page is not mlocked; pfn=0x12345 flags=locked|uptodate \
               mapcount=2",
-    idle: "no page with several mappings was munlocked, or the kernel is none of 5.14 to 5.17",
+    idle: "no page with several mappings was munlocked, or the kernel is not 5.14 to 5.17",
 };
 
 /// Most walks at a time; there is one per thread at most.
@@ -67,7 +67,7 @@ impl Rule for WalkComplete {
                 match (stopped, context.stream.facts.is_mlocked(walk.flags)) {
                     (_, None) => context.unreadable("the page's flags"),
                     (Some((_, visit)), Some(false)) => {
-                        let what = "the walk found a locked VMA, and the page is not mlocked";
+                        let what = "the walk found a locked VMA, but the page is not mlocked";
                         context.contradicted(event, what, &visit, "found a VM_LOCKED mapping");
                     }
                     _ => context.held(),

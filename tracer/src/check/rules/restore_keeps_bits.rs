@@ -12,13 +12,13 @@ use crate::kernel::PresentEntryFormat;
 
 pub const INFO: RuleInfo = RuleInfo {
     name: "restore-keeps-bits",
-    title: "a restore keeps soft-dirty and uffd-wp, and makes writable only what was",
+    title: "a restore keeps soft-dirty and uffd-wp, and makes writable only what was writable",
     severity: Severity::Corruption,
-    statement: "The exclusive entry carries the bits that user space relies on: soft-dirty (checkpoint and migration \
-                tools would miss a change), uffd-wp (a userfaultfd handler would miss a write) and, up to 6.14, whether \
-                the page was writable at all. The present entry that follows must have the same page, soft-dirty and \
-                uffd-wp where they were, and be writable only where the entry was, the VMA allows it, and uffd-wp is \
-                not set. Looked at: the raw entry before and after restore_exclusive_pte.",
+    statement: "The exclusive entry carries bits that user space relies on: soft-dirty (checkpoint and migration tools \
+                would miss a change), uffd-wp (a userfaultfd handler would miss a write) and, up to 6.14, whether the \
+                page was writable. The present entry that replaces it must have the same page, keep soft-dirty and \
+                uffd-wp, and be writable only if the entry was, the VMA allows it, and uffd-wp is not set. Checked: \
+                the raw entry before and after restore_exclusive_pte.",
     citations: &[
         "6.12 mm/memory.c, restore_exclusive_pte: pte_mksoft_dirty, pte_mkuffd_wp, maybe_mkwrite",
         "6.12 include/linux/mm.h, maybe_mkwrite: only with VM_WRITE",
@@ -31,8 +31,9 @@ pub const INFO: RuleInfo = RuleInfo {
         "Soft-dirty may appear: making an entry dirty sets it on x86.",
         "Since 6.15 exclusive entries have one type, which does not say whether the page was writable; a restored \
          entry need not be writable.",
-        "An entry without access (PROT_NONE, which 7.3 gives read protection by userfaultfd) is a present one.",
-        "A restore that left no present entry is judged by exclusive-ends-once alone when nothing was exclusive.",
+        "An entry without access (PROT_NONE, used by 7.3 for userfaultfd read protection) counts as present.",
+        "If the old entry was not exclusive, a restore that left no present entry is judged only by \
+         exclusive-ends-once.",
     ],
     example: "restore_exclusive: soft-dirty was lost; address=0x7f1234567000 pfn=0x12345 \
               old_entry=device_exclusive_write(pfn=0x12345,soft_dirty) new_entry=present",
@@ -91,7 +92,7 @@ fn changed(
     } else if is_writable && has_read_type && !old.is_writable {
         Some("a read-only entry became writable")
     } else if is_writable && restore.vm_flags & VM_WRITE == 0 {
-        Some("the entry became writable in a VMA that is not")
+        Some("the entry became writable in a VMA that is not writable")
     } else if is_writable && old.uffd_wp {
         Some("an entry with uffd-wp became writable")
     } else {

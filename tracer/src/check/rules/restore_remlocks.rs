@@ -13,10 +13,10 @@ pub const INFO: RuleInfo = RuleInfo {
     name: "restore-remlocks",
     title: "a page that is restored into a VM_LOCKED VMA is mlocked again",
     severity: Severity::Broken,
-    statement: "Up to 6.14 making a page exclusive removes its mapping, and with the last mapping its mlock. The restore \
-                maps it again and must mlock it again, or memory that mlock(2) promised to keep is swapped out. Looked \
-                at: the calls of mlock_folio (mlock_vma_page up to 5.17) inside restore_exclusive_pte; where they are not \
-                watched, PG_mlocked as it returns.",
+    statement: "Up to 6.14, making a page exclusive removes its mapping and, with the last mapping, its mlock. The \
+                restore maps it again and must mlock it again; otherwise memory locked by mlock(2) may be swapped out. \
+                Checked: the calls of mlock_folio (mlock_vma_page up to 5.17) inside restore_exclusive_pte; if these \
+                are not watched, PG_mlocked when it returns.",
     citations: &[
         "6.12 mm/rmap.c, folio_add_anon_rmap_pte and mm/internal.h, mlock_vma_folio",
         "5.15 mm/memory.c, restore_exclusive_pte: if (vma->vm_flags & VM_LOCKED) mlock_vma_page(page)",
@@ -29,9 +29,9 @@ pub const INFO: RuleInfo = RuleInfo {
     exceptions: &[
         "VMAs with VM_IO, VM_PFNMAP, VM_MIXEDMAP or VM_DONTEXPAND are never mlocked; mlock(2) itself sets VM_IO for a \
          moment.",
-        "Large folios are mlocked only when they are wholly in the VMA.",
-        "PG_mlocked may linger from before, and a clear one is a hint only: where calls are not counted a clear flag \
-         is no violation.",
+        "Large folios are mlocked only if they lie entirely within the VMA.",
+        "PG_mlocked may be left over from before, and a clear flag is only a hint: where calls are not counted, a \
+         clear flag is not a violation.",
     ],
     example: "restore_exclusive: the page was not mlocked again; address=0x7f1234567000 pfn=0x12345 \
               vm_flags=VM_READ|VM_WRITE|VM_LOCKED mlocks=0",

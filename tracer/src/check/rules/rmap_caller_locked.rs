@@ -13,10 +13,10 @@ pub const INFO: RuleInfo = RuleInfo {
     name: "rmap-caller-locked",
     title: "try_to_unmap, try_to_migrate and page_mlock get a locked folio and flags that they accept",
     severity: Severity::Broken,
-    statement: "The callers of these walks hold the folio's lock all the time: it keeps the folio's mapping and, for \
-                file pages and KSM, the list of its VMAs in place. try_to_migrate accepts only TTU_RMAP_LOCKED, \
-                TTU_SPLIT_HUGE_PMD, TTU_SYNC and TTU_BATCH_FLUSH and does nothing when given others. Looked at: \
-                PG_locked as the walk returns, and the caller's flags by the kernel's own table.",
+    statement: "The callers of these walks hold the folio's lock throughout: it keeps folio->mapping and, for file \
+                pages and KSM, the list of VMAs stable. try_to_migrate accepts only TTU_RMAP_LOCKED, \
+                TTU_SPLIT_HUGE_PMD, TTU_SYNC and TTU_BATCH_FLUSH and does nothing if given others. Checked: PG_locked \
+                when the walk returns, and the caller's flags against the kernel's own enum.",
     citations: &[
         "6.12 mm/rmap.c, try_to_unmap, try_to_migrate: caller must hold the folio lock",
         "6.12 mm/rmap.c, try_to_migrate: WARN_ON_ONCE(flags & ~(...))",
@@ -29,9 +29,9 @@ pub const INFO: RuleInfo = RuleInfo {
         Need::where_possible(Kind::PageMlock, "the page's lock (5.14 to 5.17)"),
     ],
     exceptions: &[
-        "A folio that is still mapped after the walk is no fault.",
+        "A folio may still be mapped after the walk.",
         "Another task may hold the lock: PG_locked has no owner.",
-        "Bits of flags that the kernel's table does not name are not judged where there is no such table.",
+        "Flags are not judged on a kernel whose BTF lacks the enum.",
     ],
     example: "try_to_unmap: the folio is not locked; pfn=0x12345 flags=uptodate|lru|swapbacked mapcount=0 \
               ttu_flags=TTU_BATCH_FLUSH",

@@ -12,12 +12,12 @@ use crate::event::{Event, Header};
 
 pub const INFO: RuleInfo = RuleInfo {
     name: "swiotlb-in-pool",
-    title: "a bounce buffer lies in its device's pool, and slots that are handed out are nobody else's",
+    title: "a bounce buffer lies in its device's pool, and its slots belong to no other live mapping",
     severity: Severity::Corruption,
-    statement: "The pool is the only memory that a restricted device may touch, and a slot has one owner at a time: a \
-                buffer outside of the pool, or one that overlaps another, mixes the data of two transfers. Looked at: \
-                each buffer that swiotlb_tbl_map_single hands out, against the pool's bounds and against all mappings \
-                that are known to live.",
+    statement: "The pool is the only memory that a restricted device may access, and a slot has one owner at a time: a \
+                buffer outside the pool, or one that overlaps another, mixes the data of two transfers. Checked: each \
+                buffer that swiotlb_tbl_map_single allocates, against the pool's bounds and all mappings known to be \
+                live.",
     citations: &[
         "6.12 kernel/dma/swiotlb.c, swiotlb_search_pool_area and slot_addr: pool->start + (index << IO_TLB_SHIFT)",
         "6.12 kernel/dma/swiotlb.c, __swiotlb_find_pool: start <= paddr < end",
@@ -27,12 +27,12 @@ pub const INFO: RuleInfo = RuleInfo {
     needs: &[
         Need::required(Kind::SwiotlbMapSingle, "the buffers, and the pool's bounds").occasion(),
         Need::required(Kind::SwiotlbUnmapSingle, "which slots were given back"),
-        Need::required(Kind::SwiotlbMap, "mappings that the kernel takes back itself"),
+        Need::required(Kind::SwiotlbMap, "mappings that the kernel undoes itself"),
     ],
     exceptions: &[
         "With CONFIG_SWIOTLB_DYNAMIC a device may have more pools: bounds are not judged.",
-        "A mapping that swiotlb_map took back may be handed out again before that is reported.",
-        "Mappings made before the session are not known.",
+        "The slots of a mapping that swiotlb_map undid may be allocated again before that is reported.",
+        "Mappings made before the session are unknown.",
     ],
     example: "swiotlb_map_single: the buffer overlaps one that is still mapped; device=0000:00:04.0 bounce=0x7c000800 \
               size=4096; before: mapped at 0x7c000000, 4096 bytes",
@@ -83,7 +83,7 @@ impl Rule for InPool {
             } else {
                 context.findings.evaluated += 1;
                 context.findings.notes.push(
-                    "an overlap in the last second was left open: the mapping that it overlaps may have failed"
+                    "an overlap in the last second was not judged: the mapping that it overlaps may have failed"
                         .to_owned(),
                 );
             }

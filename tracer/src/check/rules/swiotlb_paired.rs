@@ -16,11 +16,11 @@ pub const INFO: RuleInfo = RuleInfo {
     name: "swiotlb-paired",
     title: "each unmap of a bounce buffer matches one live mapping in device, size and direction, and frees its slots",
     severity: Severity::Corruption,
-    statement: "A driver gives a mapping back with the values that it was made with; swiotlb does not compare them. An \
-                unmap in another direction copies nothing or the wrong way, one that comes twice frees slots that \
-                belong to somebody else by then, and slots that are not freed fill the pool. Looked at: each unmap \
-                against the mapping at that address; the slot's own record at the unmap (free: unmapped before); and \
-                slots that are still in use after their unmap and are never handed out again.",
+    statement: "A driver must unmap with the values that it mapped with; swiotlb does not compare them. An unmap in \
+                another direction copies nothing or the wrong way, a second unmap frees slots that belong to another \
+                mapping by then, and slots that are not freed fill the pool. Checked: each unmap against the mapping \
+                at that address; the slot's own record at the unmap (free: already unmapped); and slots that are still \
+                in use after their unmap and never allocated again.",
     citations: &[
         "6.12 Documentation/core-api/dma-api.rst, dma_unmap_single: parameters must be identical to those passed in",
         "6.12 kernel/dma/swiotlb.c, swiotlb_release_slots: orig_addr = INVALID_PHYS_ADDR",
@@ -29,19 +29,19 @@ pub const INFO: RuleInfo = RuleInfo {
     needs: &[
         Need::required(Kind::SwiotlbMapSingle, "mappings"),
         Need::required(Kind::SwiotlbUnmapSingle, "their ends"),
-        Need::required(Kind::SwiotlbMap, "mappings that the kernel takes back itself"),
+        Need::required(Kind::SwiotlbMap, "mappings that the kernel undoes itself"),
         Need::optional(Kind::SwiotlbSlotKept, "slots that were not given back"),
-        Need::optional(Kind::SwiotlbAlloc, "slots that were handed out as coherent memory"),
+        Need::optional(Kind::SwiotlbAlloc, "slots that were allocated as coherent memory"),
     ],
     exceptions: &[
-        "Mappings made before the session are not known; their unmap is judged by the slot's record alone.",
-        "Attributes differ legally: the DMA API adds DMA_ATTR_SKIP_CPU_SYNC after it has synced itself.",
+        "Mappings made before the session are unknown; their unmap is judged only by the slot's record.",
+        "Attributes may differ: the DMA API adds DMA_ATTR_SKIP_CPU_SYNC after syncing.",
         "swiotlb_map gives slots back without an unmap when the device cannot reach them.",
-        "A slot that is in use after its unmap was mostly handed out to another CPU at once.",
-        "Where the kernel does not count the kprobe programs that it skips (before 6.7), a contradiction between two \
-         events may come from one that is missing. Slots that still held what they held as their unmap returned are a \
-         violation there from the second on: one more would have to be a coincidence and two skipped programs.",
-        "Mappings that outlive the traced command are named in a note: drivers keep rings of them.",
+        "A slot that is in use after its unmap was usually taken by another CPU immediately.",
+        "Where the kernel does not count the kprobe programs that it skips (before 6.7), a missing event may cause a \
+         contradiction between two others. There, slots that were unchanged when their unmap returned are a violation \
+         only from the second one on: explaining two would take a coincidence and two skipped programs.",
+        "Mappings that outlive the traced command are only noted, because drivers keep rings of them.",
     ],
     example: "swiotlb_unmap_single: size 4096 instead of 8192; device=0000:00:04.0 bounce=0x7c000800 \
               direction=DMA_TO_DEVICE; before: mapped",
@@ -99,7 +99,7 @@ impl Rule for Paired {
         let is_old = |event: &&Event| end.saturating_sub(event.header.time) >= TELLING_TIME;
         let old = kept.iter().filter(is_old).count();
         for event in kept.iter().filter(is_old) {
-            let what = "unmapped, and its slots were never given back";
+            let what = "unmapped, but its slots were never freed";
             if old < MANY_KEPT {
                 context.unanswered(event, what, end);
             } else {
@@ -109,8 +109,8 @@ impl Rule for Paired {
         let young = kept.len() - old;
         if young > 0 {
             context.findings.notes.push(format!(
-                "{young} slots were in use after their unmap in the last second; whoever took them may not have reported \
-                 of it yet"
+                "{young} slots were in use after their unmap in the last second; the new owner may not have been \
+                 recorded yet"
             ));
         }
         note_live(context);
@@ -164,7 +164,7 @@ fn unmapped(event: &Event, unmap: &SwiotlbUnmapSingle, context: &mut RuleContext
     if let Some(mapping) = mapping.copied() {
         let stream = context.stream;
         let what = if unmap.slot_original == u64::MAX {
-            "its slot is free: it was given back already".to_owned()
+            "its slot is free: it was already released".to_owned()
         } else if mapping.device != unmap.device {
             format!("unmapped for another device than {}", stream.device(mapping.device))
         } else if mapping.size != unmap.size {
@@ -182,7 +182,7 @@ fn unmapped(event: &Event, unmap: &SwiotlbUnmapSingle, context: &mut RuleContext
             evidence.before.push(stream.earlier(&before, "unmapped"));
         }
     } else if let Some(before) = mappings.unmapped_by(unmap.bounce).copied() {
-        context.contradicted(event, "unmapped again, and not mapped since", &before, "unmapped");
+        context.contradicted(event, "unmapped twice, and not mapped in between", &before, "unmapped");
     } else if unmap.slot_original != UNKNOWN {
         context.held();
     }
@@ -202,7 +202,10 @@ fn note_live(context: &mut RuleContext<'_>) {
     let stream = context.stream;
     let unfollowed = stream.state.swiotlb.unfollowed();
     if unfollowed > 0 {
-        context.findings.notes.push(format!("{unfollowed} mappings were over the 262144 that are followed"));
+        context.findings.notes.push(format!(
+            "{unfollowed} mappings exceeded the limit of 262144 and were not \
+                                             followed"
+        ));
     }
     if !stream.facts.has_command {
         return;
@@ -290,7 +293,7 @@ mod tests {
     #[test]
     fn unmapped_twice() {
         let [single, answered] = mapped(0);
-        violates(INFO.name, "not mapped since", [single, answered, unmapped(0), unmapped(0)]);
+        violates(INFO.name, "not mapped in between", [single, answered, unmapped(0), unmapped(0)]);
     }
 
     #[test]

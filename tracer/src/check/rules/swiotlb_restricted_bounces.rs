@@ -13,10 +13,10 @@ pub const INFO: RuleInfo = RuleInfo {
     name: "swiotlb-restricted-bounces",
     title: "a device with a restricted or forced pool never maps memory directly",
     severity: Severity::Broken,
-    statement: "A restricted pool (or swiotlb=force, or a confidential guest) is there so that a device reaches nothing \
-                else: every streaming mapping must bounce. A direct one hands it memory that it must not see, or in a \
-                confidential guest cannot. Looked at: the address of every mapping of a device whose pool has \
-                force_bounce.",
+    statement: "With a restricted pool (or swiotlb=force, or in a confidential guest) a device must reach no other \
+                memory, so every streaming mapping must bounce. A direct mapping gives it memory that it must not \
+                access, or in a confidential guest cannot. Checked: the address of every mapping of a device whose \
+                pool has force_bounce.",
     citations: &[
         "6.12 kernel/dma/direct.h, dma_direct_map_page: if (is_swiotlb_force_bounce(dev)) return swiotlb_map()",
         "7.3 kernel/dma/direct.c, dma_direct_map_phys: the same, and an error for DMA_ATTR_MMIO and \
@@ -29,7 +29,7 @@ pub const INFO: RuleInfo = RuleInfo {
         Need::required(Kind::SwiotlbMapSingle, "mappings that did"),
     ],
     exceptions: &[
-        "Devices behind an IOMMU or with DMA operations of their own are not dma-direct.",
+        "Devices behind an IOMMU or with their own DMA operations do not use dma-direct.",
         "Coherent memory under swiotlb=force, MMIO (dma_map_resource) and peer-to-peer memory do not bounce.",
     ],
     example: "dma_map_direct: mapped without a bounce; device=0000:00:04.0 original=0x12345000 dma_address=0x12345000 \

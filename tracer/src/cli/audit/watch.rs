@@ -59,7 +59,7 @@ async fn watch(audit: &Audit<'_>, pause: Duration) -> Result<Totals, Error> {
 }
 
 fn cannot(what: &str, error: &std::io::Error) -> Error {
-    let remedy = open_files::remedy(error, "close other programs of yours and try again");
+    let remedy = open_files::remedy(error, "close other programs and try again");
     Error::failure(format!("cannot {what}: {error}"), remedy)
 }
 

@@ -16,7 +16,7 @@ pub enum Reader {
     Kselftest,
 }
 
-/// What kselftest is told of an inconclusive check.
+/// What an inconclusive check is for kselftest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Inconclusive {
     /// It failed.
@@ -30,14 +30,13 @@ pub enum Inconclusive {
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Exit code")]
 pub struct ExitArgs {
-    /// Whose exit codes: `plain`, `bisect` (git bisect run) or `kselftest`.
+    /// Exit codes to use: `plain`, `bisect` (git bisect run) or `kselftest`.
     #[arg(long, value_enum, default_value_t, value_name = "READER")]
     exit: Reader,
     /// With --exit kselftest: an inconclusive check fails, or is skipped.
     #[arg(long, value_enum, default_value_t, value_name = "AS")]
     inconclusive: Inconclusive,
-    /// Without a violation, be inconclusive when the command fails: a failed command may not have
-    /// exercised the code.
+    /// Be inconclusive, rather than pass, if the command fails: it may not have exercised the code.
     #[arg(long, requires = "command")]
     command_must_succeed: bool,
 }

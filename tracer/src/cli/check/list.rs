@@ -17,5 +17,5 @@ pub fn text() -> String {
     for diagnosis in diagnoses() {
         text += &format!("  {:<width$}  {:<10}  {}\n", diagnosis.name, "", diagnosis.title);
     }
-    text + "`rmapscope explain NAME` shows what each means.\n"
+    text + "`rmapscope explain NAME` explains each.\n"
 }

@@ -24,8 +24,8 @@ pub fn run(
 ) -> Result<(Verdict, Option<Error>), Error> {
     if args.record.as_deref() == Some(Path::new("-")) {
         return Err(Error::failure(
-            "standard output is for the verdict, not for the trace file",
-            "give --record a file, or use `rmapscope record -o - | rmapscope check -i -`",
+            "standard output is used for the verdict and cannot be the trace file",
+            "give --record a file name, or use `rmapscope record -o - | rmapscope check -i -`",
         ));
     }
     let events = kinds_for(&options.rules).into_iter().map(EventName::Event).collect();

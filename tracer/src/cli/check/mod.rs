@@ -27,20 +27,20 @@ use rules::RuleArgs;
 /// Options that a trace file has no use for.
 const ONLY_LIVE: [&str; 5] = ["SessionArgs", "RequestArgs", "KernelArgs", "TaskArgs", "record"];
 
-/// Judge whether the kernel keeps its own rules, live or on a trace file.
+/// Check whether the kernel keeps its own rules, live or in a trace file.
 ///
-/// Live, the whole system is watched: until the command ends, the time is over, or Ctrl-C. -p, -t, -n and -G
-/// narrow it; then only what those tasks do themselves is judged, and not what kswapd or kcompactd do for them.
+/// A live session watches the whole system until the command ends, the time is up, or Ctrl-C. -p, -t, -n and -G
+/// restrict it to what those tasks do themselves, without kswapd or kcompactd acting on their memory.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   rmapscope check -- ./hmm-tests                     the verdict on standard output, and as the exit code
-  rmapscope check -d 10m --record rmapscope.data     ten minutes; to be judged again with -i
+  rmapscope check -d 10m --record rmapscope.data     ten minutes; to be checked again with -i
   rmapscope check -i rmapscope.data --rules fork-restores-exclusive
   rmapscope check --ktap out.ktap --junit out.xml --require fork-restores-exclusive=10 -- ./hmm-tests
   git bisect run sh -c 'make && ./boot rmapscope check --exit bisect -- ./reproducer'
 A rule that saw nothing is not exercised, one that could not see enough is inconclusive; neither is a pass.")]
 pub struct CheckArgs {
-    /// Judge a trace file instead of the running kernel; `-` is standard input.
+    /// Check a trace file instead of the running kernel; `-` is standard input.
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ONLY_LIVE)]
     input: Option<PathBuf>,
     #[command(flatten)]
@@ -49,7 +49,7 @@ pub struct CheckArgs {
     reports: ReportArgs,
     #[command(flatten)]
     exit: ExitArgs,
-    /// Also write the events into a trace file; `check -i` gives the same verdict of it.
+    /// Also write the events to a trace file; `check -i` gives the same verdict for it.
     #[arg(long, value_name = "FILE", help_heading = "Live session")]
     record: Option<PathBuf>,
     #[command(flatten)]

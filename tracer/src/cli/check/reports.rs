@@ -8,8 +8,9 @@ use clap::{Args, ValueEnum};
 use rmapscope::Error;
 use rmapscope::check::Verdict;
 use rmapscope::check::formats::{Form, Origin};
+use rmapscope::escape::escaped_path;
 
-use crate::cli::output_files::{OutputFiles, Reserved, shown};
+use crate::cli::output_files::{OutputFiles, Reserved};
 use crate::cli::{standard_output, status};
 
 /// Names of the forms.
@@ -40,28 +41,28 @@ enum Annotate {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Output")]
 pub struct ReportArgs {
-    /// Form of the verdict on standard output; `text` if nothing else goes there.
+    /// Format of the verdict on standard output; default `text`, unless another format goes there.
     #[arg(short, long, value_enum, value_name = "FORM")]
     format: Option<FormName>,
-    /// Also as text into FILE; `-` is standard output, here and below.
+    /// Also write text to FILE; `-` is standard output, here and below.
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
-    /// Also as KTAP, for the kernel's test systems.
+    /// Also write KTAP, for kernel test systems.
     #[arg(long, value_name = "FILE")]
     ktap: Option<PathBuf>,
-    /// Also as JUnit XML, for GitLab, Jenkins and others.
+    /// Also write JUnit XML, for GitLab, Jenkins and others.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Also as JSON, with everything that is known.
+    /// Also write JSON, with all details.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Also for KCIDB.
+    /// Also write KCIDB.
     #[arg(long, value_name = "FILE", requires_all = ["kcidb_origin", "kcidb_build"])]
     kcidb: Option<PathBuf>,
     /// Name of the CI system that submits to KCIDB.
     #[arg(long, value_name = "NAME", requires = "kcidb_build")]
     kcidb_origin: Option<String>,
-    /// KCIDB's id of the build that is tested, as ORIGIN:REST.
+    /// KCIDB's id of the tested build, as ORIGIN:REST.
     #[arg(long, value_name = "ID", requires = "kcidb_origin")]
     kcidb_build: Option<String>,
     /// Annotate the run, on standard error.
@@ -103,8 +104,8 @@ impl ReportArgs {
             (None, [(name, _)]) => *name,
             _ => {
                 return Err(Error::failure(
-                    "two forms of the verdict cannot share standard output",
-                    "give one of them a file",
+                    "two formats of the verdict cannot share standard output",
+                    "write one of them to a file",
                 ));
             }
         };
@@ -114,7 +115,7 @@ impl ReportArgs {
         let mut files = OutputFiles::new("the verdict", reserved);
         for (name, path) in to_files {
             let form = self.form(name, false)?;
-            reports.push(Report { form, name: shown(path), file: Some(files.open(path)?) });
+            reports.push(Report { form, name: escaped_path(path), file: Some(files.open(path)?) });
         }
         Ok(Reports { reports, annotate: self.annotate.is_some() })
     }
@@ -129,7 +130,7 @@ impl ReportArgs {
             FormName::Kcidb => {
                 let (Some(origin), Some(build)) = (&self.kcidb_origin, &self.kcidb_build) else {
                     return Err(Error::failure(
-                        "KCIDB wants to know who submits, and what was built",
+                        "KCIDB requires an origin and a build id",
                         "add --kcidb-origin NAME --kcidb-build ORIGIN:ID",
                     ));
                 };
@@ -183,7 +184,7 @@ impl Report {
         file.write_all(text.as_bytes()).and_then(|()| file.flush()).map_err(|error| {
             Error::failure(
                 format!("cannot write the verdict to {}: {error}", self.name),
-                "check that it can be written to; `rmapscope check -i` judges a recorded trace again",
+                "check that it is writable; `rmapscope check -i` checks a recorded trace again",
             )
         })
     }

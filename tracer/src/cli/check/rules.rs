@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use rmapscope::Error;
 use rmapscope::check::{self, Selection};
 
-/// What a missing probe makes of a rule.
+/// What a missing probe does to a rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum OnMissing {
     /// The rule is inconclusive.
@@ -18,7 +18,7 @@ enum OnMissing {
     Ignore,
 }
 
-/// What lost events make of a rule.
+/// What lost events do to a rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum OnLoss {
     /// The rule is inconclusive.
@@ -34,29 +34,28 @@ enum OnLoss {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Rules")]
 pub struct RuleArgs {
-    /// Print the rules and diagnoses, and end.
+    /// Print the rules and diagnoses, and exit.
     #[arg(long)]
     pub list: bool,
-    /// Judge only these rules, and attach only what they need: diagnoses that need more are left out.
+    /// Check only these rules, and attach only what they need; diagnoses that need more are skipped.
     #[arg(long, value_name = "RULE[,…]", value_delimiter = ',')]
     rules: Vec<String>,
-    /// Judge all but these rules.
+    /// Check all but these rules.
     #[arg(long, value_name = "RULE[,…]", value_delimiter = ',')]
     not_rule: Vec<String>,
-    /// Be inconclusive when a rule was evaluated fewer than N times (1 without N); `all` for each rule that is
-    /// judged.
+    /// Be inconclusive if a rule was evaluated fewer than N times (default 1); `all` for every selected rule.
     #[arg(long, value_name = "RULE[=N][,…]", value_delimiter = ',')]
     require: Vec<String>,
-    /// End at the first violation.
+    /// Stop at the first violation.
     #[arg(long)]
     pub fail_fast: bool,
-    /// What a missing probe makes of the rules that need it.
+    /// What a missing probe does to the rules that need it.
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     on_missing: OnMissing,
-    /// What lost events make of the rules that need them.
+    /// What lost events do to the rules that need them.
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     on_loss: OnLoss,
-    /// Violations of a rule that are shown.
+    /// Number of violations to show per rule.
     #[arg(long, value_name = "N", default_value_t = 10)]
     evidence: usize,
 }
@@ -70,7 +69,7 @@ impl RuleArgs {
         let chosen = if self.rules.is_empty() { Selection::all() } else { Selection::only(&self.rules)? };
         let rules = chosen.without(&self.not_rule)?;
         if rules.is_empty() {
-            return Err(Error::failure("no rule is left to judge", "leave out less with --not-rule"));
+            return Err(Error::failure("no rule is left to check", "exclude fewer rules with --not-rule"));
         }
         Ok(check::Options {
             rules,
@@ -104,7 +103,7 @@ impl RuleArgs {
                 if !judged.contains(rule.name) {
                     return Err(Error::failure(
                         format!("--require names {}, which is not selected", rule.name),
-                        "add it to --rules, or take it out of --not-rule",
+                        "add it to --rules, or remove it from --not-rule",
                     ));
                 }
                 required.insert(rule.name, number);

@@ -21,7 +21,7 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(port) = text.parse() {
         return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
     }
-    text.parse().map_err(|_| "an address is a port of this machine, or IP:PORT".to_owned())
+    text.parse().map_err(|_| "expected a port, or IP:PORT".to_owned())
 }
 
 /// Answers until a signal. A request makes a look when the last one is older than the interval.
@@ -33,7 +33,7 @@ async fn serve(clients: &Clients<'_>, address: SocketAddr) -> Result<u8, Error> 
     let mut endings = Endings::listen().map_err(cannot_wait)?;
     let bound = TcpListener::bind(address).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
     let (address, listener) = bound.map_err(|error| {
-        Error::failure(format!("cannot listen on {address}: {error}"), "choose another port of this machine")
+        Error::failure(format!("cannot listen on {address}: {error}"), "choose another port")
     })?;
     let (looks, tracker, metrics) = (Looks::default(), Tracker::default(), Metrics::default());
     let mut server = Server { clients, looks, tracker, metrics, looked: None };
@@ -41,7 +41,7 @@ async fn serve(clients: &Clients<'_>, address: SocketAddr) -> Result<u8, Error> 
     server.look()?;
     clients.status.note(&format!("metrics at http://{address}/metrics"));
     if !address.ip().is_loopback() {
-        clients.status.note("whoever reaches this address may read them");
+        clients.status.note("anybody who can reach this address can read them");
     }
     loop {
         let accepted = tokio::select! {

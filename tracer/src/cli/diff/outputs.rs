@@ -17,13 +17,13 @@ pub struct ReportArgs {
     /// One JSON object instead of text.
     #[arg(short, long)]
     pub json: bool,
-    /// Lines of each verdict in the text.
+    /// Lines per verdict in the text.
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub top: usize,
-    /// Also the gates as KTAP, for the kernel's test systems.
+    /// Also write the gates as KTAP, for kernel test systems.
     #[arg(long, value_name = "FILE", requires = "gate")]
     ktap: Option<PathBuf>,
-    /// Also the gates as JUnit XML, for GitLab, Jenkins and others.
+    /// Also write the gates as JUnit XML, for GitLab, Jenkins and others.
     #[arg(long, value_name = "FILE", requires = "gate")]
     junit: Option<PathBuf>,
 }
@@ -67,7 +67,7 @@ impl Outputs {
         let xml = junit(comparison).map_err(|error| {
             Error::failure(
                 format!("the gates cannot be written: {error}"),
-                "this should not happen; report it",
+                "this is a bug in rmapscope; please report it",
             )
         })?;
         write(self.junit, xml)

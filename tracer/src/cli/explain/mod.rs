@@ -16,10 +16,10 @@ use rmapscope::suggest::unknown;
 use super::standard_output::print;
 use paragraphs::Page;
 
-/// Say what a rule, a diagnosis, an event, a field, an exit code or an error number means.
+/// Explain a rule, a diagnosis, an event, a field, an exit code or an error number.
 ///
-/// With the kernel code behind it, the probes, the legal exceptions and an example, as far as there are any.
-/// Without a name, every name is listed.
+/// Shows the kernel code behind it, the probes, the legal exceptions and an example, where applicable. Without a name,
+/// lists every name.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   rmapscope explain fork-restores-exclusive    a rule of `check`
@@ -28,7 +28,7 @@ use paragraphs::Page;
   rmapscope explain exit-codes                 what the program's exit codes mean
   rmapscope explain EBUSY                      an error number of the kernel")]
 pub struct ExplainArgs {
-    /// What is to be explained.
+    /// Name to explain.
     #[arg(value_name = "NAME")]
     names: Vec<String>,
 }
@@ -72,7 +72,7 @@ fn explain(name: &str, page: &mut Page) -> Result<(), Error> {
     if found {
         Ok(())
     } else {
-        Err(unknown("explanation of", name, names(), "`rmapscope explain` lists every name"))
+        Err(unknown("explanation of", name, names(), "`rmapscope explain` lists all names"))
     }
 }
 

@@ -15,12 +15,12 @@ pub const EXIT_CODES: &str = "exit-codes";
 const CODES: [(&str, &str); 7] = [
     ("0", "done; check: no rule is violated and none is inconclusive. bisect 0, kselftest 0"),
     ("1", "check: a rule is violated; diff: a budget is broken. bisect 1 (bad), kselftest 1 (fail)"),
-    ("2", "the command line is wrong, or something failed while running. bisect 128 (stop), kselftest 1"),
+    ("2", "invalid command line, or a run-time error. bisect 128 (stop), kselftest 1"),
     (
         "3",
-        "check: inconclusive. Events were lost, a probe is missing, a required rule was evaluated too seldom, or \
-         with --command-must-succeed the command failed; diff: a budget cannot be judged. bisect 125 (skip), kselftest 1, or 4 with \
-         --inconclusive=skip",
+        "check: inconclusive. Events were lost, a probe is missing, a required rule was evaluated too few times, or \
+         with --command-must-succeed the command failed; diff: a budget cannot be judged. bisect 125 (skip), kselftest \
+         1, or 4 with --inconclusive=skip",
     ),
     ("4", "privilege, BTF or a kernel feature is missing. bisect 125 (skip), kselftest 4 (skip)"),
     (

@@ -8,12 +8,12 @@ use super::paragraphs::Page;
 /// A rule.
 pub fn rule(rule: &RuleInfo, page: &mut Page) {
     let severity = match rule.severity {
-        Severity::Corruption => "a violation corrupts memory, or can",
+        Severity::Corruption => "a violation corrupts or may corrupt memory",
         Severity::Broken => "a violation breaks a promise of the kernel",
     };
     page.title(&format!("rule {}: {severity}", rule.name));
     page.paragraph(rule.title);
-    page.heading("What the kernel says, and what is looked at");
+    page.heading("What the kernel promises, and what is checked");
     paragraphs(rule.statement, page);
     citations(rule.citations, page);
     page.heading("Kernels");
@@ -26,15 +26,15 @@ pub fn rule(rule: &RuleInfo, page: &mut Page) {
     rule.exceptions.iter().for_each(|exception| page.item(exception));
     page.heading("Not exercised when");
     page.paragraph(rule.idle);
-    page.heading("A violation looks like this");
+    page.heading("Example of a violation");
     page.verbatim(rule.example);
-    page.heading("To judge it alone");
+    page.heading("To check only this rule");
     page.verbatim(&format!("rmapscope check --rules {} -- COMMAND", rule.name));
 }
 
 /// A diagnosis.
 pub fn diagnosis(diagnosis: &DiagnosisInfo, page: &mut Page) {
-    page.title(&format!("diagnosis {}: trouble that is no fault of the kernel", diagnosis.name));
+    page.title(&format!("diagnosis {}: a problem that is not the kernel's fault", diagnosis.name));
     page.paragraph(diagnosis.title);
     page.heading("What happens");
     paragraphs(diagnosis.statement, page);
@@ -42,7 +42,7 @@ pub fn diagnosis(diagnosis: &DiagnosisInfo, page: &mut Page) {
     needs(diagnosis.needs, page);
     page.heading("What to do");
     page.paragraph(diagnosis.remedy);
-    page.heading("It looks like this");
+    page.heading("Example");
     page.verbatim(diagnosis.example);
 }
 
@@ -51,19 +51,19 @@ fn paragraphs(text: &str, page: &mut Page) {
 }
 
 fn citations(citations: &[&str], page: &mut Page) {
-    page.heading("Where the kernel says so");
+    page.heading("Kernel sources");
     citations.iter().for_each(|citation| page.item(citation));
 }
 
 fn needs(needs: &[Need], page: &mut Page) {
-    page.heading("Events, and the functions that they are seen through");
+    page.heading("Events, and the functions that are probed for them");
     for need in needs {
         let role = match need.role {
             Role::Required | Role::Whole => "needed".to_owned(),
-            Role::WherePossible => "needed where the kernel can do that".to_owned(),
+            Role::WherePossible => "needed if the kernel supports it".to_owned(),
             Role::InPlaceOf(kind) => format!("in place of {}", kind.name()),
-            Role::Counted => "counted where it is there".to_owned(),
-            Role::Optional => "used where it is there".to_owned(),
+            Role::Counted => "counted if available".to_owned(),
+            Role::Optional => "used if available".to_owned(),
         };
         page.item(&format!("{} ({role}): {}", need.kind.name(), need.serves));
         let mut inner = Page::default();

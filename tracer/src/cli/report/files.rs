@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use rmapscope::Error;
+use rmapscope::escape::escaped_path;
 use rmapscope::event::Filter;
 use rmapscope::event::Weight;
 use rmapscope::export::Destination;
@@ -14,13 +15,12 @@ use rmapscope::report::model::Report;
 use rmapscope::trace_file::FileHeader;
 
 use crate::cli::flame_args::{FlameArgs, FlameFile};
-use crate::cli::output_files::shown;
 
 /// Files to be written.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Report")]
 pub struct FileArgs {
-    /// Also write the report as one HTML file that needs no other, flame graphs in it.
+    /// Also write the report as one self-contained HTML file, with flame graphs.
     #[arg(long, value_name = "FILE.html")]
     html: Option<PathBuf>,
     #[command(flatten)]
@@ -46,15 +46,15 @@ impl FileArgs {
     pub fn open(&self) -> Result<Files, Error> {
         if let Some(path) = &self.html {
             let taken = [
-                (path == Path::new("-"), "standard output is for the text"),
+                (path == Path::new("-"), "standard output is used for the text"),
                 (Some(path) == self.flame.flame.as_ref(), "the report and the flame graph are the same file"),
             ];
             if let Some((_, cause)) = taken.into_iter().find(|(is_taken, _)| *is_taken) {
-                return Err(Error::failure(cause, "give --html its own file"));
+                return Err(Error::failure(cause, "use another file for --html"));
             }
         }
         let flame = self.flame.open()?.map(|file| (file, self.flame.style()));
-        let open = |path: &PathBuf| Destination::shared(path).map(|file| (file, shown(path)));
+        let open = |path: &PathBuf| Destination::shared(path).map(|file| (file, escaped_path(path)));
         Ok(Files { html: self.html.as_ref().map(open).transpose()?, flame })
     }
 

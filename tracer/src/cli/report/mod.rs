@@ -27,7 +27,7 @@ use super::summary;
 use super::terminal;
 use files::FileArgs;
 
-/// Sum up a trace file, or a live session when it ends.
+/// Summarize a trace file, or a live session when it ends.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rmapscope report                                   all of rmapscope.data
@@ -50,7 +50,7 @@ pub struct ReportArgs {
     files: FileArgs,
     #[command(flatten)]
     filter: FilterArgs,
-    /// Report a live session instead of a file. A command does so, too.
+    /// Report on a live session instead of a file; implied by a command.
     #[arg(long, help_heading = "Live session")]
     live: bool,
     #[command(flatten)]
@@ -61,25 +61,25 @@ pub struct ReportArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Report")]
 pub struct ContentArgs {
-    /// An additional table, of events grouped by these.
+    /// Add a table of events grouped by these keys.
     #[arg(long, value_name = "KEY[,…]", value_delimiter = ',', value_parser = keys())]
     by: Vec<Key>,
     /// Lines of each table.
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
-    /// What the tables are sorted by.
+    /// Sort key of the tables.
     #[arg(long, value_name = "WEIGHT", default_value = "count", value_parser = weights())]
     sort: Weight,
-    /// Only these sections of the text; JSON has all.
+    /// Print only these sections of the text; JSON has all.
     #[arg(long, value_name = "NAME[,…]", value_delimiter = ',', value_parser = sections(), conflicts_with = "json")]
     section: Vec<Section>,
     /// One JSON object instead of text.
     #[arg(short, long)]
     json: bool,
-    /// Instead of the report, everything that happened to this page (its frame number), in order.
+    /// Instead of the report, print everything that happened to this page frame number, in order.
     #[arg(long, value_name = "PFN", value_parser = Target::page, conflicts_with_all = NOT_OF_ONE_PAGE)]
     page: Option<Target>,
-    /// The same of whatever page was at this address of a process.
+    /// The same for whatever page was at this address of a process.
     #[arg(long, value_name = "PID:ADDR", value_parser = Target::address,
           conflicts_with_all = NOT_OF_ONE_PAGE, conflicts_with = "page")]
     addr: Option<Target>,
@@ -108,7 +108,7 @@ where
 {
     PossibleValuesParser::new(values.map(|(name, _)| name)).try_map(move |given| {
         let found = values.iter().find(|(name, _)| *name == given);
-        found.map(|(_, value)| *value).ok_or("not one of the names")
+        found.map(|(_, value)| *value).ok_or("not a valid name")
     })
 }
 
@@ -215,7 +215,7 @@ fn rendered(args: &ReportArgs, sums: &Sums, global: &GlobalArgs) -> Result<Strin
         (None, Some(report)) if content.json => json::render(report).map_err(|error| {
             Error::failure(
                 format!("the report cannot be written: {error}"),
-                "this should not happen; report it",
+                "this is a bug in rmapscope; please report it",
             )
         }),
         (None, Some(report)) => {

@@ -26,12 +26,12 @@ use super::stat::{lists, question};
 use super::terminal::takes_unicode;
 use super::values::interval;
 
-/// Watch rates and latencies on a live screen: by process, device, pool, stack or any field of an event.
+/// Show rates and latencies on a live screen: by process, device, pool, stack or any field of an event.
 ///
-/// The programs count in the kernel, as for `stat`. Keys sort, filter, pause, and look into a row; `h` shows them all.
-/// It ends with `q`, with the command, with --duration, or with a signal; what was counted is printed then, unless `q`
-/// ended it. With a command, the exit code is the command's. What the command itself prints is not shown: it would
-/// destroy the screen.
+/// The programs count in the kernel, as for `stat`. Keys sort, filter, pause, and drill down; `h` shows them all. It
+/// ends with `q`, with the command, after --duration, or on a signal, and then prints the counts, except after `q`.
+/// With a command, the exit code is that of the command. The command's own output is not shown, because it would garble
+/// the screen.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   rmapscope top                                        every event, by process, with latencies
@@ -40,16 +40,16 @@ use super::values::interval;
   rmapscope top -e rmap --of none -I 500ms             only counts: cheaper than latencies
 Without a terminal `rmapscope stat -I 1s` prints the same.")]
 pub struct TopArgs {
-    /// Group by this at first, as `stat` does; `--by list` prints all.
+    /// Initial grouping, as in `stat`; `--by list` prints all.
     #[arg(long, value_name = "KEY")]
     by: Option<String>,
-    /// Sum up this at first, as `stat` does; `none` only counts, which costs less; `--of list` prints all.
+    /// Initial value to sum up, as in `stat`; `none` only counts, which costs less; `--of list` prints all.
     #[arg(long, value_name = "VALUE")]
     of: Option<String>,
-    /// Renew the screen so often.
+    /// Update interval of the screen.
     #[arg(short = 'I', long, value_name = "TIME", default_value = "1s", value_parser = |text: &str| interval(text, SHORTEST_INTERVAL))]
     interval: Duration,
-    /// Write what the command prints to FILE, instead of nowhere.
+    /// Write the command's output to FILE, instead of discarding it.
     #[arg(long, value_name = "FILE", requires = "command")]
     command_output: Option<PathBuf>,
     #[command(flatten)]
@@ -87,7 +87,7 @@ pub fn run(args: &TopArgs, global: &GlobalArgs) -> Result<u8, Error> {
     let unsaid = Question { by: By::Process, of: (!is_counted).then_some(Of::Latency) };
     let question = question((asked.0, asked.1.filter(|_| !is_counted)), &args.session, unsaid)?;
     if !std::io::stdout().is_terminal() {
-        return Err(Error::failure("standard output is no terminal, and this is a screen", WITHOUT_A_SCREEN));
+        return Err(Error::failure("standard output is not a terminal", WITHOUT_A_SCREEN));
     }
     let choice = args.choice.choice(events);
     let kinds = select(&choice.events, args.session.request.per_vma).into_iter();
@@ -106,7 +106,7 @@ fn fork(args: &TopArgs) -> Result<Option<Command>, Error> {
         return Ok(None);
     }
     let failed = |path: &Path, error: std::io::Error| {
-        let remedy = open_files::remedy(&error, "name a file that can be written");
+        let remedy = open_files::remedy(&error, "choose a writable file");
         Error::failure(format!("{}: {error}", path.display()), remedy)
     };
     let nowhere = Path::new("/dev/null");

@@ -88,7 +88,7 @@ fn count(
     });
     let missing =
         gaps::gaps(&reports).map(|gap| format!("not: {}, {}", gap.point, gaps::reason(&gap.outcome)));
-    // Nobody is there to be told when the screen has gone.
+    // Nobody is there to be told when the screen is gone.
     let _ = messages.send(Message::Attached(attached, asked, silent.chain(missing).collect()));
     let kernel = live.kernel().clone();
     let system = SystemFiles::live();

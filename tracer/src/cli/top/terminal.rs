@@ -45,7 +45,7 @@ impl Screen {
     /// Draws what there is to be seen.
     ///
     /// # Errors
-    /// When the terminal has gone.
+    /// When the terminal is gone.
     pub fn draw(&mut self, model: &Model) -> io::Result<()> {
         if IS_TAKEN.load(Ordering::SeqCst) {
             self.terminal.draw(|frame| draw(model, self.look, frame.buffer_mut()))?;

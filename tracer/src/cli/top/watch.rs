@@ -108,7 +108,7 @@ struct EndOnDrop<'a>(&'a Stop);
 
 impl Drop for EndOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.end("the screen has gone");
+        self.0.end("the screen is gone");
     }
 }
 
@@ -178,10 +178,10 @@ impl Ui<'_> {
     /// The terminal has gone.
     fn lose(&mut self, error: &std::io::Error, stop: &Stop) {
         self.failure.get_or_insert_with(|| {
-            Error::failure(format!("the terminal cannot be used as a screen: {error}"), WITHOUT_A_SCREEN)
+            Error::failure(format!("cannot use the terminal: {error}"), WITHOUT_A_SCREEN)
         });
         self.screen = None;
-        self.end(Wish::Quit, "the terminal has gone", stop);
+        self.end(Wish::Quit, "the terminal is gone", stop);
     }
 
     fn type_keys(&mut self, stop: &Stop) {

@@ -99,7 +99,7 @@ fn find(gate: &Gate, sides: &Sides, strict: bool) -> Finding {
         (Metric::Event(kind, quantity), Limit::Number(limit)) => {
             (of_event(kind, quantity, limit, sides), limit)
         }
-        (_, Limit::Change(limit)) => (Err("it has no change in per cent".to_owned()), limit),
+        (_, Limit::Change(limit)) => (Err("it has no percentage change".to_owned()), limit),
         (metric, Limit::Number(limit)) => (Ok(whole(metric, &sides.after)), limit),
     };
     let incomplete = incomplete("B", &sides.after).or_else(|| match gate.limit {

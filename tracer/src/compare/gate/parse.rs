@@ -21,7 +21,7 @@ pub struct GateError {
     pub remedy: String,
 }
 
-const METRICS: &str = "give EVENT.QUANTITY such as try_to_unmap.p99, or lost, missed, dropped, unpaired, \
+const METRICS: &str = "use EVENT.QUANTITY such as try_to_unmap.p99, or lost, missed, dropped, unpaired, \
                        rules.violated, rules.inconclusive";
 
 const QUANTITIES: &str = "rate, count, time, mean, max, or a quantile such as p50, p99, p999";
@@ -38,8 +38,8 @@ impl FromStr for Gate {
         let Some(at) = text.find(['<', '>', '=']) else {
             return Err(fail(
                 text.len(),
-                "there is no relation".into(),
-                "one of < <= > >= == and a limit".into(),
+                "missing relation".into(),
+                "use one of < <= > >= == and a limit".into(),
             ));
         };
         let end =
@@ -82,7 +82,7 @@ fn metric(text: &str) -> Result<Metric, (usize, String, String)> {
                 return Err((event.len() + 1, "there is no such quantity".into(), QUANTITIES.into()));
             };
             if quantity.is_latency() && crate::event::duration_field(kind).is_none() {
-                let what = format!("{event} is no call: it has no time");
+                let what = format!("{event} is not a call and has no time");
                 return Err((event.len() + 1, what, "rate or count".into()));
             }
             Metric::Event(kind, quantity)
@@ -94,11 +94,14 @@ fn metric(text: &str) -> Result<Metric, (usize, String, String)> {
 fn limit(text: &str, metric: Metric) -> Result<Limit, (String, String)> {
     if let Some(number) = text.strip_suffix('%') {
         if !matches!(metric, Metric::Event(..)) {
-            return Err(("this has no change in per cent".into(), "a plain number, such as 0".into()));
+            return Err((
+                "a percentage change is not defined for this".into(),
+                "a plain number, such as 0".into(),
+            ));
         }
         return match number.trim().parse::<f64>() {
             Ok(percent) if percent.is_finite() && percent > -100.0 => Ok(Limit::Change(percent / 100.0)),
-            _ => Err(("this is no change in per cent".into(), "such as +10% or -5%, above -100%".into())),
+            _ => Err(("this is not a percentage change".into(), "such as +10% or -5%, above -100%".into())),
         };
     }
     let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
@@ -115,11 +118,11 @@ fn limit(text: &str, metric: Metric) -> Result<Limit, (String, String)> {
     match number.parse::<f64>() {
         Ok(number) if !scale.is_nan() => Ok(Limit::Number(number * scale)),
         _ if is_time => Err((
-            "this is no limit for a time".into(),
+            "this is not a limit for a time".into(),
             "a time with ns, us, ms or s, such as 2ms, or a change, such as +10%".into(),
         )),
         _ => Err((
-            "this is no limit for a number".into(),
+            "this is not a limit for a number".into(),
             "a number, or for an event a change, such as +10%".into(),
         )),
     }

@@ -14,6 +14,7 @@ use parquet::file::metadata::ParquetMetaDataReader;
 use super::about;
 use super::session::Session;
 use super::table::{HEADER, Table};
+use crate::escape::escaped_path;
 use crate::event::{Family, Loss, Selection, StackEntry, Summary};
 use crate::export::{Destination, Export};
 use crate::output::Line;
@@ -94,8 +95,7 @@ impl Partitioned {
         if header.as_ref() == Some(&self.header) {
             return Ok(());
         }
-        let shown = path.display().to_string();
-        let cause = format!("{} is not of this recording and is not overwritten", shown.escape_debug());
+        let cause = format!("{} belongs to another recording and is not overwritten", escaped_path(path));
         Err(io::Error::new(io::ErrorKind::AlreadyExists, cause))
     }
 
@@ -166,7 +166,7 @@ mod tests {
         export("first").unwrap();
         export("first").unwrap();
         let refused = export("second").unwrap_err().cause;
-        assert!(refused.contains("is not of this recording and is not overwritten"), "{refused}");
+        assert!(refused.contains("belongs to another recording and is not overwritten"), "{refused}");
         export("first").unwrap();
     }
 }

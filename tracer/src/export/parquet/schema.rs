@@ -92,7 +92,22 @@ const fn kind_of(ty: Type) -> Kind {
         | Type::MigrateSource
         | Type::FaultRequest => Kind::List,
         Type::Truth => Kind::Truth,
-        _ => Kind::Integer,
+        Type::Id
+        | Type::Count
+        | Type::OptionalCount
+        | Type::Bytes
+        | Type::Order
+        | Type::Duration
+        | Type::Object
+        | Type::Hex
+        | Type::Mapping
+        | Type::SlotOriginal
+        | Type::Page
+        | Type::OptionalPage
+        | Type::References
+        | Type::Result
+        | Type::ExitStatus
+        | Type::ExitSignal => Kind::Integer,
     }
 }
 

@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::messages::{Callstack, Frame, InternedData, InternedString, Name};
 use crate::event::Names;
+use crate::follow::stacks::StackIds;
 use crate::report::stack::{frame_name, kernel_frames};
 
 /// Most different values of annotations that get a number: flag words repeat, other text need not.
@@ -33,7 +34,7 @@ pub struct Interning {
     annotations: Table,
     values: Table,
     functions: Table,
-    stacks: FxHashMap<i32, u64>,
+    stacks: StackIds<u64>,
     stacks_made: u64,
     pending: Option<InternedData>,
 }
@@ -85,7 +86,7 @@ impl Interning {
 
     /// The number of a stack; `None` when its frames are not known.
     pub fn stack(&mut self, id: i32, names: &Names) -> Option<u64> {
-        if let Some(iid) = self.stacks.get(&id) {
+        if let Some(iid) = self.stacks.get(id) {
             return Some(*iid);
         }
         let frames = kernel_frames(names.stack(id)?);
@@ -102,14 +103,14 @@ impl Interning {
         }
         self.stacks_made += 1;
         let iid = self.stacks_made;
-        self.stacks.insert(id, iid);
+        self.stacks.stands_for(id, Some(iid));
         self.pending().callstacks.push(Callstack { iid: Some(iid), frame_ids });
         Some(iid)
     }
 
     /// A stack has a new meaning from here on.
     pub fn forget_stack(&mut self, id: i32) {
-        self.stacks.remove(&id);
+        self.stacks.stands_for(id, None);
     }
 
     fn pending(&mut self) -> &mut InternedData {

@@ -22,13 +22,13 @@ pub enum BtfError {
         bytes: u64,
     },
     /// It is something else.
-    #[error("the file is no BTF (its first two bytes are not 9f eb)")]
+    #[error("not a BTF file (its first two bytes are not 9f eb)")]
     NotBtf,
     /// It is of a machine with the other byte order.
     #[error("the BTF is big-endian; only little-endian kernels are supported")]
     ForeignByteOrder,
     /// It is of a format that does not exist yet.
-    #[error("BTF version {version} is not known")]
+    #[error("unknown BTF version {version}")]
     UnknownVersion {
         /// Its version.
         version: u8,
@@ -40,7 +40,7 @@ pub enum BtfError {
         what: &'static str,
     },
     /// A type is of a kind whose length nobody knows yet.
-    #[error("BTF kind {kind} is not known (at byte {offset} of the types)")]
+    #[error("unknown BTF kind {kind} (at byte {offset} of the types)")]
     UnknownKind {
         /// Its number.
         kind: u32,

@@ -60,7 +60,7 @@ fn user_namespace(privileges: &Privileges) -> Check {
         Some(false) => Check::problem(
             name,
             "not the first one",
-            "capabilities count in this namespace only; the kernel refuses tracing programs",
+            "capabilities apply to this namespace only; the kernel refuses tracing programs",
             "run outside the container, or in one that shares the host's user namespace",
         ),
         None => Check::note(name, "unknown", "/proc/self/ns is not readable", ""),
@@ -74,7 +74,8 @@ fn pid_namespace(privileges: &Privileges) -> Check {
         Some(false) => Check::note(
             name,
             "not the first one",
-            "-p, -t and names are translated; events carry the kernel's own process ids, which differ from those here",
+            "-p, -t and names are translated; events carry ids of the initial pid namespace, which differ from those \
+             here",
             "run in the host's pid namespace (docker run --pid=host)",
         ),
         None => Check::note(name, "unknown", "/proc/self/ns is not readable", ""),
@@ -89,9 +90,9 @@ fn lockdown(system: &SystemFiles) -> Check {
         Lockdown::Confidentiality => Check::note(
             name,
             "confidentiality",
-            "kprobes cannot attach and bpf_probe_read_kernel is refused; fentry with direct loads still \
-             works, so most events remain. Lost: device names, exclusive_page records, entries behind raw \
-             pointers, and every function that fentry cannot reach",
+            "kprobes cannot attach and bpf_probe_read_kernel is refused; fentry with direct loads still works, so most \
+             events remain. Unavailable: device names, exclusive_page records, entries behind raw pointers, and every \
+             function that fentry cannot reach",
             "boot with lockdown=integrity, or without Secure Boot where that sets it",
         ),
         Lockdown::Unknown if has_no_lockdown(system) => {
@@ -122,12 +123,12 @@ fn bpf_system_call(system: &SystemFiles) -> Check {
         );
     };
     // Privileged loads, the only kind that tracing programs have, are allowed with every value.
-    let finding = format!("there (unprivileged_bpf_disabled={unprivileged}, which does not matter here)");
+    let finding = format!("available (unprivileged_bpf_disabled={unprivileged} does not matter here)");
     if system.number("/proc/sys/net/core/bpf_jit_enable") == Some(0) {
         return Check::note(
             name,
             format!("{finding}; its compiler is off"),
-            "fentry cannot attach without it; kprobes can, at more than twice the cost",
+            "fentry cannot attach without it; kprobes can, at more than twice the overhead",
             "sysctl net.core.bpf_jit_enable=1",
         );
     }
@@ -139,7 +140,7 @@ fn perf_event_paranoid(system: &SystemFiles, privileges: &Privileges) -> Check {
     let Some(value) = system.number("/proc/sys/kernel/perf_event_paranoid") else {
         return Check::problem(
             name,
-            "not readable: this kernel has no performance events",
+            "not readable: this kernel has no perf events",
             "kprobes and tracepoints cannot attach",
             "boot a kernel with CONFIG_PERF_EVENTS=y",
         );
@@ -149,7 +150,7 @@ fn perf_event_paranoid(system: &SystemFiles, privileges: &Privileges) -> Check {
         return Check::note(
             name,
             value.to_string(),
-            "without CAP_SYS_ADMIN kprobes and tracepoints are refused; fentry is not concerned",
+            "without CAP_SYS_ADMIN kprobes and tracepoints are refused; fentry is not affected",
             "run as root, or: sysctl kernel.perf_event_paranoid=2",
         );
     }
@@ -201,7 +202,7 @@ fn open_files(system: &SystemFiles) -> Check {
     Check::note(
         name,
         finding,
-        "a session of every probe needs up to 500; one that finds none left is refused (status 4)",
+        "a session with every probe needs up to 500; without enough of them it is refused (status 4)",
         format!("ulimit -n {MOST_OPEN}, or a higher LimitNOFILE= where systemd starts it"),
     )
 }
@@ -237,7 +238,7 @@ fn tracefs(system: &SystemFiles) -> Check {
         return Check::note(
             name,
             "not mounted",
-            "which functions fentry can reach is found by trying instead of from a list",
+            "functions that fentry can reach are found by trying instead of from a list",
             "mount -t tracefs nodev /sys/kernel/tracing",
         );
     };
@@ -247,7 +248,7 @@ fn tracefs(system: &SystemFiles) -> Check {
         Err(error) => Check::note(
             name,
             format!("at {place}, not readable: {error}"),
-            "which functions fentry can reach is found by trying instead of from a list",
+            "functions that fentry can reach are found by trying instead of from a list",
             "run as root; under lockdown=confidentiality it stays closed",
         ),
     }

@@ -28,7 +28,7 @@ pub(super) fn checks(system: &SystemFiles, given: Option<PathBuf>) -> Vec<Check>
             checks.push(Check::problem(
                 "BTF",
                 error.cause,
-                "no field of a kernel structure can be found",
+                "no field of a kernel structure could be found",
                 error.remedy,
             ));
             checks.push(kprobes(system, true));
@@ -50,7 +50,7 @@ fn fields(btf: &Btf) -> Check {
     Check::note(
         name,
         format!("not in this kernel: {}", paths.join(", ")),
-        "what comes from these fields is left out; that is normal for another version or configuration",
+        "values from these fields are unknown; this is normal for other versions or configurations",
         "",
     )
 }
@@ -58,12 +58,12 @@ fn fields(btf: &Btf) -> Check {
 fn ring_buffer(btf: &Btf) -> Check {
     let name = "ring buffer";
     match btf.size_of("bpf_ringbuf") {
-        Some(_) => Check::ok(name, "BPF ring buffers are there"),
+        Some(_) => Check::ok(name, "BPF ring buffers are available"),
         None => Check::problem(
             name,
             "this kernel has no BPF ring buffer",
-            "events cannot be brought to user space",
-            "boot Linux 5.8 or newer; the lowest version that is supported is 5.15",
+            "events cannot be passed to user space",
+            "boot Linux 5.8 or newer; the oldest supported version is 5.15",
         ),
     }
 }
@@ -72,12 +72,12 @@ fn ring_buffer(btf: &Btf) -> Check {
 fn fentry(is_there: bool) -> Check {
     let name = "fentry";
     if is_there {
-        return Check::ok(name, "there: ftrace can call programs directly");
+        return Check::ok(name, "available: ftrace can call programs directly");
     }
     Check::note(
         name,
         "ftrace cannot call programs directly",
-        "every probe becomes a kprobe, at more than twice the cost, and under \
+        "every probe becomes a kprobe, at more than twice the overhead, and under \
          lockdown=confidentiality nothing can attach",
         "boot a kernel with CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y",
     )
@@ -88,9 +88,11 @@ fn kprobes(system: &SystemFiles, has_fentry: bool) -> Check {
     let finding = "this kernel has no kprobe event source";
     let remedy = "boot a kernel with CONFIG_KPROBE_EVENTS=y";
     match system.number("/sys/bus/event_source/devices/kprobe/type") {
-        Some(_) => Check::ok(name, "there, through performance events"),
-        None if has_fentry => Check::note(name, finding, "what fentry cannot reach is not seen", remedy),
-        None => Check::problem(name, finding, "without fentry, too, no function can be watched", remedy),
+        Some(_) => Check::ok(name, "available, through perf events"),
+        None if has_fentry => {
+            Check::note(name, finding, "functions that fentry cannot reach are not seen", remedy)
+        }
+        None => Check::problem(name, finding, "without fentry, no function can be watched at all", remedy),
     }
 }
 
@@ -101,11 +103,11 @@ fn switch(system: &SystemFiles, switch: Switch) -> Check {
         Switch::Kprobes => ("kprobe switch", false),
     };
     let (meaning, unreadable) = if trampolines {
-        ("fentry, and kprobes at the entry of a function, would never fire: a session attaches none", "")
+        ("fentry, and kprobes at function entry, would never fire, so sessions attach none", "")
     } else {
         (
-            "kprobes would never fire, and a session attaches none: what fentry cannot reach is not seen",
-            "look as root with debugfs mounted: mount -t debugfs none /sys/kernel/debug",
+            "kprobes would never fire, so sessions attach none: functions that fentry cannot reach are not seen",
+            "run as root with debugfs mounted: mount -t debugfs none /sys/kernel/debug",
         )
     };
     match switch.state(system) {
@@ -116,14 +118,14 @@ fn switch(system: &SystemFiles, switch: Switch) -> Check {
         SwitchState::Off => Check::note(name, format!("{} is 0", switch.name()), meaning, switch.remedy()),
         SwitchState::Broken => Check::problem(
             name,
-            "the kernel has shut ftrace down after an error of its own",
-            "nothing that goes by ftrace can be attached",
-            "look at the kernel's log, and boot again",
+            "the kernel has shut down ftrace after an internal error",
+            "nothing that uses ftrace can be attached",
+            "check the kernel log, and reboot",
         ),
         SwitchState::Unknown => Check::note(
             name,
             format!("unknown: {} is not readable", switch.name()),
-            "where probes do not fire, a session notices by its self-test, and cannot say why",
+            "if probes do not fire, the self-test of a session notices, but cannot say why",
             unreadable,
         ),
     }
@@ -140,7 +142,7 @@ fn device_exclusive(btf: &Btf) -> Check {
         None => Check::note(
             name,
             "not possible on this kernel",
-            "the family `exclusive` has no events here; all others are not concerned",
+            "the family `exclusive` has no events here; other families are not affected",
             "boot a kernel with CONFIG_DEVICE_PRIVATE=y",
         ),
     }
@@ -155,9 +157,9 @@ fn pages(system: &SystemFiles, btf: &Btf) -> Check {
         Err(missing) => Check::note(
             name,
             format!("the struct page of a page frame cannot be found: {missing}"),
-            "frames in entries, and the flags of their pages, are unknown; mappings without a bounce and pages that fork \
-             takes away are not seen: the rules about them are inconclusive",
-            "let root see the symbols (kernel.kptr_restrict=1 or 0), on a kernel with CONFIG_KALLSYMS_ALL=y and \
+            "page frames in entries, and the flags of their pages, are unknown; direct mappings and pages taken by \
+             fork are not seen: the rules about them are inconclusive",
+            "allow root to see symbols (kernel.kptr_restrict=1 or 0), on a kernel with CONFIG_KALLSYMS_ALL=y and \
              CONFIG_SPARSEMEM_VMEMMAP=y",
         ),
     }
@@ -194,7 +196,7 @@ fn bounce_buffers(system: &SystemFiles) -> Check {
             name,
             format!("unknown: debugfs shows no swiotlb{parameter}"),
             "the family `swiotlb` may have no events",
-            "look as root with debugfs mounted: mount -t debugfs none /sys/kernel/debug",
+            "run as root with debugfs mounted: mount -t debugfs none /sys/kernel/debug",
         ),
     }
 }
@@ -205,10 +207,9 @@ fn configuration(system: &SystemFiles) -> Check {
         Some(configuration) => Check::ok(name, configuration.source),
         None => Check::note(
             name,
-            "this kernel's configuration is not readable",
-            "the numbers of swap entries come from functions and types alone; on Linux 5.19 to 6.1 one \
-             option has to be assumed",
-            format!("put it at /boot/config-{}", system.release()),
+            "the kernel configuration is not readable",
+            "swap types are derived from functions and types alone; on Linux 5.19 to 6.1 one option has to be assumed",
+            format!("provide it as /boot/config-{}", system.release()),
         ),
     }
 }

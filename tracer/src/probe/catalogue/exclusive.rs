@@ -128,8 +128,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             config: CONFIG,
             inlined_into: Some("do_swap_page"),
             instead: &[],
-            reason: "exclusive_fault stands in: it shows the CPU access that revokes, but neither the restored \
-                     entry nor the restores by fork",
+            reason: "the fallback exclusive_fault shows the CPU access that revokes, but neither the restored entry \
+                     nor restores by fork",
         },
         ..Entry::of(Point::RestoreExclusivePte)
     },

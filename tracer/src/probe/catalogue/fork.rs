@@ -53,7 +53,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             config: None,
             inlined_into: Some("copy_page_range"),
             instead: &[],
-            reason: "copy_page_range stands in: it shows the VMAs, the range and the result, but -EBUSY (an exclusive \
+            reason: "the fallback copy_page_range shows the VMAs, the range and the result, but -EBUSY (an exclusive \
                      page was locked) is -ENOMEM there",
         },
         ..Entry::of(Point::CopyPteRange)

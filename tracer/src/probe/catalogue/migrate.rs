@@ -36,8 +36,8 @@ const NO_ENTRY_TRACEPOINT: Absence = Absence {
     config: CONFIG,
     inlined_into: None,
     instead: &[],
-    reason: "5.15 does not have the tracepoint, 6.1 and later do; try_to_migrate and remove_migration_pte tell \
-             the folio, but not the entry",
+    reason: "5.15 does not have the tracepoint, 6.1 and later do; try_to_migrate and remove_migration_pte show the \
+             folio, but not the entry",
 };
 
 /// `struct migrate_vma`, and what the record of each step of a migration from or to a device consists of.
@@ -177,7 +177,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             config: CONFIG,
             inlined_into: Some("migrate_pages_batch"),
             instead: &[],
-            reason: "migrate_pages says how many pages could not be migrated, but not which",
+            reason: "migrate_pages shows how many pages could not be migrated, but not which",
         },
         ..Entry::of(Point::MoveToNewFolio)
     },

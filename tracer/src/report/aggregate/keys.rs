@@ -9,6 +9,7 @@ use super::moment::Moment;
 use super::tables::{device, device_name};
 use crate::event::Weight;
 use crate::event::{Body, Event, Field, StackEntry, Type, errno_name, place};
+use crate::follow::stacks::StackIds;
 use crate::report::model::{Group, Key, Table};
 use crate::report::stack::{Probed, frame_name, kernel_frames};
 
@@ -52,7 +53,7 @@ pub struct By {
     probed: Probed,
     names: Interner,
     /// Callers of the probed functions, by stack and kind.
-    callers: FxHashMap<i32, Vec<(Kind, u64)>>,
+    callers: StackIds<Vec<(Kind, u64)>>,
     groups: Groups<Vec<u64>>,
     /// The values of the event at hand.
     values: Vec<u64>,
@@ -65,7 +66,7 @@ impl By {
             keys,
             probed,
             names: Interner::default(),
-            callers: FxHashMap::default(),
+            callers: StackIds::default(),
             groups: Groups::default(),
             values: Vec::new(),
         }
@@ -73,7 +74,7 @@ impl By {
 
     /// A stack's id is used for these frames from now on.
     pub fn stack(&mut self, stack: &StackEntry) {
-        self.callers.remove(&stack.id);
+        self.callers.stands_for(stack.id, None);
     }
 
     /// Adds an event.
@@ -119,8 +120,7 @@ impl By {
         if id == STACK_NONE {
             return Some(NONE);
         }
-        let known =
-            self.callers.get(&id).and_then(|callers| callers.iter().find(|(known, _)| *known == kind));
+        let known = self.callers.get(id).and_then(|callers| callers.iter().find(|(known, _)| *known == kind));
         if let Some((_, caller)) = known {
             return Some(*caller);
         }
@@ -130,7 +130,7 @@ impl By {
             Some(frame) => self.names.number(&frame_name(frame))?,
             None => self.names.number("?")?,
         };
-        self.callers.entry(id).or_default().push((kind, caller));
+        self.callers.or_default(id).push((kind, caller));
         Some(caller)
     }
 

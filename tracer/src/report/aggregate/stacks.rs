@@ -8,11 +8,9 @@ use tracer_common::event::{Kind, STACK_NONE};
 use super::moment::Moment;
 use crate::event::{Event, StackEntry, place};
 use crate::event::{Weight, Weights};
+use crate::follow::stacks::{MOST_FRAMES, StackIds};
 use crate::report::model::{StackTotal, Top};
 use crate::report::stack::{frame_name, kernel_frames};
-
-/// Most frames of different stacks that are kept, as many as [`Names`](crate::event::Names) keeps.
-const MOST_FRAMES: usize = 1 << 20;
 
 /// Most different functions that are kept.
 const MOST_FUNCTIONS: usize = 1 << 18;
@@ -26,7 +24,7 @@ pub struct Stacks {
     /// What each led to: few kinds, in the order in which they came.
     sums: Vec<Vec<(Kind, Weights)>>,
     /// Places of the stacks that ids stand for now.
-    ids: FxHashMap<i32, u32>,
+    ids: StackIds<u32>,
     /// Events whose stack could not be kept, by place of the kind.
     unkept: FxHashMap<usize, Weights>,
     frames: usize,
@@ -39,15 +37,9 @@ pub struct Stacks {
 impl Stacks {
     /// An id stands for these frames from now on.
     pub fn stack(&mut self, stack: &StackEntry) {
-        match self.place(stack) {
-            Some(place) => {
-                self.ids.insert(stack.id, place);
-            }
-            None => {
-                self.is_full = true;
-                self.ids.remove(&stack.id);
-            }
-        }
+        let place = self.place(stack);
+        self.is_full |= place.is_none();
+        self.ids.stands_for(stack.id, place);
     }
 
     /// The place of a stack; `None` when there is no room for it.
@@ -89,7 +81,7 @@ impl Stacks {
             return;
         }
         self.unstored += u64::from(id < 0);
-        let Some(place_of_stack) = self.ids.get(&id) else {
+        let Some(place_of_stack) = self.ids.get(id) else {
             return self.unkept.entry(place(kind)).or_default().add(&moment.weights);
         };
         let sums = &mut self.sums[*place_of_stack as usize];
@@ -101,7 +93,7 @@ impl Stacks {
 
     /// The place of the stack that an id stands for now; `None` where it is none, or not kept.
     pub fn place_of(&self, id: i32) -> Option<u32> {
-        self.ids.get(&id).copied()
+        self.ids.get(id).copied()
     }
 
     /// The functions, by their numbers.

@@ -21,7 +21,7 @@ const HEIGHT: f64 = 28.0;
 pub struct Lanes {
     caption: String,
     lanes: Vec<Lane>,
-    /// Stretches in which events are missing.
+    /// Intervals in which events are missing.
     gaps: Vec<Bar>,
     /// What is written below: beginning, middle, end.
     axis: [String; 3],
@@ -97,7 +97,7 @@ impl Lanes {
         lanes.push(lane("events missing", true, &lost, end, count));
         lanes.retain(|lane| !lane.bars.is_empty());
         let mut caption =
-            format!("A bar is {}. Behind each lane is its highest bar", units::time(time(group), true));
+            format!("Each bar is {}. The peak is at the end of each lane", units::time(time(group), true));
         if more > 0 {
             caption += &format!("; {more} more events have fewer");
         }

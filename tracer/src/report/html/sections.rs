@@ -223,7 +223,7 @@ fn exclusive(report: &Report) -> Section {
     let mut remark =
         format!("{} made exclusive, at most {} at once", counted(exclusive.made, "page"), exclusive.peak);
     if exclusive.unseen_beginnings > 0 {
-        remark += &format!("; {} whose beginning was not seen", exclusive.unseen_beginnings);
+        remark += &format!("; {} whose start was not seen", exclusive.unseen_beginnings);
     }
     section("exclusive", "Device-exclusive residency", &remark, blocks)
 }
@@ -274,8 +274,8 @@ fn ping_pong(ping_pong: &PingPongs, who: &[Column], names: impl Fn(&Actor) -> [C
     }
     let columns = ["pages", "again", "most of a page", "mean time there"].map(numbers);
     let title = match ping_pong.words() {
-        words if words.is_empty() => "Addresses that go to a device again".to_owned(),
-        words => format!("Addresses that go to a device again: {words}"),
+        words if words.is_empty() => "Addresses that return to a device".to_owned(),
+        words => format!("Addresses that return to a device: {words}"),
     };
     let mut grid = Grid::new(&title, [who, &[words("addresses")], &columns].concat());
     let mut stacks = Vec::new();
@@ -410,8 +410,8 @@ fn swiotlb(report: &Report) -> Section {
 
 fn probes(report: &Report) -> Section {
     let columns =
-        [words("point"), words("family"), words("state"), words("through"), words("what is lost, or why")];
-    let mut grid = Grid::new("What became of every probe point", columns);
+        [words("point"), words("family"), words("state"), words("through"), words("what is missing, or why")];
+    let mut grid = Grid::new("Outcome of every probe point", columns);
     for point in &report.verdict.probes {
         let through = |symbol: &str, method: &crate::probe::AttachMethod| {
             format!("{} of {}", method.name(), plain(symbol))
@@ -462,7 +462,7 @@ fn missing(report: &Report) -> Section {
     }
     if !losses.gaps.is_empty() {
         let columns = [words("cause"), words("family"), numbers("events"), numbers("from"), numbers("to")];
-        let mut grid = Grid::new("Stretches in which events are missing", columns);
+        let mut grid = Grid::new("Intervals in which events are missing", columns);
         for gap in &losses.gaps {
             let cause = match gap.cause {
                 LossCause::Lost => "lost",
@@ -479,10 +479,10 @@ fn missing(report: &Report) -> Section {
         }
         blocks.push(grid.block());
         if losses.more_gaps > 0 {
-            blocks.push(Block::Text(format!("And {} more such stretches.", losses.more_gaps)));
+            blocks.push(Block::Text(format!("And {} more such intervals.", losses.more_gaps)));
         }
     }
-    let remark = "what the numbers below do not contain. Lost: the ring was full; missed: the kernel skipped the \
-                  program; dropped: user space, or a damaged file; unpaired: a call of which one end was not seen";
+    let remark = "missing from the numbers below. Lost: the ring was full; missed: the kernel skipped the program; \
+                  dropped: user space, or a damaged file; unpaired: a call seen only at entry or only at return";
     section("missing", "Missing", remark, blocks)
 }

@@ -58,7 +58,7 @@ pub fn rules(verdict: &Verdict) -> Section {
         }
     }
     blocks.push(grid.folded().block());
-    let remark = "`rmapscope explain RULE` says what the kernel promises".to_owned();
+    let remark = "`rmapscope explain RULE` shows what the kernel promises".to_owned();
     Section { id: "rules", title: "Rules", remark, blocks }
 }
 
@@ -67,7 +67,7 @@ fn rule(rule: &RuleVerdict) -> Block {
     let summary = match rule.outcome {
         Outcome::Violated => {
             paragraphs.push(match rule.severity {
-                Severity::Corruption => "Memory is corrupted, or can be.".to_owned(),
+                Severity::Corruption => "Memory is or may be corrupted.".to_owned(),
                 Severity::Broken => "A promise of the kernel is broken.".to_owned(),
             });
             format!("{} of {}: {}", rule.violations, rule.evaluated, plain(rule.title))
@@ -100,7 +100,7 @@ pub fn diagnoses(verdict: &Verdict) -> Section {
             more: diagnosis.count.saturating_sub(diagnosis.evidence.len() as u64),
         })
     });
-    let remark = "trouble that is no fault of the kernel".to_owned();
+    let remark = "problems that are not the kernel's fault".to_owned();
     Section { id: "diagnoses", title: "Diagnoses", remark, blocks: blocks.collect() }
 }
 

@@ -160,9 +160,9 @@ impl TakenBack {
         match self {
             Self { pages: 0, unknown: 0, .. } => String::new(),
             Self { unknown: 0, pages, .. } => {
-                format!("{} collected by drivers to take them back", counted(*pages, "page"))
+                format!("{} collected by drivers for taking them back", counted(*pages, "page"))
             }
-            Self { calls, .. } => format!("drivers took pages back in {}", counted(*calls, "call")),
+            Self { calls, .. } => format!("drivers took back pages in {}", counted(*calls, "call")),
         }
     }
 }

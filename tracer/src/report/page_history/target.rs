@@ -29,10 +29,10 @@ pub enum Target {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadTarget {
     /// No number.
-    #[error("`{0}` is no page frame number; write it like 0x1a2b3 or 107187")]
+    #[error("`{0}` is not a page frame number, such as 0x1a2b3 or 107187")]
     Page(String),
     /// No process id and address.
-    #[error("`{0}` is no address of a process; write it like 1234:0x7f12a4600000")]
+    #[error("`{0}` is not an address of a process, such as 1234:0x7f12a4600000")]
     Address(String),
 }
 

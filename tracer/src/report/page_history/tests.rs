@@ -157,7 +157,7 @@ fn an_address_is_of_one_process_alone() {
     // The end of its own address space is all there is.
     assert_eq!((other.events, other.entries.len()), (0, 1));
     assert_eq!(other.others, [124]);
-    assert!(text(&other, false, false).contains("events of other processes: 124"));
+    assert!(text(&other, false, false).contains("of other processes at that address: 124"));
 }
 
 #[test]

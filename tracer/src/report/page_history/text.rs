@@ -62,7 +62,7 @@ fn owner(space: &Space) -> String {
     match space.pid {
         Some(pid) if space.is_certain => format!("process {pid}"),
         Some(pid) => format!("probably process {pid}"),
-        None => "a process that is not known".to_owned(),
+        None => "an unknown process".to_owned(),
     }
 }
 
@@ -91,8 +91,7 @@ fn head(history: &PageHistory, out: &mut String) {
                 .iter()
                 .map(|pid| if *pid == 0 { "one not known".to_owned() } else { pid.to_string() })
                 .collect();
-            let _ =
-                writeln!(out, "  at that address there are events of other processes: {}", others.join(", "));
+            let _ = writeln!(out, "  events of other processes at that address: {}", others.join(", "));
         }
         return;
     }
@@ -170,14 +169,14 @@ fn states(history: &PageHistory, place: usize, color: bool, out: &mut String) {
     }
     let first = history.states.partition_point(|episode| episode.began < place);
     for episode in history.states[first..].iter().take_while(|episode| episode.began == place) {
-        let seen = if episode.seen { ", as is seen here" } else { "" };
+        let seen = if episode.seen { ", first seen here" } else { "" };
         let until = match (&episode.ended_by, episode.over) {
             (Some(by), false) => format!("{}, until {}", time(episode, " for "), plain(by)),
             (Some(by), true) => {
                 let lasted = episode.lasted.map(duration).unwrap_or_default();
-                format!("; seen otherwise {lasted} later, at {}", plain(by))
+                format!("; found changed {lasted} later, at {}", plain(by))
             }
-            (None, _) => ", and no event shows its end".to_owned(),
+            (None, _) => ", whose end no event shows".to_owned(),
         };
         line(&format!("==> {}{seen}{until}", what(history, episode)));
     }

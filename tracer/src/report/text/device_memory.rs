@@ -111,7 +111,7 @@ fn ping_pong(ping_pong: &PingPongs, page: &mut Page) {
     if *ping_pong == PingPongs::default() {
         return;
     }
-    page.heading("Addresses that go to a device again", &ping_pong.words());
+    page.heading("Addresses that return to a device", &ping_pong.words());
     let mut grid = Grid::new([
         Column::name("process"),
         Column::optional("address space", 1),

@@ -16,7 +16,7 @@ const SKIPPED: usize = 3;
 /// Time in each function.
 pub fn latencies(report: &Report, page: &mut Page) -> Shown {
     if report.latencies.is_empty() {
-        return Shown::Empty("no call was measured: record with -l");
+        return Shown::Empty("no latencies recorded: record with -l");
     }
     page.heading("Latency", "time in each function, its callees included");
     each(&report.latencies, page);
@@ -26,7 +26,7 @@ pub fn latencies(report: &Report, page: &mut Page) -> Shown {
 /// VMAs visited by each walk.
 pub fn walks(report: &Report, page: &mut Page) -> Shown {
     if report.walks.is_empty() {
-        return Shown::Empty("no visit was recorded: record with --per-vma");
+        return Shown::Empty("no visits recorded: record with --per-vma");
     }
     page.heading("Reverse-map walks", "VMAs visited by each");
     each(&report.walks, page);

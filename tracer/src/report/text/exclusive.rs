@@ -16,7 +16,7 @@ pub fn write(report: &Report, page: &mut Page) -> Shown {
     let mut remark =
         format!("{} made exclusive, at most {} at once", counted(exclusive.made, "page"), exclusive.peak);
     if exclusive.unseen_beginnings > 0 {
-        remark += &format!("; {} whose beginning was not seen", exclusive.unseen_beginnings);
+        remark += &format!("; {} whose start was not seen", exclusive.unseen_beginnings);
     }
     page.heading("Device-exclusive residency", &remark);
     let mut grid = Grid::new([

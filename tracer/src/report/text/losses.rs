@@ -23,7 +23,7 @@ pub fn write(report: &Report, page: &mut Page) -> Shown {
     if families.is_empty() && losses.gaps.is_empty() && losses.stacks_lost == 0 {
         return Shown::Nothing;
     }
-    page.heading("Missing", "what the numbers above do not contain");
+    page.heading("Missing", "missing from the numbers above");
     if !families.is_empty() {
         let mut grid = Grid::new([
             Column::name("family"),
@@ -42,7 +42,7 @@ pub fn write(report: &Report, page: &mut Page) -> Shown {
         }
         page.grid(1, grid);
         let words = "lost: the ring was full; missed: the kernel skipped the program; dropped: user space, or a \
-                     damaged file; unpaired: a call of which one end was not seen";
+                     damaged file; unpaired: a call seen only at entry or only at return";
         page.prose(DIM, 1, words);
     }
     if losses.stacks_lost > 0 {
@@ -58,7 +58,7 @@ pub fn write(report: &Report, page: &mut Page) -> Shown {
     }
     match losses.gaps.len().saturating_sub(GAPS) as u64 + losses.more_gaps {
         0 => {}
-        more => page.plain(1, &format!("and {more} more such stretches")),
+        more => page.plain(1, &format!("and {more} more such intervals")),
     }
     Shown::Yes
 }

@@ -9,7 +9,7 @@ use crate::report::model::{HotPage, Report, Top};
 pub fn write(report: &Report, page: &mut Page) -> Shown {
     let pages = &report.pages;
     if pages.hot.entries.is_empty() {
-        return Shown::Empty("no event named a page");
+        return Shown::Empty("no event has a page");
     }
     page.heading("Hot pages", &of(&pages.hot, "events"));
     let mut grid = Grid::new([

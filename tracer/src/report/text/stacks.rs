@@ -11,7 +11,7 @@ use crate::report::model::Report;
 pub fn write(report: &Report, sort: Weight, page: &mut Page) -> Shown {
     let stacks = &report.stacks;
     if stacks.entries.is_empty() {
-        return Shown::Empty("no stack was recorded: record with -g");
+        return Shown::Empty("no stacks recorded: record with -g");
     }
     let remark = super::pages::of(stacks, most(sort));
     page.heading("Stacks", &remark);
@@ -46,6 +46,6 @@ pub fn callers(event: &str, frames: &[String], page: &mut Page) {
         page.line(2, &plain(frame));
     }
     if let more @ 1.. = frames.len() - shown {
-        page.prose(DIM, 2, &format!("and {more} callers more; all with -g"));
+        page.prose(DIM, 2, &format!("and {more} more callers; -g shows all"));
     }
 }

@@ -56,7 +56,7 @@ pub fn write(report: &Report, page: &mut Page) -> Shown {
     let width = page.layout.width.saturating_sub(2 + name_width + 2 + 2 + LARGEST).max(8);
     let step = timeline.interval.saturating_mul(timeline.intervals.len().div_ceil(width) as u64);
     let steps = page.time(step);
-    page.heading("Timeline", &format!("a character is {steps}, its highest value is behind the line"));
+    page.heading("Timeline", &format!("each column is {steps}; the peak is at the end of the row"));
     for Series { name, values, together, show } in shown {
         let values = resampled(values, width, *together);
         let (spark, length) = (spark(&values, page.layout.unicode), values.len());

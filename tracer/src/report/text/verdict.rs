@@ -18,7 +18,7 @@ pub fn rules(report: &Report, page: &mut Page) -> Shown {
     if of(Outcome::Violated).chain(of(Outcome::Inconclusive)).next().is_none() {
         return Shown::Nothing;
     }
-    page.heading("Rules", "`rmapscope explain RULE` says what the kernel promises");
+    page.heading("Rules", "`rmapscope explain RULE` shows what the kernel promises");
     for rule in of(Outcome::Violated) {
         let times = format!("{} of {}", rule.violations, rule.evaluated);
         page.prose(BAD, 1, &format!("violated {times}: {}: {}", rule.name, plain(rule.title)));
@@ -42,7 +42,7 @@ pub fn rules(report: &Report, page: &mut Page) -> Shown {
     if !unasked.is_empty() {
         let names: Vec<_> = unasked.iter().map(|rule| rule.name).collect();
         page.prose(DOUBTFUL, 1, &format!("inconclusive: {}", names.join(", ")));
-        page.plain(2, "because events that they need were not asked for; `rmapscope check -i` says which");
+        page.plain(2, "because events that they need were not requested; `rmapscope check -i` shows which");
     }
     Shown::Yes
 }
@@ -52,7 +52,7 @@ pub fn diagnoses(report: &Report, page: &mut Page) -> Shown {
     if report.verdict.diagnoses.is_empty() {
         return Shown::Nothing;
     }
-    page.heading("Diagnoses", "trouble that is no fault of the kernel");
+    page.heading("Diagnoses", "problems that are not the kernel's fault");
     for diagnosis in &report.verdict.diagnoses {
         page.prose(HEADING, 1, &format!("{}, {}", diagnosis.name, counted(diagnosis.count, "time")));
         page.plain(2, &plain(&diagnosis.summary));

@@ -66,7 +66,7 @@ impl Comparison {
             let passes = of_kernel.inputs["passes"].as_u64().unwrap_or(0);
             ensure!(
                 passes >= 2,
-                "the noise of the {name} figures of {kernel} is not known: {passes} passes (--passes 2)"
+                "the noise of the {name} figures of {kernel} is unknown: {passes} passes (use --passes 2)"
             );
         }
         for input in ["kernel", "events", "passes", "versions"] {

@@ -145,7 +145,7 @@ impl Document {
     /// An earlier one.
     pub fn read(file: &Path) -> Result<Self> {
         let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
-        let remedy = "it is no file of figures (try: target/bench/bench.json, or one that --save wrote)";
+        let remedy = "not a file of figures (use target/bench/bench.json, or a file written by --save)";
         serde_json::from_str(&text).with_context(|| format!("{}: {remedy}", file.display()))
     }
 

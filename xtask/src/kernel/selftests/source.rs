@@ -78,7 +78,7 @@ impl Source {
         }
         let version =
             suite.packages(std::slice::from_ref(&package))?.remove(&package).unwrap_or_default().sha256;
-        ensure!(!version.is_empty(), "the archive gives no checksum of {package}");
+        ensure!(!version.is_empty(), "the archive has no checksum for {package}");
         let place = Place::Archive(suite, package);
         Ok(Some(Self { series: series.into(), version, is_own: true, place }))
     }

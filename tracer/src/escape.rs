@@ -1,4 +1,6 @@
-//! What a process or a driver chose as its name, made safe to print.
+//! Names that others chose (processes, devices, files, kernels), made safe to print.
+
+use std::path::Path;
 
 /// Appends `text` with control and formatting characters (and, on request, spaces) as `\xNN` for each of
 /// their bytes, and `\` as `\\`.
@@ -25,6 +27,11 @@ pub fn escaped(text: &str) -> String {
     let mut out = Vec::new();
     escape(&mut out, text, false);
     String::from_utf8_lossy(&out).into_owned()
+}
+
+/// A path, with everything escaped but spaces.
+pub fn escaped_path(path: &Path) -> String {
+    escaped(&path.to_string_lossy())
 }
 
 fn escape_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
