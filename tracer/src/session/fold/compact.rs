@@ -34,3 +34,21 @@ pub fn compact(program: &mut Program<'_>, is_relocated: &[bool]) -> Option<Vec<u
     (program.code, program.filled_in) = (compacted, filled_in);
     Some(map)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::fold::program::Constants;
+
+    #[test]
+    fn jumps_go_where_they_went() {
+        let code = |code, offset| Instruction { code, offset, ..Instruction::NOTHING };
+        let (branch, jump, exit) = (code(0x15, 3), code(0x05, -5), code(0x95, 0));
+        let before = vec![branch, Instruction::NOTHING, Instruction::NOTHING, exit, jump];
+        let constants = Constants::default();
+        let mut program = Program { filled_in: vec![None; 5], code: before, constants: &constants };
+        let map = compact(&mut program, &[false; 5]).unwrap();
+        assert_eq!(map, [0, 1, 1, 1, 2, 3]);
+        assert_eq!(program.code, [code(0x15, 1), exit, code(0x05, -3)]);
+    }
+}

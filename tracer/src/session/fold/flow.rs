@@ -93,3 +93,23 @@ fn fill(program: &mut Program<'_>) {
         at = last + 2;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::fold::program::Constants;
+
+    #[test]
+    fn jumps_are_shortened_and_nothing_is_unreached() {
+        let code = |code, offset| Instruction { code, offset, ..Instruction::NOTHING };
+        let (set, exit) = (code(0xb7, 0), code(0x95, 0));
+        // A branch to a jump to the end, and behind the first end what nobody reaches.
+        let before = vec![code(0x15, 2), set, exit, code(0x05, 2), set, set, exit];
+        let constants = Constants::default();
+        let mut program = Program { filled_in: vec![None; 7], code: before, constants: &constants };
+        straighten(&mut program);
+        let nothing = Instruction::NOTHING;
+        assert_eq!(program.code, [code(0x15, 5), set, nothing, nothing, nothing, exit, exit]);
+        assert!(reached(&program).into_iter().all(|is_reached| is_reached));
+    }
+}

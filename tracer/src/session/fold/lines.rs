@@ -102,3 +102,20 @@ fn moved_records<'a>(
     }
     Some(kept)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_follow_their_instructions() {
+        let record = |address: u32, line: u32| [address.to_le_bytes(), line.to_le_bytes()].concat();
+        // Two functions of four instructions: of the second one the second and the last are gone.
+        let records =
+            [record(0, 1), record(8, 2), record(32, 3), record(40, 4), record(48, 5), record(56, 6)];
+        let moved = HashMap::from([(("fexit".to_owned(), 32), vec![0, 1, 1, 2, 2])]);
+        let kept = moved_records(records.iter().map(Vec::as_slice), "fexit", &[0, 32], &moved).unwrap();
+        let expected = [record(0, 1), record(32, 3), record(40, 5)];
+        assert_eq!(kept, expected.concat());
+    }
+}

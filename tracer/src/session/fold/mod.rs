@@ -117,4 +117,22 @@ mod tests {
         assert!(runs > 1000, "{runs} runs");
         assert!(folded_steps * 10 < steps * 9, "{folded_steps} of {steps} instructions");
     }
+
+    #[test]
+    fn the_object_is_folded() {
+        use object::{Object, ObjectSymbol};
+
+        let size = |object: &[u8], name| {
+            let file = object::File::parse(object).unwrap();
+            file.symbol_by_name(name).unwrap().size()
+        };
+        let mut object = OBJECT.to_vec();
+        let globals = vec![0; size_of::<Globals>()];
+        fold(&mut object, &[("GLOBALS", &globals), ("AYA_LOG_LEVEL", &[0])], |name| {
+            name == "fexit_try_to_unmap"
+        });
+        assert_eq!(object.len(), OBJECT.len());
+        assert!(size(&object, "fexit_try_to_unmap") * 2 < size(OBJECT, "fexit_try_to_unmap"));
+        assert_eq!(size(&object, "fexit_try_to_migrate"), size(OBJECT, "fexit_try_to_migrate"), "not wanted");
+    }
 }
