@@ -14,19 +14,15 @@ use crate::event::Event;
 pub const INFO: DiagnosisInfo = DiagnosisInfo {
     name: "swiotlb-full",
     title: "a mapping failed because swiotlb had no room for it",
-    statement: "The kernel logs \"swiotlb buffer is full\"whatever the reason. There are three: the pool is exhausted; \
-                                                          the mapping is larger than 256 KiB (128 slots of 2 KiB in a \
-                                                          row), which no pool can serve; or there are free slots, but \
-                                                          none in a row with the alignment that was asked for. \
-                                                          Reported by device, pool and reason, from the slots in use, \
-                                                          the size and the alignment of each failure, with the pool \
-                                                          size that would have sufficed: for any one of the failed \
-                                                          mappings (one more segment of 128 slots), and for all of \
-                                                          them in addition to what was in use. A restricted pool has \
-                                                          one area; other pools may have several, each of which needs \
-                                                          its own room, so the size is a lower bound there. Restricted \
-                                                          pools also provide coherent memory; failed allocations of it \
-                                                          are reported in the same way.",
+    statement: "The kernel logs \"swiotlb buffer is full\" whatever the reason. There are three: the pool is \
+                exhausted; the mapping is larger than 256 KiB (128 slots of 2 KiB in a row), which no pool can \
+                serve; or there are free slots, but none in a row with the alignment that was asked for. Reported \
+                by device, pool and reason, from the slots in use, the size and the alignment of each failure, \
+                with the pool size that would have sufficed: for any one of the failed mappings (one more segment \
+                of 128 slots), and for all of them in addition to what was in use. A restricted pool has one \
+                area; other pools may have several, each of which needs its own room, so the size is a lower \
+                bound there. Restricted pools also provide coherent memory; failed allocations of it are reported \
+                in the same way.",
     citations: &[
         "6.12 kernel/dma/swiotlb.c, swiotlb_tbl_map_single: swiotlb buffer is full",
         "6.12 kernel/dma/swiotlb.c, rmem_swiotlb_device_init: Set Per-device io tlb area to one",
