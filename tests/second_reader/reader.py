@@ -22,11 +22,12 @@ NAMES = ("comm", "device_name")
 RENAMES = {"process_fork": "child_tid", "process_rename": "target_tid"}
 # The kernel's enumerations, by the types whose numbers they name: masks, and values.
 MASKS = {"ttu_flags": "ttu_flags", "fault_flags": "fault_flag", "fault_result": "vm_fault_reason"}
-VALUES = {"direction": "dma_data_direction", "migrate_mode": "migrate_mode", "migrate_reason": "migrate_reason"}
+VALUES = {"direction": "dma_data_direction", "migrate_mode": "migrate_mode", "migrate_reason": "migrate_reason",
+          "refusal_step": None, "refusal_reason": None}
 # What a number means that is no usual value of its type.
 MEANINGS = {
     "optional_count": {UNKNOWN_32: None}, "mapping_bits": {UNKNOWN_32: None}, "pool_flags": {UNKNOWN_32: None},
-    "migrate_source": {UNKNOWN_32: None},
+    "migrate_source": {UNKNOWN_32: None}, "refusal_reason": {0: None},
     "references": {UNKNOWN_SIGNED: None}, "result": {UNKNOWN_SIGNED: None}, "duration": {0: None}, "object": {0: None},
     "device": {0: None}, "mapping": {ALL_BITS: "error"}, "slot_original": {ALL_BITS: "free"}, "optional_page": {0: "none"}}
 
