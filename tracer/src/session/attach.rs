@@ -92,7 +92,7 @@ pub fn attach(
         probes.vmemmap_base = calibrate::run(&mut probes.ebpf);
         if probes.vmemmap_base.is_none() && globals.options.read_kernel != 0 && globals.memory_map.is_known()
         {
-            plan.without_pages("the kernel's memory does not tell where its memory map begins");
+            plan.without_pages("the start of the kernel's memory map cannot be found in its memory");
         }
         if attach_points(&mut probes, plan, &mut targets)? == Done::Attached {
             // Where it is not loaded, those hits go uncounted, which rules know of such a kernel.
@@ -408,7 +408,7 @@ fn object_error(error: &aya::EbpfError, cpus: u32, buffer_bytes: u32) -> Error {
         ),
         Some(libc::ENOMEM | libc::E2BIG | libc::EINVAL) if name == "BUFFERS" => Error::failure(
             format!("the kernel has no room for {cpus} rings of {} KiB: {io_error}", buffer_bytes >> 10),
-            "ask for less with --buffer",
+            "use a smaller --buffer",
         ),
         _ => Error::prerequisite(
             format!("the kernel refuses the eBPF map {name}: {io_error}"),

@@ -54,7 +54,7 @@ impl Command {
         let name = words
             .first()
             .cloned()
-            .ok_or_else(|| Error::failure("no command after `--`", "name a command, or leave `--` out"))?;
+            .ok_or_else(|| Error::failure("no command after `--`", "name a command, or drop `--`"))?;
         let failed = |error: io::Error| {
             let remedy = open_files::remedy(&error, "see `ulimit -u` and the cgroup's pids.max");
             Error::failure(format!("cannot start a process: {error}"), remedy)

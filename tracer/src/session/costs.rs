@@ -35,7 +35,7 @@ impl Costs {
             let error = io::Error::last_os_error();
             Error::prerequisite(
                 format!("the kernel does not measure what programs cost: {error}"),
-                "leave --overhead out; it needs Linux 5.8 and CAP_SYS_ADMIN",
+                "drop --overhead; it needs Linux 5.8 and CAP_SYS_ADMIN",
             )
         })?;
         // SAFETY: the kernel just made this descriptor for us.

@@ -113,7 +113,7 @@ impl CountReader {
         let buckets = (options.histograms != 0).then(|| map("BUCKETS")).transpose()?;
         let buckets = buckets.as_ref().map(|map| map.fd().as_fd());
         let tables = Tables::new(slots.fd().as_fd(), buckets, cpus * of_cpu).map_err(|error| {
-            let remedy = open_files::remedy(&error, "this should not happen; report it");
+            let remedy = open_files::remedy(&error, "this is a bug in rmapscope; please report it");
             Error::failure(format!("cannot map the tables of counts: {error}"), remedy)
         })?;
         let groups = HashMap::try_from(take("GROUPS")?).map_err(|error: MapError| shape(&error))?;

@@ -60,7 +60,7 @@ impl Endings {
 
 /// Why whoever waits for signals or events cannot.
 pub fn cannot_wait(error: io::Error) -> Error {
-    let remedy = open_files::remedy(&error, "this should not happen; report it");
+    let remedy = open_files::remedy(&error, "this is a bug in rmapscope; please report it");
     Error::failure(format!("cannot wait for events: {error}"), remedy)
 }
 

@@ -157,13 +157,13 @@ impl Cgroup {
         let failed = |error: io::Error| {
             Error::failure(
                 format!("{}: {error}", directory.display()),
-                "give a directory of the cgroup v2 tree, mostly below /sys/fs/cgroup",
+                "give a directory of the cgroup v2 tree, usually below /sys/fs/cgroup",
             )
         };
         let path = directory.canonicalize().map_err(failed)?;
         let metadata = path.metadata().map_err(failed)?;
         if file_system(&path).map_err(failed)? != CGROUP2_MAGIC || !metadata.is_dir() {
-            return Err(failed(io::Error::other("it is no cgroup v2 directory")));
+            return Err(failed(io::Error::other("it is not a cgroup v2 directory")));
         }
         let above = path.ancestors().skip(1).map_while(|ancestor| ancestor.metadata().ok());
         let (top, depth) = above
@@ -177,7 +177,7 @@ impl Cgroup {
     fn level(&self, ebpf: &mut Ebpf) -> Result<u32, Error> {
         let unknown = |reason: &str| {
             Error::prerequisite(
-                format!("how deep the cgroup lies in the kernel's tree unknown: {reason}"),
+                format!("the depth of the cgroup in the kernel's tree is unknown: {reason}"),
                 "run rmapscope in the host's cgroup namespace, with a path below /sys/fs/cgroup",
             )
         };

@@ -130,7 +130,10 @@ impl Live {
             command.release()?;
         }
         least_privilege::keep_only_bpf().map_err(|error| {
-            Error::failure(format!("cannot give up privileges: {error}"), "this should not happen; report it")
+            Error::failure(
+                format!("cannot give up privileges: {error}"),
+                "this is a bug in rmapscope; please report it",
+            )
         })?;
 
         let deadline = self.duration.map(|duration| Instant::now() + duration);
@@ -240,7 +243,7 @@ impl Live {
             Ok(logger) => Ok(Some(logger)),
             Err(error) => Err(Error::failure(
                 format!("the programs' log cannot be read: {error}"),
-                "leave the second -v out",
+                "drop the second -v",
             )),
         }
     }

@@ -55,7 +55,7 @@ pub fn check(pids: &[u32], tids: &[u32]) -> Result<(), Error> {
         pids.iter().map(|id| ("process", 'p', *id)).chain(tids.iter().map(|id| ("thread", 't', *id)))
     {
         let task = task(id).map_err(|error| {
-            Error::failure(format!("cannot look for {what} {id}: {error}"), "see whether /proc is mounted")
+            Error::failure(format!("cannot find {what} {id}: {error}"), "check that /proc is mounted")
         })?;
         match task {
             Task::Nobody => {
@@ -66,8 +66,8 @@ pub fn check(pids: &[u32], tids: &[u32]) -> Result<(), Error> {
             }
             Task::Ended => {
                 return Err(Error::failure(
-                    format!("{what} {id} has ended: it is a zombie, of which nothing more is to come"),
-                    format!("name one that runs with -{letter}"),
+                    format!("{what} {id} has ended: it is a zombie, which makes no more events"),
+                    format!("name one that is running with -{letter}"),
                 ));
             }
             Task::ThreadOf(process) if letter == 'p' => {

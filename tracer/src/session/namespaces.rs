@@ -32,8 +32,8 @@ impl Ids {
         let seen = seen.as_deref().and_then(|link| link.to_str()?.parse::<u32>().ok());
         if seen != Some(std::process::id()) {
             return Err(Error::prerequisite(
-                "/proc shows another pid namespace than the one that this process is in",
-                "mount its own: unshare --mount-proc, or mount -t proc proc /proc",
+                "/proc shows a different pid namespace from this process's own",
+                "mount this namespace's /proc: unshare --mount-proc, or mount -t proc proc /proc",
             ));
         }
         match Privileges::read(&SystemFiles::live()).first_pid_namespace {

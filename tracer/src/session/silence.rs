@@ -190,7 +190,7 @@ enum State {
     Unexplained,
 }
 
-const WRITTEN: &str = "leave it alone while a session runs";
+const WRITTEN: &str = "do not write it during a session";
 const DOCTOR: &str = "`rmapscope doctor` as root, with debugfs mounted, reads the switches";
 
 /// Switches that keep programs of that kind from firing, the likelier one first.

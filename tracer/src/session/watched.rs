@@ -35,11 +35,11 @@ impl Held {
 /// When it has ended, its id cannot be translated, or the kernel does not run the program that takes it.
 pub fn watch(ebpf: &mut Ebpf, ids: &Ids, what: u32, id: u32) -> Result<(), Error> {
     let kind = if what == WATCH_THREAD { "thread" } else { "process" };
-    let gone = || Error::failure(format!("{kind} {id} has ended"), "name one that lives");
+    let gone = || Error::failure(format!("{kind} {id} has ended"), "name one that is running");
     let hold = |id| {
         Held::open(id).map_err(|error| match open_files::is_why(&error) {
             true => Error::prerequisite(
-                format!("cannot hold on to {kind} {id}: {error}"),
+                format!("cannot open {kind} {id}: {error}"),
                 open_files::remedy(&error, "name fewer tasks"),
             ),
             false => gone(),

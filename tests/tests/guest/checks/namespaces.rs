@@ -34,7 +34,7 @@ pub const CHECKS: &[Check] = &[
 
 /// Sessions that are refused, and the reason.
 const REFUSED: [(&str, &str); 4] = [
-    ("namespace-pid-other-proc", "/proc shows another pid namespace"),
+    ("namespace-pid-other-proc", "/proc shows a different pid namespace"),
     ("namespace-user", "not the first user namespace"),
     ("namespace-no-sys", "/sys is not mounted"),
     ("namespace-no-proc", "/proc is not mounted"),

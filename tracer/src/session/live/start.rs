@@ -124,7 +124,7 @@ impl Live {
         let buffers = buffers.map_err(|error| {
             Error::failure(
                 format!("the buffers cannot be mapped into this process's memory: {error}"),
-                "ask for less with --buffer, or raise the limit of address space (ulimit -v)",
+                "use a smaller --buffer, or raise the limit on address space (ulimit -v)",
             )
         })?;
         let mut counts = options
