@@ -5,17 +5,14 @@ mod attached_common;
 #[expect(dead_code, reason = "no verdict is asked for here")]
 mod check_world;
 mod histories_common;
+mod history_readers;
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 
 use check_world::{FAULTS, History, Step, World};
 use histories_common::Model;
 use proptest::prelude::*;
-use rmapscope::event::{Body, Filter, Item, Kind, Sink};
-use rmapscope::export::{Exporter, Format};
-use rmapscope::report::aggregate::{Aggregator, Options};
+use rmapscope::event::{Body, Item, Kind, Sink};
 use rmapscope::report::model::{Ended, Report};
 use rmapscope::report::page_history::{PageHistory, PageHistoryCollector, State, Target};
 use serde_json::Value;
@@ -95,37 +92,11 @@ fn ends_as_the_model(history: &History) -> Result<(), TestCaseError> {
 }
 
 fn report(history: &History) -> Report {
-    let mut aggregator = Aggregator::new(&History::header(), Options::default());
-    history.items().for_each(|item| aggregator.item(&item).unwrap());
-    aggregator.finish(None)
+    history_readers::report(history, &History::header())
 }
 
-/// What was written, for who gave the writer away.
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("one thread").write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// The events of a timeline in Chrome's format.
 fn timeline(history: &History) -> Vec<Value> {
-    let shared = Shared::default();
-    let header = History::header();
-    let export = Format::Chrome.begin(&header, Box::new(shared.clone())).expect("room");
-    let mut exporter = Exporter::new(export, Filter::default(), &header);
-    history.items().for_each(|item| exporter.item(&item).unwrap());
-    exporter.finish(None).expect("room");
-    let written = shared.0.lock().expect("one thread").clone();
-    let mut timeline: Value = serde_json::from_slice(&written).expect("JSON");
-    let Value::Array(events) = timeline["traceEvents"].take() else { panic!("a list of events") };
-    events
+    history_readers::timeline(history, &History::header())
 }
 
 /// Spans of that name that end, by what ended them; and those that begin.

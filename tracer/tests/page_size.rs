@@ -4,18 +4,13 @@
 mod attached_common;
 #[expect(dead_code, unused_imports, reason = "only the history and its header are used")]
 mod check_world;
-
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+mod history_readers;
 
 use check_world::History;
-use rmapscope::event::{Body, Filter, Item, Sink};
-use rmapscope::export::{Exporter, Format};
-use rmapscope::report::aggregate::{Aggregator, Options};
+use rmapscope::event::{Body, Item, Sink};
 use rmapscope::report::model::{Ended, Report};
 use rmapscope::report::page_history::{PageHistoryCollector, State, Target};
 use rmapscope::trace_file::FileHeader;
-use serde_json::Value;
 use tracer_common::event::{
     ExclusiveMove, ExclusivePage, FolioWalk, MIGRATE_SELECT_SYSTEM, MigrateVma, MigrationEntry, MlockFixup,
     RestoreExclusive, SwiotlbMapSingle, UNKNOWN,
@@ -60,39 +55,17 @@ fn history(bodies: impl IntoIterator<Item = Body>) -> History {
 }
 
 fn report(history: &History, page_size: u64) -> Report {
-    let mut aggregator = Aggregator::new(&header(page_size), Options::default());
-    history.items().for_each(|item| aggregator.item(&item).expect("a report takes everything"));
-    aggregator.finish(None)
+    history_readers::report(history, &header(page_size))
 }
 
 fn ended(report: &Report, how: Ended) -> u64 {
     report.exclusive.ends.iter().filter(|ends| ends.ended == how).map(|ends| ends.count).sum()
 }
 
-/// What is written, for who gave the writer away.
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("one thread").write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Bytes of each state of that name that begins in a timeline.
 fn bytes(history: &History, page_size: u64, name: &str) -> Vec<u64> {
-    let (shared, header) = (Shared::default(), header(page_size));
-    let export = Format::Chrome.begin(&header, Box::new(shared.clone())).expect("room");
-    let mut exporter = Exporter::new(export, Filter::default(), &header);
-    history.items().for_each(|item| exporter.item(&item).expect("room"));
-    exporter.finish(None).expect("room");
-    let timeline: Value = serde_json::from_slice(&shared.0.lock().expect("one thread")).expect("JSON");
-    let begins = timeline["traceEvents"].as_array().expect("a list of events").iter();
-    let begins = begins.filter(|event| event["name"] == name && event["ph"] == "b");
+    let timeline = history_readers::timeline(history, &header(page_size));
+    let begins = timeline.iter().filter(|event| event["name"] == name && event["ph"] == "b");
     begins.map(|event| event["args"]["bytes"].as_u64().expect("bytes")).collect()
 }
 

@@ -70,7 +70,8 @@ pub fn attach(
     let cpus = object::cpus()?;
     loop {
         plan.write_arguments(globals);
-        let ebpf = match object::load(globals, cpus, options.log_level, &wanted(plan)) {
+        let ebpf = match object::load(globals, cpus, options.log_level, &wanted(plan, globals.options.copies))
+        {
             Err(error) if globals.options.buffer_mask >= LARGEST_OLD && is_too_large(&error) => {
                 globals.options.buffer_mask = LARGEST_OLD - 1;
                 continue;
@@ -109,12 +110,15 @@ pub fn attach(
     }
 }
 
-/// Names of the plan's programs, and of their copies.
-fn wanted(plan: &Plan) -> HashSet<String> {
-    let candidates =
-        Point::ALL.iter().filter_map(|point| Some((*point, plan.point(*point).candidate.as_ref()?)));
-    let programs = candidates.flat_map(|(point, candidate)| candidate.programs(point));
-    programs.flat_map(|program| program.with_copies()).map(|program| program.name).collect()
+/// A program with the copies that are attached of it, in that order; `copies` are the families that have any.
+fn instances(copies: u32, point: Point, program: &Program) -> Vec<Program> {
+    if copies::have(copies, point.family()) { program.with_copies() } else { vec![program.clone()] }
+}
+
+/// Names of the plan's programs, and of the copies that are attached of them.
+fn wanted(plan: &Plan, copies: u32) -> HashSet<String> {
+    let programs = plan.programs().flat_map(|(point, program)| instances(copies, point, &program));
+    programs.map(|program| program.name).collect()
 }
 
 /// The largest buffer of a CPU where values of a map are no larger than what kmalloc() gives, 4 MiB (5.15
@@ -190,7 +194,7 @@ impl Probes {
     ) -> Result<(), Refusal> {
         let links = self.links.len();
         let programs: Vec<Program> =
-            programs.iter().flat_map(|program| self.instances(point, program)).collect();
+            programs.iter().flat_map(|program| instances(self.copies, point, program)).collect();
         for (index, program) in programs.iter().enumerate() {
             if let Err(error) = self.attach_one(point, program, targets) {
                 self.links.truncate(links);
@@ -201,11 +205,6 @@ impl Probes {
             }
         }
         Ok(())
-    }
-
-    /// A program with the copies that are attached of it, in that order.
-    fn instances(&self, point: Point, program: &Program) -> Vec<Program> {
-        if copies::have(self.copies, point.family()) { program.with_copies() } else { vec![program.clone()] }
     }
 
     fn attach_one(
@@ -269,7 +268,7 @@ impl Probes {
             fd.map_or((0, 0), |fd| missed::cost(fd.as_fd()))
         };
         let of_program = |(point, program): (Point, Program)| {
-            let instances = self.instances(point, &program);
+            let instances = instances(self.copies, point, &program);
             let (time, runs) =
                 instances.iter().map(cost).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
             ProgramCost { name: program.name, point, runs, time }
@@ -296,7 +295,7 @@ impl Probes {
             }
         });
         let programs: Vec<Program> =
-            plan.programs().flat_map(|(point, program)| self.instances(point, &program)).collect();
+            plan.programs().flat_map(|(point, program)| instances(self.copies, point, &program)).collect();
         for program in &programs {
             self.unload(program);
         }

@@ -1,6 +1,6 @@
 //! Instructions that what is known makes simpler.
 
-use super::instruction::{Class, Instruction, LOAD_WIDE, Operation, WITH_REGISTER};
+use super::instruction::{Class, Instruction, Operation, WITH_REGISTER};
 use super::number;
 use super::program::Program;
 use super::values::{State, Value, Values};
@@ -35,7 +35,7 @@ fn simpler(instruction: Instruction, class: Class, state: &State, next: Option<&
         Class::Load | Class::Compute(_) => {
             // What is known after it holds for every way there, this one among them; so it is looked for here.
             let result = match class {
-                Class::Compute(is_wide) => computed(instruction, is_wide, state),
+                Class::Compute(is_wide) => state.computed(instruction, is_wide),
                 _ => next.and_then(|next| next.number(instruction.dst)),
             };
             result
@@ -49,21 +49,22 @@ fn simpler(instruction: Instruction, class: Class, state: &State, next: Option<&
                 None => instruction,
             }
         }
-        Class::Branch(is_wide) => match (state.number(instruction.dst), state.operand(instruction)) {
-            (Some(left), Value::Number(right)) => {
-                let taken = number::is_taken(instruction, is_wide, left, right);
-                Instruction { offset: if taken { instruction.offset } else { 0 }, ..Instruction::NOTHING }
+        Class::Branch(is_wide) => {
+            match (state.decides(instruction, is_wide), state.number(instruction.dst)) {
+                (Some(taken), _) => {
+                    Instruction { offset: if taken { instruction.offset } else { 0 }, ..Instruction::NOTHING }
+                }
+                (None, Some(left)) if instruction.is_with_register() => {
+                    let mirrored = Instruction {
+                        code: number::mirrored(instruction.operation()) | instruction.code & 0x0f,
+                        dst: instruction.src,
+                        ..instruction
+                    };
+                    number_in(mirrored, is_wide, left).unwrap_or(instruction)
+                }
+                _ => with_number(instruction, class, state),
             }
-            (Some(left), _) if instruction.is_with_register() => {
-                let mirrored = Instruction {
-                    code: number::mirrored(instruction.operation()) | instruction.code & 0x0f,
-                    dst: instruction.src,
-                    ..instruction
-                };
-                number_in(mirrored, is_wide, left).unwrap_or(instruction)
-            }
-            _ => with_number(instruction, class, state),
-        },
+        }
         _ => instruction,
     }
 }
@@ -90,17 +91,10 @@ fn without_effect(instruction: Instruction) -> Instruction {
     }
 }
 
-/// What a computation makes of numbers.
-fn computed(instruction: Instruction, is_wide: bool, state: &State) -> Option<u64> {
-    let Value::Number(right) = state.operand(instruction) else { return None };
-    let left = if instruction.reads_destination() { state.number(instruction.dst)? } else { 0 };
-    number::compute(instruction, is_wide, left, right)
-}
-
 /// The same with a number in place of a register that holds it.
 fn with_number(instruction: Instruction, class: Class, state: &State) -> Instruction {
     let (Class::Compute(is_wide) | Class::Branch(is_wide)) = class else { return instruction };
-    if !instruction.is_with_register() || instruction.code == LOAD_WIDE {
+    if !instruction.is_with_register() {
         return instruction;
     }
     match state.number(instruction.src) {

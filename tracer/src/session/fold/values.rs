@@ -94,6 +94,19 @@ impl State {
         }
     }
 
+    /// What a computation makes of numbers.
+    pub fn computed(&self, instruction: Instruction, is_wide: bool) -> Option<u64> {
+        let Value::Number(right) = self.operand(instruction) else { return None };
+        let left = if instruction.reads_destination() { self.number(instruction.dst)? } else { 0 };
+        number::compute(instruction, is_wide, left, right)
+    }
+
+    /// Whether a branch is taken, where numbers decide that.
+    pub fn decides(&self, instruction: Instruction, is_wide: bool) -> Option<bool> {
+        let Value::Number(right) = self.operand(instruction) else { return None };
+        Some(number::is_taken(instruction, is_wide, self.number(instruction.dst)?, right))
+    }
+
     /// Takes in what is known on another way here; whether that changed anything.
     fn join(&mut self, other: &Self) -> bool {
         let before = self.clone();
@@ -188,13 +201,7 @@ impl Search<'_> {
             Class::Exit => return Some(()),
             Class::Jump => return self.reach(self.program.target(at)?, state),
             Class::Branch(is_wide) => {
-                let sides = (state.number(instruction.dst), state.operand(instruction));
-                let taken = match sides {
-                    (Some(left), Value::Number(right)) => {
-                        Some(number::is_taken(instruction, is_wide, left, right))
-                    }
-                    _ => None,
-                };
+                let taken = state.decides(instruction, is_wide);
                 if taken != Some(false) {
                     self.reach(self.program.target(at)?, state.clone())?;
                 }
@@ -230,16 +237,18 @@ impl Search<'_> {
         self.reach(at + 1, state)
     }
 
-    fn computed(&mut self, state: &State, instruction: Instruction, is_wide: bool) -> Value {
+    fn computed(&self, state: &State, instruction: Instruction, is_wide: bool) -> Value {
+        if let Some(number) = state.computed(instruction, is_wide) {
+            return Value::Number(number);
+        }
         let right = state.operand(instruction);
+        let operation = instruction.operation();
+        if operation == Operation::ASSIGN && is_wide && instruction.offset == 0 {
+            return right;
+        }
         let left =
             if instruction.reads_destination() { state.register(instruction.dst) } else { Value::Number(0) };
-        let operation = instruction.operation();
         match (left, right) {
-            (Value::Number(left), Value::Number(right)) => {
-                number::compute(instruction, is_wide, left, right).map_or(Value::Unknown, Value::Number)
-            }
-            (_, value) if operation == Operation::ASSIGN && is_wide && instruction.offset == 0 => value,
             (address, Value::Number(by)) if is_wide && operation == Operation::ADD => moved(address, by),
             (Value::Number(by), address) if is_wide && operation == Operation::ADD => moved(address, by),
             (address, Value::Number(by)) if is_wide && operation == Operation::SUBTRACT => {
